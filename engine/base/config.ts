@@ -1,0 +1,101 @@
+/**
+ * Every setting of the project in one schema, read once by each entry point, slices handed on.
+ * `.env.example` explains each to the person who hosts; a test holds the two together.
+ */
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { config as loadDotenv } from "dotenv";
+import { z } from "zod";
+import { CodedError } from "./errors.ts";
+
+const port = z.coerce.number().int().min(0).max(65_535);
+const count = z.coerce.number().int().min(1);
+const flag = z.enum(["true", "false"]).transform((value) => value === "true");
+const url = z.url({ protocol: /^https?$/ });
+
+const schema = z.object({
+  DISCORD_TOKEN: z.string().min(1).optional(),
+  DISCORD_TOKEN_FILE: z.string().min(1).optional(),
+  DISCORD_API_URL: url.default("https://discord.com/api"),
+  DATA_DIR: z.string().min(1).default("./data"),
+  MODEL: z.string().min(1).default("nano"),
+  GPU: z.enum(["auto", "cuda", "vulkan", "metal", "cpu"]).default("auto"),
+  GPU_LAYERS: z.coerce.number().int().min(0).default(999),
+  THREADS: count.optional(),
+  CONTEXT_TOKENS: count.min(128).default(2048),
+  STREAMS: count.max(256).default(32),
+  QUEUE_LIMIT: count.default(256),
+  ENGINE_HOST: z.string().min(1).default("127.0.0.1"),
+  ENGINE_PORT: port.default(8177),
+  ENGINE_URL: url.optional(),
+  ENGINE_API_KEY: z.string().min(1).optional(),
+  PLAYGROUND_HOST: z.string().min(1).default("127.0.0.1"),
+  PLAYGROUND_PORT: port.default(3000),
+  TRAIN_AT: z
+    .union([
+      z.literal("off"),
+      z.string().regex(/^([01]?\d|2[0-3]):[0-5]\d$/, "expected a local time such as 03:00, or off"),
+    ])
+    .default("03:00"),
+  TRAIN_MIN_PAIRS: count.default(24),
+  LEARN_FROM_DISCORD: flag.default(false),
+  PERSON_REQUESTS_PER_MINUTE: count.default(6),
+  GUILD_CONCURRENT_REQUESTS: count.default(4),
+  BLOCKLIST_FILE: z.string().min(1).optional(),
+  LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
+});
+
+/** The parsed settings, under the names that people write in `.env`. */
+export type Config = z.infer<typeof schema>;
+
+/** The names of all settings, for `.env.example`'s test and for `doctor`. */
+export const SETTING_NAMES: readonly string[] = Object.keys(schema.shape);
+
+/**
+ * Parses settings; an empty value counts as unset.
+ * @param source `process.env` or a test's own record
+ * @throws CodedError `config_invalid` naming each setting, what was expected and what came
+ */
+export function parseConfig(source: Readonly<Record<string, string | undefined>>): Config {
+  const given = Object.fromEntries(
+    Object.entries(source).filter(([, value]) => value !== undefined && value !== ""),
+  );
+  const parsed = schema.safeParse(given);
+  if (!parsed.success) {
+    throw new CodedError(describeIssues(parsed.error, given), { code: "config_invalid" });
+  }
+  const token = parsed.data.DISCORD_TOKEN ?? readToken(parsed.data.DISCORD_TOKEN_FILE);
+  return {
+    ...parsed.data,
+    ...(token === undefined ? {} : { DISCORD_TOKEN: token }),
+    DATA_DIR: resolve(parsed.data.DATA_DIR),
+  };
+}
+
+/** Reads `.env` in the working directory, then the environment, which wins over it. */
+export function loadConfig(overrides: Readonly<Record<string, string | undefined>> = {}): Config {
+  const fromFile: Record<string, string> = {};
+  loadDotenv({ processEnv: fromFile, quiet: true });
+  return parseConfig({ ...fromFile, ...process.env, ...overrides });
+}
+
+function readToken(path: string | undefined): string | undefined {
+  if (path === undefined) return undefined;
+  try {
+    return readFileSync(path, "utf8").trim();
+  } catch (error) {
+    throw new CodedError(
+      `DISCORD_TOKEN_FILE: could not read ${path}. Give the path of a file that holds only the bot's token.`,
+      { code: "config_invalid", cause: error },
+    );
+  }
+}
+
+function describeIssues(error: z.ZodError, given: Record<string, unknown>): string {
+  const lines = error.issues.map((issue) => {
+    const name = String(issue.path[0] ?? "settings");
+    const came = /TOKEN|KEY/.test(name) ? "a value that is not shown" : JSON.stringify(given[name]);
+    return `${name}: ${issue.message}; got ${came}`;
+  });
+  return `Settings are not usable. ${lines.join(". ")}. See .env.example for what each one takes.`;
+}

@@ -1,0 +1,76 @@
+/** SQLite by `node:sqlite`, opened the one way that loses nothing: WAL and synchronous=FULL. */
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { CodedError } from "./errors.ts";
+
+export type { DatabaseSync as Database };
+
+/** https://www.sqlite.org/rescode.html#full */
+const SQLITE_FULL = 13;
+/** https://www.sqlite.org/rescode.html#corrupt and #notadb */
+const SQLITE_CORRUPT = 11;
+const SQLITE_NOTADB = 26;
+
+/**
+ * Opens (or creates) the database at `path` and applies the migrations that it has not seen yet.
+ * @param migrations SQL scripts, oldest first; the position in the list is the schema's version
+ * @throws CodedError `database_failed` or `disk_full`
+ */
+export function openDatabase(path: string, migrations: readonly string[]): DatabaseSync {
+  try {
+    if (path !== ":memory:") mkdirSync(dirname(path), { recursive: true });
+    const database = new DatabaseSync(path, { timeout: 5_000 });
+    database.exec(
+      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;",
+    );
+    migrate(database, migrations);
+    return database;
+  } catch (error) {
+    throw explainDatabaseError(error, path);
+  }
+}
+
+/** Runs `work` in a transaction that is rolled back when it throws. */
+export function inTransaction<T>(database: DatabaseSync, work: () => T): T {
+  database.exec("BEGIN IMMEDIATE");
+  try {
+    const result = work();
+    database.exec("COMMIT");
+    return result;
+  } catch (error) {
+    if (database.isTransaction) database.exec("ROLLBACK");
+    throw error;
+  }
+}
+
+/** A coded error that says what to do about SQLite's one. */
+export function explainDatabaseError(error: unknown, path: string): unknown {
+  if (error instanceof CodedError || !(error instanceof Error)) return error;
+  const resultCode = "errcode" in error ? Number(error.errcode) & 0xff : 0;
+  if (resultCode === SQLITE_FULL) {
+    return new CodedError(
+      `No room left on the disk for ${path}. Free some space; what was acknowledged is kept.`,
+      { code: "disk_full", cause: error },
+    );
+  }
+  const remedy =
+    resultCode === SQLITE_CORRUPT || resultCode === SQLITE_NOTADB
+      ? "The file is damaged: move it aside and restore a backup"
+      : "Check that DATA_DIR exists and that this user may write to it";
+  return new CodedError(`Could not use the database ${path}: ${error.message}. ${remedy}.`, {
+    code: "database_failed",
+    cause: error,
+  });
+}
+
+function migrate(database: DatabaseSync, migrations: readonly string[]): void {
+  const row = database.prepare("PRAGMA user_version").get();
+  const version = Number(row?.["user_version"] ?? 0);
+  migrations.slice(version).forEach((script, offset) => {
+    inTransaction(database, () => {
+      database.exec(script);
+      database.exec(`PRAGMA user_version = ${version + offset + 1}`);
+    });
+  });
+}

@@ -1,0 +1,58 @@
+/**
+ * Every error code of the project, and the one class that carries them.
+ * An operational failure (a missing file, a taken port) is a `CodedError`; a programmer's error is a
+ * plain throw; an expected refusal (rate limit, moderated, gate failed) is a returned value instead.
+ */
+
+/** What each code stands for. Codes are stable: scripts and HTTP clients may match on them. */
+export const ERROR_CODES = {
+  adapter_corrupt: "an adapter's file does not match its manifest or cannot be read",
+  adapter_incompatible: "an adapter was made for another base model",
+  adapter_name_invalid: "an adapter's name is not of the form ^[a-z0-9-]{1,64}$",
+  adapter_unknown: "no adapter of that name is in the registry",
+  address_in_use: "the port to listen on is taken by another process",
+  checkpoint_corrupt: "a checkpoint does not match its hash",
+  config_invalid: "a setting is missing or malformed",
+  data_too_small: "there are too few preference pairs to train on",
+  database_failed: "the database could not be opened, read or written",
+  discord_token_invalid: "Discord does not accept the token",
+  disk_full: "the disk that holds the data folder is full",
+  engine_unreachable: "the engine does not answer at its address",
+  gate_refused: "a trained adapter did not pass the gate",
+  invalid_request: "a request is malformed",
+  library_incompatible: "the native library is not the release that the bindings were written for",
+  library_missing: "no native library fits this machine",
+  model_invalid: "a model file is broken or of an unsupported kind",
+  model_missing: "the model file is not there",
+  model_unknown: "no model of that name is served",
+  native_failed: "a call into the native library failed",
+  out_of_memory: "the memory at hand does not hold what was asked for",
+  prompt_too_long: "the prompt does not fit the model's context",
+  queue_full: "too many requests are waiting",
+  training_diverged: "the loss became NaN or infinite",
+} as const;
+
+/** One of the stable codes above. */
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** An operational failure: its message says what was expected, what came, and what to do. */
+export class CodedError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(message: string, options: ErrorOptions & { readonly code: ErrorCode }) {
+    super(message, options);
+    this.name = "CodedError";
+    this.code = options.code;
+  }
+}
+
+/** Whether `error` is a `CodedError`, of the given code if one is named. */
+export function isCoded(error: unknown, code?: ErrorCode): error is CodedError {
+  return error instanceof CodedError && (code === undefined || error.code === code);
+}
+
+/** The system's error code (`ENOENT`, `EADDRINUSE`, `ENOSPC`…) of a Node.js error, if it has one. */
+export function systemCode(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !("code" in error)) return undefined;
+  return typeof error.code === "string" ? error.code : undefined;
+}
