@@ -1,0 +1,130 @@
+/**
+ * Loads libggml and libllama from one folder, once for each process, and refuses any other release.
+ * Everything native passes through here; it knows nothing of what the functions mean.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import koffi, { type KoffiFunc, type LibraryHandle } from "koffi";
+import { CodedError } from "../base/errors.ts";
+
+/** The release of llama.cpp whose headers these bindings were written against. */
+export const LLAMA_RELEASE = "v0.4.0";
+
+/** The opened libraries of one build (CPU, CUDA, Vulkan or Metal). */
+export type NativeLibraries = {
+  readonly folder: string;
+  /** libggml-base: tensors, graphs, gguf, backend interface. */
+  readonly base: LibraryHandle;
+  /** libggml: the registry of backends. */
+  readonly ggml: LibraryHandle;
+  /** libllama: models, contexts, batches, samplers. */
+  readonly llama: LibraryHandle;
+};
+
+/** A C function bound by its declaration; `Args` and `Result` are what koffi takes and gives. */
+export type NativeFunction<Args extends unknown[], Result> = KoffiFunc<(...args: Args) => Result>;
+
+let loaded: NativeLibraries | undefined;
+
+/**
+ * Opens the libraries in `folder` and registers their backends. A second call with the same folder
+ * returns the same libraries; two builds cannot share a process, since their symbols collide.
+ * @param folder a build folder of node-llama-cpp's platform package
+ * @throws CodedError `library_missing`, `library_incompatible`
+ */
+export function loadLibraries(folder: string): NativeLibraries {
+  if (loaded !== undefined) {
+    if (loaded.folder === folder) return loaded;
+    throw new Error(
+      `libraries of ${loaded.folder} are loaded already; ${folder} needs another process`,
+    );
+  }
+  assertRelease(folder);
+  const base = openLibrary(folder, /^(lib)?ggml-base\.(so|dylib|dll)$/);
+  const ggml = openLibrary(folder, /^(lib)?ggml(\.[a-z]+)?(\.v[\d.]+)?\.(so|dylib|dll)$/);
+  const llama = openLibrary(folder, /^(lib)?llama(\.[a-z]+)?(\.v[\d.]+)?\.(so|dylib|dll)$/);
+  silenceNativeLog(base, llama);
+  ggml.func("void ggml_backend_load_all_from_path(const char *dir_path)")(folder);
+  loaded = { folder, base, ggml, llama };
+  return loaded;
+}
+
+/** Awaits a bound function on one of koffi's worker threads, so that the event loop stays free. */
+export function callAsync<Args extends unknown[], Result>(
+  fn: NativeFunction<Args, Result>,
+  ...args: Args
+): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    fn.async(...args, (error: unknown, result: Result) =>
+      error === null || error === undefined ? resolve(result) : reject(error),
+    );
+  });
+}
+
+/** The last lines that the native libraries logged as warnings or errors, oldest first. */
+export function recentNativeLog(): readonly string[] {
+  return nativeLog;
+}
+
+const nativeLog: string[] = [];
+const NATIVE_LOG_LINES = 20;
+/** ggml.h, enum ggml_log_level */
+const LOG_LEVEL_WARN = 3;
+const LOG_LEVEL_CONTINUED = 5;
+
+/** Keeps warnings for error messages instead of writing them to stderr (ggml.h, ggml_log_set). */
+function silenceNativeLog(base: LibraryHandle, llama: LibraryHandle): void {
+  const prototype = koffi.proto(
+    "void ggml_log_callback(int level, const char *text, void *user_data)",
+  );
+  const callback = koffi.register((level: number, text: string) => {
+    if (level < LOG_LEVEL_WARN || level === LOG_LEVEL_CONTINUED || text.trim() === "") return;
+    nativeLog.push(text.trim());
+    if (nativeLog.length > NATIVE_LOG_LINES) nativeLog.shift();
+  }, koffi.pointer(prototype));
+  base.func("ggml_log_set", "void", [koffi.pointer(prototype), "void *"])(callback, null);
+  llama.func("llama_log_set", "void", [koffi.pointer(prototype), "void *"])(callback, null);
+}
+
+function openLibrary(folder: string, name: RegExp): LibraryHandle {
+  const file = readdirSync(folder).find((candidate) => name.test(candidate));
+  if (file === undefined) {
+    throw new CodedError(
+      `Expected a library matching ${name} in ${folder}, found none. Run "npm ci" again.`,
+      {
+        code: "library_missing",
+      },
+    );
+  }
+  try {
+    return koffi.load(join(folder, file), { global: true });
+  } catch (error) {
+    throw new CodedError(
+      `Could not load ${file}: ${String(error)}. Run "npx zephyr doctor", or set GPU=cpu.`,
+      {
+        code: "library_missing",
+        cause: error,
+      },
+    );
+  }
+}
+
+function assertRelease(folder: string): void {
+  const release = readRelease(join(folder, "_nlcBuildMetadata.json"));
+  if (release === LLAMA_RELEASE) return;
+  throw new CodedError(
+    `Expected llama.cpp ${LLAMA_RELEASE}, found ${release} in ${folder}. Struct layouts differ between releases: install the pinned node-llama-cpp with "npm ci".`,
+    { code: "library_incompatible" },
+  );
+}
+
+function readRelease(path: string): string {
+  try {
+    const metadata: { buildOptions?: { llamaCpp?: { release?: string } } } = JSON.parse(
+      readFileSync(path, "utf8"),
+    );
+    return metadata.buildOptions?.llamaCpp?.release ?? "an unknown release";
+  } catch {
+    return "no build of node-llama-cpp";
+  }
+}
