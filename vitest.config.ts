@@ -1,7 +1,9 @@
 import { defineConfig } from "vitest/config";
+import { SummaryReporter } from "./test/reporting/summary-reporter.ts";
 
 export default defineConfig({
   test: {
+    reporters: ["default", new SummaryReporter()],
     include: ["test/**/*.test.ts"],
     // Native libraries keep state for each process, so files run in forks; two cores, two forks.
     pool: "forks",
