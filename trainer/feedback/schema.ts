@@ -1,0 +1,145 @@
+/** The feedback log's tables, and its rows as records. Knows nothing of who reads or writes them. */
+import { z } from "zod";
+import type { Candidate, Exchange, FeedbackEvent } from "./records.ts";
+
+/**
+ * Migrations, oldest first. `events` is append-only by triggers: an id that is there already is
+ * skipped (also under INSERT OR REPLACE, which would otherwise delete), and UPDATE and DELETE fail.
+ */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE exchanges (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    source TEXT NOT NULL CHECK (source IN ('discord', 'playground', 'http')),
+    guild_id TEXT,
+    channel_id TEXT NOT NULL,
+    thread_id TEXT,
+    author_key TEXT NOT NULL,
+    messages TEXT NOT NULL,
+    system_prompt_sha256 TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX exchanges_by_channel ON exchanges (channel_id, created_at_ms);
+  CREATE INDEX exchanges_by_thread ON exchanges (thread_id, created_at_ms);
+  CREATE TABLE candidates (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    exchange_id TEXT NOT NULL REFERENCES exchanges (id),
+    text TEXT NOT NULL,
+    adapter TEXT,
+    sampling TEXT NOT NULL,
+    finish_reason TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX candidates_by_exchange ON candidates (exchange_id);
+  CREATE TABLE messages (
+    message_id TEXT PRIMARY KEY,
+    candidate_id TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX messages_by_candidate ON messages (candidate_id);
+  CREATE TABLE deletions (
+    id TEXT PRIMARY KEY,
+    at_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE events (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    candidate_id TEXT NOT NULL,
+    rater_key TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('reaction', 'rate')),
+    value INTEGER NOT NULL,
+    comment TEXT,
+    action TEXT NOT NULL CHECK (action IN ('made', 'withdrawn')),
+    at_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE TRIGGER events_once BEFORE INSERT ON events
+    WHEN EXISTS (SELECT 1 FROM events WHERE id = NEW.id)
+    BEGIN SELECT RAISE(IGNORE); END;
+  CREATE TRIGGER events_never_change BEFORE UPDATE ON events
+    BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+  CREATE TRIGGER events_never_go BEFORE DELETE ON events
+    BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+  `,
+];
+
+const json = z.string().transform((text): unknown => JSON.parse(text));
+const message = z.object({ role: z.enum(["system", "user", "assistant"]), content: z.string() });
+
+const exchangeRow = z.object({
+  id: z.string(),
+  source: z.enum(["discord", "playground", "http"]),
+  guild_id: z.string().nullable(),
+  channel_id: z.string(),
+  thread_id: z.string().nullable(),
+  author_key: z.string(),
+  messages: json.pipe(z.array(message)),
+  system_prompt_sha256: z.string(),
+  created_at_ms: z.number(),
+});
+
+const candidateRow = z.object({
+  id: z.string(),
+  exchange_id: z.string(),
+  text: z.string(),
+  adapter: z.string().nullable(),
+  sampling: json.pipe(z.record(z.string(), z.number())),
+  finish_reason: z.string(),
+  created_at_ms: z.number(),
+});
+
+const eventRow = z.object({
+  id: z.string(),
+  candidate_id: z.string(),
+  rater_key: z.string(),
+  kind: z.enum(["reaction", "rate"]),
+  value: z.number(),
+  comment: z.string().nullable(),
+  action: z.enum(["made", "withdrawn"]),
+  at_ms: z.number(),
+});
+
+/** A row of `exchanges`. */
+export function toExchange(row: unknown): Exchange {
+  const r = exchangeRow.parse(row);
+  return {
+    id: r.id,
+    source: r.source,
+    guildId: r.guild_id,
+    channelId: r.channel_id,
+    threadId: r.thread_id,
+    authorKey: r.author_key,
+    messages: r.messages,
+    systemPromptSha256: r.system_prompt_sha256,
+    createdAtMs: r.created_at_ms,
+  };
+}
+
+/** A row of `candidates`. */
+export function toCandidate(row: unknown): Candidate {
+  const r = candidateRow.parse(row);
+  return {
+    id: r.id,
+    exchangeId: r.exchange_id,
+    text: r.text,
+    adapter: r.adapter,
+    sampling: r.sampling,
+    finishReason: r.finish_reason,
+    createdAtMs: r.created_at_ms,
+  };
+}
+
+/** A row of `events`. */
+export function toEvent(row: unknown): FeedbackEvent {
+  const r = eventRow.parse(row);
+  return {
+    id: r.id,
+    candidateId: r.candidate_id,
+    raterKey: r.rater_key,
+    kind: r.kind,
+    value: r.value,
+    ...(r.comment === null ? {} : { comment: r.comment }),
+    action: r.action,
+    atMs: r.at_ms,
+  };
+}
