@@ -1,0 +1,128 @@
+/**
+ * The engine's answers as they come over HTTP, checked before use.
+ * Fields that this client does not need are left unparsed, so a newer engine is no trouble.
+ */
+import { z } from "zod";
+import { CodedError, ERROR_CODES, type ErrorCode } from "../base/errors.ts";
+
+const usageSchema = z.object({
+  prompt_tokens: z.number(),
+  completion_tokens: z.number(),
+});
+
+const verdictSchema = z.object({
+  stage: z.enum(["input", "output"]),
+  category: z.string(),
+  reason: z.string(),
+});
+
+/** Why text was withheld: at which check, which category (Llama Guard's S1–S14 or ours), a sentence for people. */
+export type WireVerdict = z.infer<typeof verdictSchema>;
+
+const finishReason = z.enum(["stop", "length", "content_filter"]);
+
+/** One `data:` event of a stream. */
+export const chunkSchema = z.object({
+  model: z.string().default(""),
+  adapter: z.string().nullable().default(null),
+  choices: z.array(
+    z.object({
+      index: z.number(),
+      delta: z.object({ content: z.string().nullish(), refusal: z.string().nullish() }),
+      finish_reason: finishReason.nullish(),
+      verdict: verdictSchema.optional(),
+    }),
+  ),
+  usage: usageSchema.nullish(),
+});
+
+/** The JSON answer of `/v1/chat/completions`. */
+export const completionSchema = z.object({
+  id: z.string(),
+  model: z.string(),
+  adapter: z.string().nullable().default(null),
+  choices: z.array(
+    z.object({
+      index: z.number(),
+      message: z.object({ content: z.string().nullish(), refusal: z.string().nullish() }),
+      finish_reason: finishReason,
+      verdict: verdictSchema.optional(),
+    }),
+  ),
+  usage: usageSchema,
+});
+
+/** `/v1/models`. */
+export const modelsSchema = z.object({ data: z.array(z.object({ id: z.string() })) });
+
+/** `/health`. */
+export const healthSchema = z.looseObject({
+  status: z.enum(["ok", "degraded", "draining"]),
+  problems: z.array(z.string()),
+  model: z.object({
+    id: z.string(),
+    sha256: z.string(),
+    parameters: z.number(),
+    context_tokens: z.number(),
+    streams: z.number(),
+    device: z.string(),
+  }),
+  adapter: z.string().nullable(),
+  queue: z.object({ waiting: z.number(), running: z.number(), limit: z.number() }),
+});
+
+/** `/v1/adapters`. */
+export const adaptersSchema = z.object({
+  active: z.string().nullable(),
+  adapters: z.array(
+    z.looseObject({
+      name: z.string(),
+      active: z.boolean(),
+      loaded: z.boolean(),
+      sha256: z.string().optional(),
+      created_at: z.string().optional(),
+      parent: z.string().nullish(),
+      gate_passed: z.boolean().optional(),
+      problem: z.string().optional(),
+    }),
+  ),
+});
+
+/** `/v1/adapters/{name}/activate`. */
+export const activationSchema = z.object({
+  active: z.string().nullable(),
+  previous: z.string().nullable(),
+});
+
+const errorSchema = z.object({
+  error: z.object({ message: z.string(), code: z.string().nullish() }),
+});
+
+/** The names that OpenAI's clients know in place of the project's own. */
+const OPENAI_CODES = new Map<ErrorCode, string>([
+  ["model_unknown", "model_not_found"],
+  ["prompt_too_long", "context_length_exceeded"],
+  ["api_key_invalid", "invalid_api_key"],
+]);
+
+/** The code that stands in an HTTP answer for one of ours. */
+export function toWireCode(code: ErrorCode): string {
+  return OPENAI_CODES.get(code) ?? code;
+}
+
+/** The engine's error as a `CodedError`, or undefined when `body` is none. */
+export function parseWireError(body: unknown): CodedError | undefined {
+  const parsed = errorSchema.safeParse(body);
+  if (!parsed.success) return undefined;
+  const { message, code } = parsed.data.error;
+  return new CodedError(message, { code: fromWireCode(code ?? "") });
+}
+
+function fromWireCode(code: string): ErrorCode {
+  for (const [ours, theirs] of OPENAI_CODES) if (theirs === code) return ours;
+  return isErrorCode(code) ? code : "internal_error";
+}
+
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERROR_CODES, code);
+}
