@@ -8,10 +8,19 @@ import { CodedError, systemCode } from "./errors.ts";
  * @throws CodedError `disk_full` when the disk has no room; the old file then still stands
  */
 export function writeFileAtomic(path: string, data: string | Uint8Array): void {
+  writeChunksAtomic(path, [typeof data === "string" ? Buffer.from(data) : data]);
+}
+
+/**
+ * Like `writeFileAtomic`, for files that are made piece by piece and need not fit in memory.
+ * Whatever `chunks` throws leaves the old file standing.
+ * @throws CodedError `disk_full`
+ */
+export function writeChunksAtomic(path: string, chunks: Iterable<Uint8Array>): void {
   const temporary = `${path}.${process.pid}.tmp`;
   mkdirSync(dirname(path), { recursive: true });
   try {
-    writeAndSync(temporary, typeof data === "string" ? Buffer.from(data) : data);
+    writeAndSync(temporary, chunks);
     renameSync(temporary, path);
     syncFolder(dirname(path));
   } catch (error) {
@@ -30,10 +39,12 @@ export function explainWriteError(error: unknown, path: string): unknown {
   );
 }
 
-function writeAndSync(path: string, data: Uint8Array): void {
+function writeAndSync(path: string, chunks: Iterable<Uint8Array>): void {
   const file = openSync(path, "w", 0o600);
   try {
-    for (let offset = 0; offset < data.length; ) offset += writeSync(file, data, offset);
+    for (const data of chunks) {
+      for (let offset = 0; offset < data.length; ) offset += writeSync(file, data, offset);
+    }
     fsyncSync(file);
   } finally {
     closeSync(file);
