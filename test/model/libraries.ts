@@ -1,13 +1,12 @@
 /** The CPU build of the native libraries for tests; `platform-arch` packages of node-llama-cpp. */
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { loadLibraries, type NativeLibraries } from "#engine/native/library.ts";
 
 /** Loads the CPU libraries that the lockfile brought for this machine. */
 export function cpuLibraries(): NativeLibraries {
   const name = process.platform === "darwin" ? macName() : `${platformName()}-${process.arch}`;
-  const entry = createRequire(import.meta.url).resolve(`@node-llama-cpp/${name}/package.json`);
-  return loadLibraries(join(dirname(entry), "bins", name));
+  const packages = join(import.meta.dirname, "../../node_modules/@node-llama-cpp");
+  return loadLibraries(join(packages, name, "bins", name));
 }
 
 function platformName(): string {
