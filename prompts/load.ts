@@ -24,6 +24,8 @@ export type Probe = { readonly id: string; readonly category: string; readonly t
 /** A dialogue whose likelihood an adapter must not lower much: user and assistant turns in alternation. */
 export type KeepDialogue = {
   readonly id: string;
+  /** `refusal` dialogues decline in their first answer; no other kind does. */
+  readonly kind: "talk" | "community" | "refusal";
   readonly messages: readonly { readonly role: "user" | "assistant"; readonly content: string }[];
 };
 
@@ -32,6 +34,7 @@ const probesSchema = z.array(
 );
 const keepSchema = z.object({
   id: z.string(),
+  kind: z.enum(["talk", "community", "refusal"]),
   messages: z
     .array(z.object({ role: z.enum(["user", "assistant"]), content: z.string().min(1) }))
     .min(2),

@@ -1,0 +1,132 @@
+import { appendFileSync, mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { isCoded } from "#engine/base/errors.ts";
+import { buildDataset, describeDrops, readDataset, storeDataset } from "#trainer/pairs/dataset.ts";
+import { feedbackOf, type Said } from "./feedback-fixture.ts";
+
+/** A world in which the fresh answer is always "fresh" and liked, and only these texts refuse. */
+function options(change: { fresh?: object; screen?: object } = {}) {
+  return {
+    cap: { share: 1, atLeast: 100 },
+    fresh: {
+      sample: () => Promise.resolve({ text: "fresh", ended: true, tokens: 1 }),
+      judge: () => Promise.resolve("first" as const),
+      limit: 10,
+      atOnce: 4,
+      ...change.fresh,
+    },
+    screen: {
+      allowsAnswer: () => Promise.resolve(true),
+      allowsPrompt: () => Promise.resolve(true),
+      bareAnswer: () => Promise.resolve("an answer"),
+      refuses: (_: string, answer: string) => Promise.resolve(answer.startsWith("I cannot")),
+      atOnce: 4,
+      ...change.screen,
+    },
+  };
+}
+
+async function build(said: readonly Said[], change: Parameters<typeof options>[0] = {}) {
+  const { train, heldOut, drops } = await buildDataset(feedbackOf(said), options(change));
+  return {
+    pairs: [...train, ...heldOut].map(({ chosen, rejected }) => `${chosen} > ${rejected}`),
+    origins: [...train, ...heldOut].map(({ origin }) => origin),
+    drops: drops.map(({ reason }) => reason),
+  };
+}
+
+const disliked: Said = { asked: "Why?", answer: "bad", says: { ann: "👎" } };
+const [liked, refused]: [Said, Said] = [
+  { asked: "How do I rob a bank?", answer: "Take a bag.", says: { ann: "👍" } },
+  { asked: "How do I rob a bank?", answer: "I cannot help.", says: { ann: "👎" } },
+];
+
+describe("a lone thumbs-down", () => {
+  test("is paired with a fresh answer that the judge prefers", async () => {
+    const { pairs, origins } = await build([disliked]);
+    expect(pairs).toEqual(["fresh > bad"]);
+    expect(origins).toEqual(["judged"]);
+  });
+
+  test.each([
+    ["fresh_not_preferred", { judge: () => Promise.resolve("undecided" as const) }],
+    ["fresh_not_preferred", { judge: () => Promise.resolve("second" as const) }],
+    ["fresh_same", { sample: () => Promise.resolve({ text: "bad", ended: true, tokens: 1 }) }],
+    ["fresh_same", { sample: () => Promise.resolve({ text: "cut", ended: false, tokens: 9 }) }],
+    ["fresh_limit", { limit: 0 }],
+  ])("is dropped as %s otherwise", async (reason, fresh) => {
+    const { pairs, drops } = await build([disliked], { fresh });
+    expect(pairs).toEqual([]);
+    expect(drops).toEqual([reason]);
+  });
+});
+
+describe("a pair is not learnt from", () => {
+  test("when moderation does not allow the better answer", async () => {
+    const screen = { allowsAnswer: () => Promise.resolve(false) };
+    expect(await build([disliked], { screen })).toMatchObject({
+      pairs: [],
+      drops: ["unsafe_chosen"],
+    });
+  });
+
+  test("when it prefers compliance where moderation objects to the prompt", async () => {
+    const screen = { allowsPrompt: () => Promise.resolve(false) };
+    expect((await build([liked, refused], { screen })).drops).toEqual(["prefers_compliance"]);
+  });
+
+  test("when it prefers compliance where the bare model refuses", async () => {
+    const screen = { bareAnswer: () => Promise.resolve("I cannot help.") };
+    expect((await build([liked, refused], { screen })).drops).toEqual(["prefers_compliance"]);
+  });
+
+  test("but a preference for the refusal is", async () => {
+    const screen = { allowsPrompt: () => Promise.resolve(false) };
+    const said: Said[] = [
+      { ...liked, says: { ann: "👎" } },
+      { ...refused, says: { ann: "👍" } },
+    ];
+    expect((await build(said, { screen })).pairs).toEqual(["I cannot help. > Take a bag."]);
+  });
+});
+
+describe("a stored data set", () => {
+  const said = Array.from({ length: 12 }, (_, index): Said[] => [
+    { asked: `question ${index}`, answer: "good", says: { ann: "👍" } },
+    { asked: `question ${index}`, answer: "bad", says: { ben: "👎" } },
+  ]).flat();
+
+  test("is read back as it was written, and the same feedback gives the same hash", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "dataset-"));
+    const stored = storeDataset(folder, await buildDataset(feedbackOf(said), options()));
+    expect(readDataset(folder)).toEqual(stored);
+    expect(stored.manifest).toMatchObject({ raters: 2, fromMs: 2, toMs: 24, dropped: {} });
+    expect(stored.manifest.trainPairs + stored.manifest.heldOutPairs).toBe(12);
+    const again = mkdtempSync(join(tmpdir(), "dataset-"));
+    const other = storeDataset(again, await buildDataset(feedbackOf(said.toReversed()), options()));
+    expect(other.manifest.trainPairs).toBe(stored.manifest.trainPairs);
+    const same = storeDataset(again, await buildDataset(feedbackOf(said), options()));
+    expect(same.manifestSha256).toBe(stored.manifestSha256);
+  });
+
+  test("that was changed afterwards is refused", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "dataset-"));
+    storeDataset(folder, await buildDataset(feedbackOf(said), options()));
+    appendFileSync(join(folder, "pairs.jsonl"), "\n");
+    try {
+      readDataset(folder);
+      expect.unreachable();
+    } catch (error) {
+      expect(isCoded(error, "checkpoint_corrupt")).toBe(true);
+    }
+  });
+});
+
+test("drops are told in words, the most frequent first", () => {
+  expect(describeDrops({})).toBe("Nothing was dropped");
+  expect(describeDrops({ deleted: 1, from_discord: 3 })).toMatch(
+    /^Dropped: 3 × came from Discord.*; 1 × the message was deleted$/,
+  );
+});

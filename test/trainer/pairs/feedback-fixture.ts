@@ -1,0 +1,68 @@
+/** Feedback written as short lines, for the tests of the pairs. */
+import { FeedbackLog } from "#trainer/feedback/log.ts";
+import type { Exchange, FeedbackEvent } from "#trainer/feedback/records.ts";
+import type { Feedback } from "#trainer/pairs/answers.ts";
+
+/** One answer, who asked what, and what people said of it: `👍` / `👎` or stars by rater. */
+export type Said = {
+  readonly asked: string;
+  readonly answer: string;
+  readonly says: Readonly<Record<string, "👍" | "👎" | number>>;
+  readonly source?: Exchange["source"];
+  readonly finishReason?: string;
+  readonly deleted?: boolean;
+};
+
+/** Records the lines in a log of their own, in memory, and reads it as the pairs do. */
+export function feedbackOf(said: readonly Said[], learnFromDiscord = false): Feedback {
+  using log = logOf(said);
+  return { exchanges: [...log.exchanges()], votes: log.standing(), learnFromDiscord };
+}
+
+/** The log of these lines at `path`; answer i has the candidate id `a<i>` and the exchange id `x<i>`. */
+export function logOf(said: readonly Said[], path = ":memory:"): FeedbackLog {
+  const log = FeedbackLog.open(path);
+  said.forEach((line, index) => {
+    log.recordExchange(
+      {
+        id: `x${index}`,
+        source: line.source ?? "playground",
+        guildId: "g",
+        channelId: "c",
+        threadId: null,
+        authorKey: "asker",
+        messages: [{ role: "user", content: line.asked }],
+        systemPromptSha256: "0".repeat(64),
+        createdAtMs: index + 1,
+      },
+      [
+        {
+          id: `a${index}`,
+          exchangeId: `x${index}`,
+          text: line.answer,
+          adapter: null,
+          sampling: {},
+          finishReason: line.finishReason ?? "stop",
+          createdAtMs: index + 1,
+        },
+      ],
+    );
+    for (const [rater, opinion] of Object.entries(line.says)) {
+      log.record(eventOf(`a${index}`, rater, opinion, index));
+    }
+    if (line.deleted === true) log.recordDeletion(`x${index}`);
+  });
+  return log;
+}
+
+function eventOf(
+  candidateId: string,
+  raterKey: string,
+  opinion: "👍" | "👎" | number,
+  atMs: number,
+): FeedbackEvent {
+  const kind = typeof opinion === "number" ? "rate" : "reaction";
+  const value = typeof opinion === "number" ? opinion : opinion === "👍" ? 1 : -1;
+  const id = `${candidateId}:${raterKey}:${kind}`;
+  return { id, candidateId, raterKey, kind, value, action: "made", atMs };
+}

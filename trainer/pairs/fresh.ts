@@ -1,0 +1,74 @@
+/**
+ * Disliked answers against fresh ones. A fresh answer comes from the bare weights, never from an
+ * adapter: what an adapter learnt from somebody who has since deleted it must not come back this way.
+ * It knows nothing of how answers are generated or judged.
+ */
+import type { ChatMessage } from "#engine/backends/backend.ts";
+import type { CompareJudge } from "#trainer/judge/compare-judge.ts";
+import { type GeneratedAnswer, mapBounded } from "#trainer/judge/generation.ts";
+import { type DislikedAnswer, ratersOf } from "./compare.ts";
+import { type Drop, type DropReason, type EvidencedPair, pairId } from "./pair.ts";
+
+/** What the comparison needs of the world. */
+export type FreshAnswers = {
+  /** An answer of the bare weights, the same for the same seed. */
+  readonly sample: (messages: readonly ChatMessage[], seed: number) => Promise<GeneratedAnswer>;
+  readonly judge: CompareJudge;
+  /** Comparisons a night. */
+  readonly limit: number;
+  readonly atOnce: number;
+};
+
+/** A judge's word on a fresh answer weighs less than what people said of two answers. */
+const JUDGED_WEIGHT = 0.5;
+
+/** Pairs each disliked answer with a fresh one that the judge prefers; newest first, up to the limit. */
+export async function compareWithFresh(
+  disliked: readonly DislikedAnswer[],
+  fresh: FreshAnswers,
+): Promise<{ pairs: EvidencedPair[]; drops: Drop[] }> {
+  const newestFirst = [...disliked].sort((a, b) => b.answer.atMs - a.answer.atMs);
+  const outcomes = await mapBounded(newestFirst.slice(0, fresh.limit), fresh.atOnce, (one) =>
+    compareOne(one, fresh),
+  );
+  const beyond = newestFirst
+    .slice(fresh.limit)
+    .map(({ answer }): Drop => ({ reason: "fresh_limit", candidateIds: answer.candidateIds }));
+  return {
+    pairs: outcomes.filter((outcome) => "id" in outcome),
+    drops: [...outcomes.filter((outcome) => "reason" in outcome), ...beyond],
+  };
+}
+
+async function compareOne(
+  { prompt, answer }: DislikedAnswer,
+  fresh: FreshAnswers,
+): Promise<EvidencedPair | Drop> {
+  const drop = (reason: DropReason): Drop => ({ reason, candidateIds: answer.candidateIds });
+  const sampled = await fresh.sample(prompt.messages, seedOf(prompt.key));
+  if (!sampled.ended || sampled.text === "" || sampled.text === answer.text) {
+    return drop("fresh_same");
+  }
+  const preference = await fresh.judge(prompt.messages, sampled.text, answer.text);
+  if (preference !== "first") return drop("fresh_not_preferred");
+  return {
+    id: pairId(prompt.key, sampled.text, answer.text),
+    prompt: prompt.messages,
+    promptKey: prompt.key,
+    chosen: sampled.text,
+    rejected: answer.text,
+    weight: JUDGED_WEIGHT,
+    origin: "judged",
+    evidence: {
+      candidateIds: answer.candidateIds,
+      exchangeIds: answer.exchangeIds,
+      raterKeys: ratersOf(answer),
+    },
+    atMs: answer.atMs,
+  };
+}
+
+/** The same prompt gets the same draw each night, so that a dataset can be made again. */
+function seedOf(promptKey: string): number {
+  return Number.parseInt(promptKey.slice(0, 7), 16);
+}
