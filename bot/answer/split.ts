@@ -37,19 +37,21 @@ type Mark = {
  * Splits `text` into parts of at most `limit` UTF-16 units each, fences included.
  * A part that another one follows does not change while text is added at the end.
  * @param limit at least 64
+ * @param reserve kept free in the last part, for what is put below the answer; limit − reserve ≥ 64
  * @returns no part for an empty text
  */
-export function splitAnswer(text: string, limit: number): readonly AnswerPart[] {
-  if (limit < LEAST_LIMIT)
-    throw new RangeError(`limit: expected ${LEAST_LIMIT} or more, got ${limit}`);
+export function splitAnswer(text: string, limit: number, reserve = 0): readonly AnswerPart[] {
+  if (limit - reserve < LEAST_LIMIT) {
+    throw new RangeError(`limit: expected ${LEAST_LIMIT} or more, got ${limit - reserve}`);
+  }
   const parts: AnswerPart[] = [];
   let language: string | undefined;
   for (let start = 0; start < text.length; ) {
     const opening = language === undefined ? "" : `${FENCE}${language}\n`;
     const room = limit - opening.length - CLOSING_CHARACTERS;
     const rest = text.slice(start);
-    const body =
-      rest.length <= room ? rest : rest.slice(0, chooseCut(rest.slice(0, room), language));
+    const window = rest.slice(0, rest.length <= room ? room - reserve : room);
+    const body = window.length === rest.length ? rest : rest.slice(0, chooseCut(window, language));
     language = languageAfter(body, language);
     parts.push({ opening, body, closing: closingOf(body, language) });
     start += body.length;

@@ -50,6 +50,16 @@ describe("splitting an answer", () => {
     );
   });
 
+  test("the last message keeps the reserve free", () => {
+    fc.assert(
+      fc.property(answer, limits, (text, limit) => {
+        const parts = splitAnswer(text, limit + 50, 50);
+        expect(parts.map((part) => part.body).join("")).toBe(text);
+        expect(parts.map(partContent).at(-1)?.length ?? 0).toBeLessThanOrEqual(limit);
+      }),
+    );
+  });
+
   test("surrogate pairs stay whole", () => {
     fc.assert(
       fc.property(fc.string({ unit: "grapheme", minLength: 100, maxLength: 400 }), (text) => {
@@ -69,7 +79,9 @@ describe("splitting an answer", () => {
       }),
     );
   });
+});
 
+describe("where an answer is cut", () => {
   test("a short text is one message, unchanged", () => {
     expect(contents("Hello there.", 2000)).toEqual(["Hello there."]);
     expect(contents("", 2000)).toEqual([]);

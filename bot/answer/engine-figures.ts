@@ -1,0 +1,27 @@
+/** The few figures of the engine that an answer needs, asked for now and then. */
+import { type Clock, systemClock } from "#engine/base/clock.ts";
+import type { EngineClient } from "#engine/client/engine-client.ts";
+
+/** What serves. */
+export type EngineFigures = { readonly modelId: string; readonly contextTokens: number };
+
+const FRESH_MS = 30_000;
+const TIMEOUT_MS = 5_000;
+
+/**
+ * A function that gives the engine's figures, at most half a minute old.
+ * @returns a function that throws CodedError `engine_unreachable`
+ */
+export function cacheEngineFigures(
+  engine: Pick<EngineClient, "health">,
+  clock: Clock = systemClock,
+): () => Promise<EngineFigures> {
+  let cached: { readonly figures: EngineFigures; readonly atMs: number } | undefined;
+  return async () => {
+    if (cached !== undefined && clock.monotonicMs() - cached.atMs < FRESH_MS) return cached.figures;
+    const { model } = await engine.health(AbortSignal.timeout(TIMEOUT_MS));
+    const figures = { modelId: model.id, contextTokens: model.context_tokens };
+    cached = { figures, atMs: clock.monotonicMs() };
+    return figures;
+  };
+}

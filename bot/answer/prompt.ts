@@ -1,0 +1,39 @@
+/** The messages that the engine gets for a question. Pure; it knows neither stores nor Discord. */
+import type { ChatMessage } from "#engine/backends/backend.ts";
+import { cleanInput } from "#engine/moderation/normalise.ts";
+import { type Quote, withoutDelimiters, withQuote } from "../conversation/untrusted-text.ts";
+import { estimateTokens, fitWindow, type Turn, toChatMessages } from "../conversation/window.ts";
+
+/** Tokens of an answer at the most; never more than half the context. */
+const ANSWER_TOKENS = 512;
+/** For what the template adds: BOS, the generation prompt. */
+const MARGIN_TOKENS = 16;
+
+/** Tokens that an answer may take in a context of this size. */
+export function answerTokens(contextTokens: number): number {
+  return Math.min(ANSWER_TOKENS, Math.floor(contextTokens / 2));
+}
+
+/** A person's text as it is remembered and asked: clean, together with what it quotes. */
+export function questionText(text: string, quote?: Quote): string {
+  const cleaned = withoutDelimiters(cleanInput(text).trim());
+  return quote === undefined ? cleaned : withQuote(quote, cleaned);
+}
+
+/**
+ * The question with as much of the conversation as fits, oldest first, without the system prompt.
+ * @param contextTokens of the model; the answer's share is kept free
+ */
+export function conversationMessages(
+  turns: readonly Turn[],
+  question: Turn,
+  limits: { readonly systemPrompt: string; readonly contextTokens: number },
+): readonly ChatMessage[] {
+  const taken =
+    estimateTokens(limits.systemPrompt) +
+    estimateTokens(question.content) +
+    answerTokens(limits.contextTokens) +
+    MARGIN_TOKENS;
+  const window = fitWindow(turns, limits.contextTokens - taken);
+  return toChatMessages([...window, question]);
+}

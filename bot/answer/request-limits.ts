@@ -1,0 +1,136 @@
+/**
+ * How often a person may ask, and how many answers a server may have in the making, by Bottleneck.
+ * It knows people and servers only as keys.
+ */
+import Bottleneck from "bottleneck";
+
+/** The limits, from the settings. */
+export type LimitSettings = {
+  readonly personRequestsPerMinute: number;
+  readonly guildConcurrentRequests: number;
+};
+
+/** Why a request was not taken. */
+export type Refusal =
+  | { readonly reason: "person_rate"; readonly retryAfterSeconds: number }
+  | { readonly reason: "guild_queue_full" }
+  | { readonly reason: "closing" };
+
+/** The work's result, or why it was not begun. */
+export type Admission<T> =
+  | { readonly kind: "done"; readonly value: T }
+  | ({ readonly kind: "refused" } & Refusal);
+
+/** Questions that may wait for a place in one server. */
+const GUILD_QUEUE_LIMIT = 32;
+/** A limiter that nobody uses is let go after this time. */
+const IDLE_MS = 30 * 60_000;
+const MINUTE_MS = 60_000;
+/** How often Bottleneck looks whether a reservoir is due for more. */
+const HEARTBEAT_MS = 250;
+
+/** Told how many wait in front (0: next), each time that changes, until the work begins. */
+type OnPosition = (position: number) => void;
+
+/** A server's work: who waits, oldest first, and how many run. */
+type GuildQueue = { readonly waiting: OnPosition[]; running: number };
+
+/** All limits of one bot. */
+export class RequestLimits {
+  readonly #people: Bottleneck.Group;
+  readonly #guilds: Bottleneck.Group;
+  /** Lets one request at a time look at a person's reservoir and take from it. */
+  readonly #counter = new Bottleneck({ maxConcurrent: 1 });
+  readonly #queues = new Map<string, GuildQueue>();
+  readonly #places: number;
+  readonly #msForEachRequest: number;
+  #isClosing = false;
+
+  constructor(settings: LimitSettings) {
+    const perMinute = settings.personRequestsPerMinute;
+    const intervalMs = Math.max(HEARTBEAT_MS, MINUTE_MS / perMinute);
+    this.#msForEachRequest = MINUTE_MS / perMinute;
+    this.#places = settings.guildConcurrentRequests;
+    this.#people = new Bottleneck.Group({
+      reservoir: perMinute,
+      reservoirIncreaseAmount: Math.max(1, Math.round((perMinute * intervalMs) / MINUTE_MS)),
+      reservoirIncreaseInterval: intervalMs,
+      reservoirIncreaseMaximum: perMinute,
+      timeout: IDLE_MS,
+    });
+    this.#guilds = new Bottleneck.Group({ maxConcurrent: this.#places, timeout: IDLE_MS });
+  }
+
+  /** Questions that wait for a place, in all servers. */
+  get waiting(): number {
+    return [...this.#queues.values()].reduce((sum, queue) => sum + queue.waiting.length, 0);
+  }
+
+  /** Does the work when its turn comes, and returns what it returned; or does not begin it. */
+  async run<T>(
+    who: { readonly person: string; readonly guild: string },
+    work: () => Promise<T>,
+    onPosition: OnPosition,
+  ): Promise<Admission<T>> {
+    if (this.#isClosing) return { kind: "refused", reason: "closing" };
+    if ((this.#queues.get(who.guild)?.waiting.length ?? 0) >= GUILD_QUEUE_LIMIT) {
+      return { kind: "refused", reason: "guild_queue_full" };
+    }
+    if (!(await this.#counter.schedule(() => this.#takeFromPerson(who.person)))) {
+      const retryAfterSeconds = Math.ceil(this.#msForEachRequest / 1_000);
+      return { kind: "refused", reason: "person_rate", retryAfterSeconds };
+    }
+    return this.#runInGuild(who.guild, work, onPosition);
+  }
+
+  /** Takes nothing new from now on; what waits is refused, what runs goes on. */
+  close(): void {
+    this.#isClosing = true;
+  }
+
+  /** Stops all timers. */
+  async disconnect(): Promise<void> {
+    await Promise.all([this.#people.disconnect(), this.#guilds.disconnect()]);
+  }
+
+  /** The job does nothing: a person's limiter only counts. */
+  async #takeFromPerson(person: string): Promise<boolean> {
+    const limiter = this.#people.key(person);
+    if ((await limiter.currentReservoir()) === 0) return false;
+    await limiter.schedule(() => Promise.resolve());
+    return true;
+  }
+
+  async #runInGuild<T>(
+    guild: string,
+    work: () => Promise<T>,
+    onPosition: OnPosition,
+  ): Promise<Admission<T>> {
+    const queue = this.#queues.get(guild) ?? { waiting: [], running: 0 };
+    this.#queues.set(guild, queue);
+    queue.waiting.push(onPosition);
+    this.#tellPosition(queue, queue.waiting.length - 1);
+    return this.#guilds.key(guild).schedule(async (): Promise<Admission<T>> => {
+      this.#begin(queue, onPosition);
+      try {
+        if (this.#isClosing) return { kind: "refused", reason: "closing" };
+        return { kind: "done", value: await work() };
+      } finally {
+        queue.running -= 1;
+        if (queue.running + queue.waiting.length === 0) this.#queues.delete(guild);
+      }
+    });
+  }
+
+  #begin(queue: GuildQueue, onPosition: OnPosition): void {
+    queue.running += 1;
+    queue.waiting.splice(queue.waiting.indexOf(onPosition), 1);
+    for (const index of queue.waiting.keys()) this.#tellPosition(queue, index);
+  }
+
+  /** Says nothing to those for whom there is a place already. */
+  #tellPosition(queue: GuildQueue, index: number): void {
+    const position = queue.running + index - this.#places;
+    if (position >= 0) queue.waiting[index]?.(position);
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * Everything that the bot says in its own name while answering: short, honest, and what to do next.
+ * Pure text; it knows neither Discord nor the engine.
+ */
+import { type ErrorCode, isCoded } from "#engine/base/errors.ts";
+import type { Refusal } from "./request-limits.ts";
+import { partContent, splitAnswer } from "./split.ts";
+
+/** Discord's limit on a message: https://discord.com/developers/docs/resources/message */
+const MESSAGE_CHARACTERS = 2_000;
+const NAME_CHARACTERS = 64;
+/** Messages that one answer may take; an engine that goes on and on is cut. */
+const MESSAGES_AN_ANSWER = 6;
+
+/** Small grey text: https://support.discord.com/hc/articles/210298617 */
+const SMALL = "-# ";
+
+/** The messages that show an answer, each within Discord's limit. @returns at least one */
+export function answerContents(text: string, footer?: string): readonly string[] {
+  const below = footer === undefined ? "" : `\n${SMALL}${footer}`;
+  const whole = splitContents(text, MESSAGE_CHARACTERS, below.length);
+  const contents =
+    whole.length <= MESSAGES_AN_ANSWER
+      ? whole
+      : splitContents(text, MESSAGE_CHARACTERS - below.length, 0).slice(0, MESSAGES_AN_ANSWER);
+  const shown = contents.length === 0 ? ["*(The model had nothing to say.)*"] : contents;
+  return shown.with(-1, `${shown.at(-1)}${below}`);
+}
+
+/** Without blank parts: Discord takes no empty message. */
+function splitContents(text: string, limit: number, reserve: number): readonly string[] {
+  return splitAnswer(text.trim(), limit, reserve)
+    .map(partContent)
+    .filter((content) => content.trim() !== "");
+}
+
+/** Which model and adapter answered. */
+export function answerFooter(modelId: string, adapter: string | null): string {
+  const model = modelId.slice(0, NAME_CHARACTERS);
+  return adapter === null
+    ? `${model} · base weights`
+    : `${model} · adapter ${adapter.slice(0, NAME_CHARACTERS)}`;
+}
+
+/** How many questions go first. @param position 0: next */
+export function queueNotice(position: number): string {
+  if (position === 0) return `${SMALL}You are next in the queue.`;
+  const others = position === 1 ? "1 question goes" : `${position} questions go`;
+  return `${SMALL}In the queue: ${others} first.`;
+}
+
+/** Why a question was not taken. */
+export function refusalNotice(refusal: Refusal): string {
+  switch (refusal.reason) {
+    case "person_rate":
+      return `That is more questions than I may take from one person in a minute. Please try again in about ${refusal.retryAfterSeconds} s.`;
+    case "guild_queue_full":
+      return "Too many questions are waiting already. Please try again in a minute.";
+    case "closing":
+      return "I am being restarted. Please ask again in a minute.";
+  }
+}
+
+/** Why an answer failed. */
+export function failureNotice(error: unknown): string {
+  if (!isCoded(error)) return GENERAL_FAILURE;
+  return FAILURES[error.code] ?? GENERAL_FAILURE;
+}
+
+const GENERAL_FAILURE = "Something went wrong on my side, so there is no answer. Please try again.";
+
+const FAILURES: Partial<Record<ErrorCode, string>> = {
+  engine_unreachable:
+    "My engine is not running right now, so I can't answer. Please try again in a minute.",
+  prompt_too_long: "That is longer than my model can read. Please shorten it.",
+  queue_full: "Too many questions are waiting already. Please try again in a minute.",
+  out_of_memory: "My engine is out of memory right now. Please try again in a minute.",
+};
+
+/** Added to an answer that was not finished. */
+export const NOTES = {
+  brokeOff: "cut short: the engine stopped",
+  restarting: "cut short: the bot is being restarted",
+  tooLong: "cut short: the longest answer allowed",
+  notSaved: "votes on this answer can't be saved: the data disk is full or damaged",
+} as const;

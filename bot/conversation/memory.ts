@@ -1,0 +1,130 @@
+/**
+ * What the bot remembers of conversations, in Keyv. Losing it costs context, never feedback: a store
+ * that fails is reported by Keyv's `error` event and the conversation goes on without.
+ * It knows neither Discord nor the prompt.
+ */
+import type { Keyv } from "keyv";
+import { z } from "zod";
+import type { Turn } from "./window.ts";
+
+const turnsSchema = z.array(
+  z.object({
+    role: z.enum(["user", "assistant"]),
+    content: z.string(),
+    messageIds: z.array(z.string()),
+    speakerKey: z.string(),
+    speakerName: z.string(),
+  }),
+);
+const keysSchema = z.array(z.string());
+
+/** Turns kept of one conversation; far more than any context holds. */
+const KEPT_TURNS = 60;
+/** A conversation that nobody continues is forgotten. */
+const KEPT_MS = 30 * 24 * 60 * 60 * 1_000;
+
+/** A thread is one conversation; elsewhere each person has one in each channel. */
+export function conversationKey(place: {
+  readonly channelId: string;
+  readonly threadId: string | null;
+  readonly personKey: string;
+}): string {
+  return place.threadId === null
+    ? `channel:${place.channelId}:${place.personKey}`
+    : `thread:${place.threadId}`;
+}
+
+/** Conversations by key. Writes are done one after another, so none overwrites another's. */
+export class ConversationMemory {
+  readonly #store: Keyv;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(store: Keyv) {
+    this.#store = store;
+  }
+
+  /** The turns so far, oldest first. */
+  async turns(key: string): Promise<readonly Turn[]> {
+    const parsed = turnsSchema.safeParse(await this.#store.get(`turns:${key}`));
+    return parsed.success ? parsed.data : [];
+  }
+
+  /** Adds turns at the end. */
+  append(key: string, added: readonly Turn[]): Promise<void> {
+    return this.#oneByOne(async () => this.#save(key, [...(await this.turns(key)), ...added]));
+  }
+
+  /**
+   * Continues from an answer: the conversation becomes what led to that message, whoever asked it.
+   * @returns whether the message is remembered
+   */
+  continueFrom(messageId: string, key: string): Promise<boolean> {
+    return this.#oneByOne(async () => {
+      for (const holder of await this.#holders(messageId)) {
+        const turns = await this.turns(holder);
+        const at = turns.findLastIndex((turn) => turn.messageIds.includes(messageId));
+        if (at === -1) continue;
+        if (holder !== key || at < turns.length - 1) await this.#save(key, turns.slice(0, at + 1));
+        return true;
+      }
+      return false;
+    });
+  }
+
+  /** Forgets the turn that a message shows, with its question or answer. */
+  forgetMessage(messageId: string): Promise<void> {
+    return this.#oneByOne(async () => {
+      for (const holder of await this.#holders(messageId)) {
+        await this.#save(holder, withoutExchange(await this.turns(holder), messageId));
+      }
+      await this.#store.delete(`holders:${messageId}`);
+    });
+  }
+
+  /** Forgets a conversation. */
+  forget(key: string): Promise<void> {
+    return this.#oneByOne(async () => {
+      await this.#store.delete(`turns:${key}`);
+    });
+  }
+
+  /** Notes that the bot takes part in a thread, so that it answers there without a mention. */
+  async joinThread(threadId: string): Promise<void> {
+    await this.#store.set(`joined:${threadId}`, true, KEPT_MS);
+  }
+
+  /** Whether the bot takes part in a thread. */
+  async isInThread(threadId: string): Promise<boolean> {
+    return (await this.#store.get(`joined:${threadId}`)) === true;
+  }
+
+  async #save(key: string, turns: readonly Turn[]): Promise<void> {
+    const kept = turns.slice(-KEPT_TURNS);
+    await this.#store.set(`turns:${key}`, kept, KEPT_MS);
+    for (const messageId of kept.flatMap((turn) => turn.messageIds)) {
+      const holders = await this.#holders(messageId);
+      if (holders.includes(key)) continue;
+      await this.#store.set(`holders:${messageId}`, [...holders, key], KEPT_MS);
+    }
+  }
+
+  async #holders(messageId: string): Promise<readonly string[]> {
+    const parsed = keysSchema.safeParse(await this.#store.get(`holders:${messageId}`));
+    return parsed.success ? parsed.data : [];
+  }
+
+  #oneByOne<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work);
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+}
+
+/** Question and answer go together: an answer alone would still tell what was asked. */
+function withoutExchange(turns: readonly Turn[], messageId: string): readonly Turn[] {
+  const at = turns.findIndex((turn) => turn.messageIds.includes(messageId));
+  if (at === -1) return turns;
+  const start = turns[at]?.role === "assistant" && turns[at - 1]?.role === "user" ? at - 1 : at;
+  const end = turns[start]?.role === "user" && turns[start + 1]?.role === "assistant" ? 2 : 1;
+  return turns.toSpliced(start, end);
+}

@@ -1,0 +1,90 @@
+/**
+ * A Keyv store on SQLite: one table of keys and values. The expiry is a column, so that what
+ * nobody reads again can be swept.
+ */
+import { type Database, explainDatabaseError, openDatabase } from "#engine/base/database.ts";
+
+/** The methods that Keyv looks for in a store (keyv 6, `asyncMap`). */
+export type SqliteStore = Disposable & {
+  get(key: string): Promise<string | undefined>;
+  set(key: string, value: string, ttlMs?: number): Promise<boolean>;
+  delete(key: string): Promise<boolean>;
+  clear(): Promise<void>;
+  has(key: string): Promise<boolean>;
+  iterator(): AsyncGenerator<[string, string]>;
+  disconnect(): Promise<void>;
+};
+
+const MIGRATIONS = [
+  `CREATE TABLE entries (
+     key TEXT PRIMARY KEY,
+     value TEXT NOT NULL,
+     expires_at_ms INTEGER
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX entries_by_expiry ON entries (expires_at_ms) WHERE expires_at_ms IS NOT NULL;`,
+];
+
+/** Expired entries are swept once in so many writes. */
+const WRITES_BETWEEN_SWEEPS = 500;
+
+/**
+ * Opens or creates the store at `path`. Text that is deleted is overwritten on the disk.
+ * @throws CodedError `database_failed`, `disk_full`; so do all methods
+ */
+export function openSqliteStore(path: string): SqliteStore {
+  const database = openDatabase(path, MIGRATIONS);
+  database.exec("PRAGMA secure_delete = ON");
+  const guard = <T>(work: () => T): Promise<T> => runGuarded(path, work);
+  const write = prepareWrite(database);
+  const close = () => {
+    if (database.isOpen) database.close();
+  };
+  return {
+    get: (key) => guard(() => readValue(database, key)),
+    has: (key) => guard(() => readValue(database, key) !== undefined),
+    set: (key, value, ttlMs) => guard(() => write(key, value, ttlMs)),
+    delete: (key) =>
+      guard(() => database.prepare("DELETE FROM entries WHERE key = ?").run(key).changes > 0),
+    clear: () => guard(() => database.exec("DELETE FROM entries")),
+    iterator: () => readAll(database, path),
+    disconnect: () => guard(close),
+    [Symbol.dispose]: close,
+  };
+}
+
+function prepareWrite(database: Database): (key: string, value: string, ttlMs?: number) => boolean {
+  let writes = 0;
+  return (key, value, ttlMs) => {
+    const expiresAtMs = ttlMs === undefined ? null : Date.now() + ttlMs;
+    database
+      .prepare("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)")
+      .run(key, value, expiresAtMs);
+    writes += 1;
+    if (writes % WRITES_BETWEEN_SWEEPS === 1) {
+      database.prepare("DELETE FROM entries WHERE expires_at_ms < ?").run(Date.now());
+    }
+    return true;
+  };
+}
+
+function readValue(database: Database, key: string): string | undefined {
+  const row = database
+    .prepare("SELECT value FROM entries WHERE key = ?1 AND ifnull(expires_at_ms, ?2) >= ?2")
+    .get(key, Date.now());
+  return row === undefined ? undefined : String(row["value"]);
+}
+
+async function* readAll(database: Database, path: string): AsyncGenerator<[string, string]> {
+  const rows = await runGuarded(path, () =>
+    database.prepare("SELECT key, value FROM entries").all(),
+  );
+  for (const row of rows) yield [String(row["key"]), String(row["value"])];
+}
+
+async function runGuarded<T>(path: string, work: () => T): Promise<T> {
+  try {
+    return work();
+  } catch (error) {
+    throw explainDatabaseError(error, path);
+  }
+}
