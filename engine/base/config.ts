@@ -79,6 +79,16 @@ export function loadConfig(overrides: Readonly<Record<string, string | undefined
   return parseConfig({ ...fromFile, ...process.env, ...overrides });
 }
 
+/**
+ * The environment for a child process: this one's, with changes. An empty value unsets a setting even
+ * where `.env` has it, since the environment wins over the file.
+ */
+export function childEnvironment(
+  changes: Readonly<Record<string, string>>,
+): Record<string, string | undefined> {
+  return { ...process.env, ...changes };
+}
+
 function readToken(path: string | undefined): string | undefined {
   if (path === undefined) return undefined;
   try {
