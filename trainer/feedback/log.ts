@@ -146,6 +146,12 @@ export class FeedbackLog implements Disposable {
     for (const row of this.#all("SELECT * FROM events ORDER BY sequence")) yield toEvent(row);
   }
 
+  /** The events about one answer, in the order of arrival. */
+  eventsOf(candidateId: string): readonly FeedbackEvent[] {
+    const sql = "SELECT * FROM events WHERE candidate_id = ? ORDER BY sequence";
+    return this.#all(sql, candidateId).map(toEvent);
+  }
+
   /** Every exchange with its answers, in the order of arrival. */
   *exchanges(): Generator<RecordedExchange> {
     const rows = this.#all(
