@@ -45,6 +45,20 @@ export type GgufTensor = {
   readonly bytes: number;
 };
 
+const TYPE_NAMES: ReadonlyMap<number, GgufType> = new Map([
+  [GGUF_TYPE.u8, "u8"],
+  [GGUF_TYPE.i8, "i8"],
+  [GGUF_TYPE.u16, "u16"],
+  [GGUF_TYPE.i16, "i16"],
+  [GGUF_TYPE.u32, "u32"],
+  [GGUF_TYPE.i32, "i32"],
+  [GGUF_TYPE.f32, "f32"],
+  [GGUF_TYPE.bool, "bool"],
+  [GGUF_TYPE.str, "str"],
+  [GGUF_TYPE.u64, "u64"],
+  [GGUF_TYPE.i64, "i64"],
+  [GGUF_TYPE.f64, "f64"],
+]);
 const MAGIC = "GGUF";
 const HEADER_BYTES = 24;
 const OLDEST_VERSION = 2;
@@ -119,6 +133,14 @@ export class GgufFile implements Disposable {
     if (id < 0) return undefined;
     const type = this.#gguf.getKeyType(this.context, id);
     return type === GGUF_TYPE_ARRAY ? this.#array(id) : this.#scalar(id, type);
+  }
+
+  /** The type of `key`'s value as the file states it, "array" for lists, undefined where there is none. */
+  typeOf(key: string): GgufType | "array" | undefined {
+    const id = Number(this.#gguf.findKey(this.context, key));
+    if (id < 0) return undefined;
+    const code = this.#gguf.getKeyType(this.context, id);
+    return TYPE_NAMES.get(code) ?? "array";
   }
 
   /**
