@@ -22,22 +22,6 @@ export type TokenTable = {
   readonly addSpacePrefix: boolean;
 };
 
-/** Zephyr's chat template as its model card's tokenizer_config.json holds it. */
-export const ZEPHYR_CHAT_TEMPLATE = [
-  "{% for message in messages %}",
-  "{% if message['role'] == 'user' %}",
-  "{{ '<|user|>\\n' + message['content'] + eos_token }}",
-  "{% elif message['role'] == 'system' %}",
-  "{{ '<|system|>\\n' + message['content'] + eos_token }}",
-  "{% elif message['role'] == 'assistant' %}",
-  "{{ '<|assistant|>\\n'  + message['content'] + eos_token }}",
-  "{% endif %}",
-  "{% if loop.last and add_generation_prompt %}",
-  "{{ '<|assistant|>' }}",
-  "{% endif %}",
-  "{% endfor %}",
-].join("\n");
-
 /**
  * Writes `tokenizer.*` keys and the chat template.
  * @throws RangeError when the table would make libllama abort or misread it

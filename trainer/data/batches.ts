@@ -1,0 +1,125 @@
+/**
+ * Which examples form each optimiser step, in an order that a seed fixes and a checkpoint can take up again;
+ * and how a step is split into parts that fit the model's batch. It knows lengths, not contents.
+ */
+import { type RandomState, SeededRandom } from "./random.ts";
+import { type Example, longest } from "./sequence.ts";
+
+/** Where in the data a run stands. */
+export type DataPosition = {
+  /** Epochs finished. */
+  readonly epoch: number;
+  /** Batches of the running epoch that were taken. */
+  readonly batch: number;
+  /** The generator as it stood when the running epoch was shuffled. */
+  readonly random: RandomState;
+};
+
+/** How many batches' worth of examples are sorted by length together: more pads less, and shuffles less. */
+const BUCKET_BATCHES = 16;
+
+/** An endless, deterministic run through the data: each epoch takes every example once. */
+export class EpochBatches {
+  /** Steps in an epoch; the last one may be smaller. */
+  readonly batchesPerEpoch: number;
+  readonly #lengths: readonly number[];
+  readonly #batchSize: number;
+  readonly #random: SeededRandom;
+  #position: DataPosition;
+  #order: readonly (readonly number[])[];
+
+  /**
+   * @param examples at least one
+   * @param batchSize examples in a step
+   * @param start a seed to begin with, or where a checkpoint stood
+   */
+  constructor(examples: readonly Example[], batchSize: number, start: number | DataPosition) {
+    if (examples.length === 0 || !(batchSize > 0)) {
+      throw new RangeError(`cannot batch ${examples.length} examples by ${batchSize}`);
+    }
+    this.#lengths = examples.map(({ sequences }) => longest(sequences));
+    this.#batchSize = batchSize;
+    this.batchesPerEpoch = Math.ceil(examples.length / batchSize);
+    const fresh = typeof start === "number";
+    this.#random = fresh ? SeededRandom.from(start) : SeededRandom.resume(start.random);
+    this.#position = fresh ? { epoch: 0, batch: 0, random: this.#random.state } : start;
+    this.#order = this.#shuffle();
+  }
+
+  get position(): DataPosition {
+    return this.#position;
+  }
+
+  /** Indices of the next step's examples. */
+  next(): readonly number[] {
+    const { epoch, batch } = this.#position;
+    const indices = this.#order[batch] ?? [];
+    if (batch + 1 < this.batchesPerEpoch) {
+      this.#position = { ...this.#position, batch: batch + 1 };
+    } else {
+      this.#position = { epoch: epoch + 1, batch: 0, random: this.#random.state };
+      this.#order = this.#shuffle();
+    }
+    return indices;
+  }
+
+  /** Batches of similar lengths, in random order: length must not follow the learning rate's schedule. */
+  #shuffle(): readonly (readonly number[])[] {
+    const order = this.#random.shuffled([...this.#lengths.keys()]);
+    const batches = chunks(order, this.#batchSize * BUCKET_BATCHES).flatMap((bucket) => {
+      const byLength = bucket.toSorted((a, b) => (this.#lengths[a] ?? 0) - (this.#lengths[b] ?? 0));
+      return chunks(byLength, this.#batchSize);
+    });
+    return this.#random.shuffled(batches);
+  }
+}
+
+/** A step's examples in parts whose padded size fits the model. */
+export type MicroBatches = {
+  readonly parts: readonly (readonly Example[])[];
+  /** Tokens that are computed: each part's sequences, all padded to its longest one. */
+  readonly paddedTokens: number;
+  /** Tokens that are there. */
+  readonly tokens: number;
+};
+
+/**
+ * Splits a step's examples, longest together, so that sequences × longest never exceeds `maxTokens`.
+ * @throws RangeError when one example alone exceeds it
+ */
+export function splitStep(examples: readonly Example[], maxTokens: number): MicroBatches {
+  const parts: Example[][] = [];
+  let paddedTokens = 0;
+  let current: Example[] = [];
+  const close = (): void => {
+    if (current.length === 0) return;
+    parts.push(current);
+    paddedTokens += paddedSize(current);
+    current = [];
+  };
+  const byLength = examples.toSorted((a, b) => longest(b.sequences) - longest(a.sequences));
+  for (const example of byLength) {
+    if (paddedSize([example]) > maxTokens) {
+      const size = paddedSize([example]);
+      throw new RangeError(`${example.id} takes ${size} tokens, more than a batch of ${maxTokens}`);
+    }
+    if (paddedSize([...current, example]) > maxTokens) close();
+    current.push(example);
+  }
+  close();
+  const tokens = examples
+    .flatMap(({ sequences }) => sequences)
+    .reduce((sum, sequence) => sum + sequence.tokens.length, 0);
+  return { parts, paddedTokens, tokens };
+}
+
+function paddedSize(examples: readonly Example[]): number {
+  const sequences = examples.flatMap((example) => example.sequences);
+  return sequences.length * longest(sequences);
+}
+
+function chunks<T>(items: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) =>
+    items.slice(i * size, (i + 1) * size),
+  );
+}
