@@ -1,0 +1,132 @@
+/** Puts the local Discord together: state, REST, gateway, page. */
+import { join } from "node:path";
+import { Hono } from "hono";
+import type { Clock } from "#engine/base/clock.ts";
+import { createLog } from "#engine/base/log.ts";
+import { addFileRoutes } from "./files.ts";
+import { Delivery } from "./gateway/deliver.ts";
+import { Gateway, HEARTBEAT_INTERVAL_MS } from "./gateway/gateway.ts";
+import { createHostGuard } from "./guard.ts";
+import { InteractionDesk } from "./interactions/desk.ts";
+import { interactionPayload } from "./interactions/payload.ts";
+import { listen } from "./listen.ts";
+import { PersonActions } from "./people/actions.ts";
+import { Playground } from "./playground.ts";
+import { createRestApi } from "./rest/api.ts";
+import { RateLimits } from "./rest/rate-limits.ts";
+import { Store } from "./world/store.ts";
+import { World } from "./world/world.ts";
+
+/** Permissions that the chat's invitation asks for: see, write, react, threads, embeds, files. */
+const CHAT_PERMISSIONS = 309_237_763_136n;
+/** How often deadlines are looked at, in milliseconds. */
+const TICK_MS = 100;
+
+/** Settings of a playground. */
+export type PlaygroundOptions = {
+  readonly host: string;
+  /** 0 for any free port */
+  readonly port: number;
+  /** The chat is kept in `playground/` below it. */
+  readonly dataDir: string;
+  /** What the bot has to log in with. */
+  readonly botToken: string;
+  readonly clock: Clock;
+  /** pino's level, "warn" when left out */
+  readonly logLevel?: string;
+  /** The engine whose state the page shows. */
+  readonly engineUrl?: string;
+  /** Permissions of the bot's role; those of the chat's invitation when left out. */
+  readonly botPermissions?: bigint;
+  /** Gateway intents that the application may not ask for, as bits; none when left out. */
+  readonly disallowedIntents?: number;
+  /** Discord's own 41,250 when left out. */
+  readonly heartbeatIntervalMs?: number;
+};
+
+/**
+ * Starts a local Discord with its web page.
+ * @throws CodedError `address_in_use`, `database_failed` or `disk_full`
+ */
+export async function startPlayground(options: PlaygroundOptions): Promise<Playground> {
+  const { clock, botToken } = options;
+  const log = createLog("playground", options.logLevel ?? "warn");
+  const store = new Store(join(options.dataDir, "playground", "playground.sqlite"));
+  const world = new World({
+    store,
+    clock,
+    botPermissions: options.botPermissions ?? CHAT_PERMISSIONS,
+  });
+  let authority = "";
+  const baseUrl = () => `http://${authority}`;
+  const gatewayUrl = () => `ws://${authority}/gateway`;
+  const desk = new InteractionDesk(world, baseUrl);
+  const limits = new RateLimits(clock);
+  const delivery = new Delivery({
+    world,
+    baseUrl,
+    interactionPayload: (interaction) => interactionPayload(world, interaction, baseUrl()),
+  });
+  const gateway = new Gateway(
+    {
+      clock,
+      botToken,
+      heartbeatIntervalMs: options.heartbeatIntervalMs ?? HEARTBEAT_INTERVAL_MS,
+      disallowedIntents: options.disallowedIntents ?? 0,
+    },
+    {
+      greet: (session) => delivery.greet(session, gatewayUrl()),
+      request: (session, opcode, data) => delivery.request(session, opcode, data),
+      presenceChanged: () =>
+        world.bus.emit({ type: "botPresence", connected: gateway.isConnected }),
+    },
+  );
+  world.bus.subscribe((event) => delivery.deliver(event, gateway.sessions));
+  const actions = new PersonActions(world, desk, baseUrl);
+  const rest = createRestApi({ world, desk, gateway, limits, botToken, log, baseUrl, gatewayUrl });
+  const admits = createHostGuard(options.host);
+  const app = new Hono();
+  app.use(async (context, next) => {
+    const [host, origin] = [context.req.header("host"), context.req.header("origin")];
+    if (!admits({ host, origin }))
+      return context.text("This address is not served to other sites.", 403);
+    return next();
+  });
+  app.route("/api/v10", rest);
+  app.route("/api/v9", rest);
+  app.route("/api", rest);
+  addFileRoutes(app, store);
+  const fetch = (request: Request) => app.fetch(request);
+  const server = await listenOrClose(store, () =>
+    listen(options, { fetch, admits, socket: (socket, query) => gateway.accept(socket, query) }),
+  );
+  authority = `${displayHost(options.host)}:${server.port}`;
+  const tick = () => {
+    desk.tick();
+    gateway.tick();
+  };
+  const timer = setInterval(tick, TICK_MS).unref();
+  const close = async () => {
+    clearInterval(timer);
+    desk.close();
+    gateway.close();
+    await server.close();
+    store[Symbol.dispose]();
+  };
+  return new Playground({ world, gateway, limits, actions, url: baseUrl(), botToken, tick, close });
+}
+
+async function listenOrClose<T>(store: Store, start: () => Promise<T>): Promise<T> {
+  try {
+    return await start();
+  } catch (error) {
+    store[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** The address to put in links; "all interfaces" is reached by loopback. */
+function displayHost(host: string): string {
+  if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
+  return host.includes(":") ? `[${host}]` : host;
+}

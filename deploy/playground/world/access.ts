@@ -1,0 +1,51 @@
+/** Who may do what where: Discord's permission bits, roles and overwrites. Pure. */
+import { PermissionFlagsBits as Bits } from "discord-api-types/v10";
+import type { ChannelRecord, UserRecord } from "./records.ts";
+import { BOT_ROLE_ID, GUILD_ID, OWNER_ID } from "./seed.ts";
+
+/** Every permission there is (an owner's). */
+export const ALL_PERMISSIONS = Object.values(Bits).reduce((sum, bit) => sum | bit, 0n);
+
+/** What @everyone may do. */
+export const EVERYONE_PERMISSIONS =
+  Bits.ViewChannel |
+  Bits.SendMessages |
+  Bits.ReadMessageHistory |
+  Bits.AddReactions |
+  Bits.EmbedLinks |
+  Bits.AttachFiles |
+  Bits.UseApplicationCommands |
+  Bits.CreatePublicThreads |
+  Bits.SendMessagesInThreads;
+
+/** What a person may do in a direct message: the same, without threads. */
+const DIRECT_PERMISSIONS =
+  EVERYONE_PERMISSIONS & ~(Bits.CreatePublicThreads | Bits.SendMessagesInThreads);
+
+/** Guild-wide permissions. @param botPermissions of the bot's own role */
+export function guildPermissions(user: UserRecord, botPermissions: bigint): bigint {
+  if (user.id === OWNER_ID) return ALL_PERMISSIONS;
+  return user.bot ? EVERYONE_PERMISSIONS | botPermissions : EVERYONE_PERMISSIONS;
+}
+
+/**
+ * Permissions in a channel: https://discord.com/developers/docs/topics/permissions#permission-overwrites
+ * @param channel the channel, or a thread's parent
+ */
+export function channelPermissions(
+  user: UserRecord,
+  channel: ChannelRecord,
+  botPermissions: bigint,
+): bigint {
+  if (channel.guildId === null)
+    return channel.recipientId === user.id || user.bot ? DIRECT_PERMISSIONS : 0n;
+  if (user.id === OWNER_ID) return ALL_PERMISSIONS;
+  const roleIds = user.bot ? [GUILD_ID, BOT_ROLE_ID] : [GUILD_ID];
+  let permissions = guildPermissions(user, botPermissions);
+  for (const subject of [...roleIds, user.id]) {
+    const overwrite = channel.overwrites.find((each) => each.id === subject);
+    if (overwrite === undefined) continue;
+    permissions = (permissions & ~BigInt(overwrite.deny)) | BigInt(overwrite.allow);
+  }
+  return (permissions & Bits.ViewChannel) === 0n ? 0n : permissions;
+}
