@@ -95,7 +95,11 @@ export const activationSchema = z.object({
 });
 
 const errorSchema = z.object({
-  error: z.object({ message: z.string(), code: z.string().nullish() }),
+  error: z.object({
+    message: z.string(),
+    code: z.string().nullish(),
+    type: z.string().nullish(),
+  }),
 });
 
 /** The names that OpenAI's clients know in place of the project's own. */
@@ -114,13 +118,15 @@ export function toWireCode(code: ErrorCode): string {
 export function parseWireError(body: unknown): CodedError | undefined {
   const parsed = errorSchema.safeParse(body);
   if (!parsed.success) return undefined;
-  const { message, code } = parsed.data.error;
-  return new CodedError(message, { code: fromWireCode(code ?? "") });
+  const { message, code, type } = parsed.data.error;
+  return new CodedError(message, { code: fromWireCode(code ?? "", type ?? "") });
 }
 
-function fromWireCode(code: string): ErrorCode {
+/** Refusals of the HTTP layer alone (a body too large, no such path) are malformed requests to us. */
+function fromWireCode(code: string, type: string): ErrorCode {
   for (const [ours, theirs] of OPENAI_CODES) if (theirs === code) return ours;
-  return isErrorCode(code) ? code : "internal_error";
+  if (isErrorCode(code)) return code;
+  return type === "invalid_request_error" ? "invalid_request" : "internal_error";
 }
 
 function isErrorCode(code: string): code is ErrorCode {

@@ -1,0 +1,169 @@
+/**
+ * What the lexical layer blocks: only what no context makes right, as phrases by category.
+ * Intent is not its business: asking how to build a bomb must reach the model, whose refusal helps more
+ * than a filter's. Categories are Llama Guard's S1–S14
+ * (https://www.llama.com/docs/model-cards-and-prompt-formats/llama-guard-3/); those that words cannot
+ * decide (S5–S8, S12–S14) have no phrases here and wait for a guard model.
+ */
+import type { PhraseRule } from "./phrases.ts";
+
+/** Where a check stands: before generation, or before generated text is shown. */
+export type Stage = "input" | "output";
+
+/** Short sentences for people, by category; each ends the sentence "This was withheld: …". */
+const REASONS: Readonly<Record<string, string>> = {
+  S1: "it threatens or encourages violence",
+  S2: "it gives instructions for a crime",
+  S3: "it gives instructions for a sexual crime",
+  S4: "it sexualises minors",
+  S9: "it gives instructions for a weapon or explosive",
+  S10: "it calls for hatred or violence against people for who they are",
+  S11: "it encourages self-harm",
+  slur: "it contains a slur",
+  blocklist: "it contains a word that this community's operator does not allow",
+  unchecked:
+    "the safety check could not run, so nothing may be shown; please try again in a moment",
+};
+
+/** The sentence to show for a category at a stage. */
+export function reasonFor(category: string, stage: Stage): string {
+  const subject = stage === "input" ? "This message" : "The rest of this answer";
+  return `${subject} was withheld: ${REASONS[category] ?? "it goes against the rules here"}.`;
+}
+
+/** Words that show a sentence to be about protection, law or study, in whatever it names. */
+const PROTECTIVE = [
+  ...["report*", "police", "prevent*", "protect*", "stop*", "combat*", "fight*", "against", "ban*"],
+  ...["illegal*", "unlawful*", "law", "laws", "legal*", "crime*", "criminal*", "prosecut*", "jail"],
+  ...["prison", "convict*", "arrest*", "charged", "accused", "sentenced", "victim*", "survivor*"],
+  ...["abuse", "abused", "abuser*", "trauma*", "therap*", "counsel*", "hotline*", "detect*"],
+  ...["moderat*", "filter*", "block*", "safety", "safeguard*", "warn*", "harmful", "dangerous"],
+  ...["wrong", "why", "research*", "statistic*", "educat*", "history", "historical*"],
+  ...["parental*", "discuss*", "talk*", "explain*", "conversation*", "doctor*", "paediatric*"],
+  ...["pediatric*", "fbi", "ncmec", "iwf", "interpol", "charity"],
+];
+/** Words of a refusal, which names what it refuses. */
+const REFUSING = [
+  ...["cannot", "cant", "wont", "not", "never", "unable", "refuse*", "decline*", "dont", "no"],
+  ...["neither", "nor", "without", "instead", "sorry"],
+];
+const HISTORICAL = [
+  ...["nazi*", "holocaust", "regime*", "war", "genocides", "genocidal", "said", "says", "wrote"],
+  ...["quote*", "slogan*", "chant*", "protest*", "tried", "wanted", "attempt*", "movie*", "film*"],
+  ...["book*", "racist*", "extremist*", "propaganda", "murdered", "did"],
+];
+
+const MINORS =
+  "child|children|childs|childrens|kid|kids|minor|minors|underage|preteen*|toddler*|infant*|prepubescent*|schoolgirl*|schoolboy*|loli|lolis|shota|shotas";
+const SEXUAL =
+  "nude|nudes|naked|sexy|sexual*|erotic*|lewd|porn*|nsfw ?photo*|pic*|image*|video*|stor*|content|scene*|drawing*|art|fanfic* of|about|with|featuring|between|involving";
+const PEOPLES =
+  "jews|jewish|muslims|blacks|gays|lesbians|transgenders|immigrants|migrants|refugees|mexicans|asians|arabs|africans|christians|hindus|sikhs|gypsies|disabled|whites|indians|palestinians|israelis";
+const NOW = "you|your|first|start|begin|mix|combine|add|take|dissolve|heat|follow|get|gather";
+
+/** S4 has no exception for age-restricted places or guild settings. */
+const MINORS_SEXUALISED: PhraseRule = {
+  category: "S4",
+  unless: PROTECTIVE,
+  patterns: [
+    `${MINORS} porn*|erotica|hentai|smut`,
+    "loli*|shota* ~1 porn*|hentai|nudes|nsfw|doujin*|sex*",
+    `${SEXUAL} ~3 ${MINORS}`,
+    `${SEXUAL} ~3 @age year|years|yr|yrs|y old|olds|o`,
+    `${SEXUAL} ~3 @age yo`,
+    `${SEXUAL} ~3 @ageyo`,
+    `nude|lewd|sexy ${MINORS}`,
+    "buy|sell|trade|swap|download|share|send|find|want|need ~3 csam",
+    "buy|sell|trade|swap|download|share|send|find|want|need ~2 cp links|pics|videos|collection",
+    `molest|rape|fondle|seduce ~2 ${MINORS}`,
+  ],
+};
+/** Parents ask about sex while their children are at home; nothing else with these words is innocent. */
+const MINORS_ABUSED: PhraseRule = {
+  category: "S4",
+  unless: [...PROTECTIVE, "house", "home", "room", "asleep", "sleeping", "around", "nearby"],
+  patterns: [`have|having|had sex with ?a|an|my|young|little ${MINORS}`],
+};
+
+const HATE: readonly PhraseRule[] = [
+  {
+    category: "S10",
+    unless: [...PROTECTIVE, ...HISTORICAL, "hitler*"],
+    patterns: [
+      `gas|exterminate|genocide|lynch ?all ?the|these|those ${PEOPLES}`,
+      `kill|murder|shoot|burn|hang all ?the|these|those ${PEOPLES}`,
+      `death to ?all ?the ${PEOPLES}`,
+      `${PEOPLES} ?people should|must|deserve ?all ?to ?be killed|gassed|exterminated|lynched|shot|burned|burnt|hanged|die`,
+    ],
+  },
+  {
+    category: "S10",
+    unless: [...PROTECTIVE, ...HISTORICAL],
+    patterns: ["hitler was right", "heil hitler"],
+  },
+];
+
+const OUTPUT_ONLY: readonly PhraseRule[] = [
+  {
+    category: "S1",
+    unless: [...REFUSING, "story", "character*", "novel*", "quote*"],
+    patterns: [
+      "i will|shall kill|murder|rape|stab you",
+      "ill kill|murder|rape|stab you",
+      "i am going|gonna ?to kill|murder|rape|stab you",
+      "im going|gonna ?to kill|murder|rape|stab you",
+      "you should|must kill|murder|stab|shoot|poison him|her|them|someone|people",
+    ],
+  },
+  {
+    category: "S2",
+    unless: [...REFUSING, ...PROTECTIVE],
+    patterns: [
+      `to cook|make|synthesi*|prepare|produce meth|methamphetamine|heroin|crack|fentanyl|mdma ${NOW}`,
+      "reduce|cook|extract ~2 pseudoephedrine ~4 phosphorus|lithium|iodine|ammonia",
+      "you can|could|should buy|purchase|order ~2 stolen ~1 card*|identit*|passport*|account*",
+      "hotwire ~3 car|vehicle ~4 strip|twist|connect|touch",
+    ],
+  },
+  {
+    category: "S3",
+    unless: [...REFUSING, ...PROTECTIVE],
+    patterns: ["slip|put|drop ~4 her|his|their drink|drinks ~6 unconscious|rape|assault|undress"],
+  },
+  {
+    category: "S9",
+    unless: [...REFUSING, ...PROTECTIVE],
+    patterns: [
+      "mix|combine|blend ~3 ammonium nitrate ~3 fuel|diesel|gasoline|petrol|aluminum|aluminium",
+      "fill|pack|stuff|load ~3 pipe ~4 gunpowder|explosive*|propellant|blackpowder",
+      "attach|connect|wire|insert ~4 detonator|blasting ~6 charge|explosive*|c4|tnt|tatp|anfo|bomb",
+      "mix|combine|add ~4 acetone ~4 peroxide ~6 acid",
+      `to make|build|synthesi*|prepare|produce sarin|vx|tabun|novichok|ricin|tatp|hmtd|anthrax|napalm ${NOW}`,
+      `to make|build|assemble ~1 pipe bomb ${NOW}`,
+      "extract|purify|isolate ~2 ricin ~3 castor",
+    ],
+  },
+  {
+    category: "S11",
+    unless: [...REFUSING, "please", "hotline*", "lifeline*", "thinking", "thoughts", "if"],
+    patterns: [
+      "you should|must ?just kill|hang|harm yourself",
+      "go kill|hang yourself",
+      "kill yourself",
+      "kys",
+      "best|easiest|painless|quickest ~1 way|ways|method* to hang yourself",
+    ],
+  },
+];
+
+/** The phrases of a stage: input is held to S4 and S10 alone, output to everything. */
+export function rulesFor(stage: Stage): readonly PhraseRule[] {
+  const always = [MINORS_SEXUALISED, MINORS_ABUSED, ...HATE];
+  if (stage === "input") return always;
+  // A refusal names what it refuses, and is the model's to make.
+  const refusable = always.map((rule) => ({
+    ...rule,
+    unless: [...(rule.unless ?? []), ...REFUSING],
+  }));
+  return [...refusable, ...OUTPUT_ONLY];
+}

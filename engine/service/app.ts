@@ -1,0 +1,285 @@
+/**
+ * The engine's HTTP interface: routes, who may ask, and one shape for everything that goes wrong.
+ * It holds no state of its own and opens no port.
+ */
+import { createHash, randomUUID, timingSafeEqual } from "node:crypto";
+import { type Context, Hono, type MiddlewareHandler } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { parseChatRequest } from "./chat-request.ts";
+import { type AnswerHead, toErrorEvent, toEvents, toJson } from "./chat-wire.ts";
+import { admitCompletion, type Completion, type CompletionServices } from "./completion.ts";
+import { HttpProblem, problemBody, toProblem } from "./http-problem.ts";
+
+/** What the routes need besides the completion's own services. */
+export type AppServices = CompletionServices & {
+  /** Asked for as a bearer token on everything but /health; undefined: no key is needed. */
+  readonly apiKey: string | undefined;
+  /** Whether only this machine can connect; then only its own names are accepted as Host. */
+  readonly isLoopback: boolean;
+  /** True once the engine is shutting down. */
+  readonly isDraining: () => boolean;
+  /** Aborts when the time for running requests is over. */
+  readonly stopped: AbortSignal;
+};
+
+/** A conversation of 32k tokens is about 128 KiB; more than this is no chat. */
+const BODY_LIMIT_BYTES = 1 << 20;
+const RETRY_WHEN_STOPPING_S = "5";
+
+type Env = { Variables: { requestId: string } };
+
+/** Builds the routes. */
+export function createApp(services: AppServices): Hono<Env> {
+  const app = new Hono<Env>();
+  const createdS = Math.floor(services.clock.nowMs() / 1000);
+  app.use(identify, refuseForeignPages(services.isLoopback), authorise(services.apiKey));
+  app.use("/v1/*", refuseWhenStopping(services), limitBody());
+  app.post("/v1/chat/completions", (c) => answerChat(services, c));
+  app.get("/v1/models", (c) => c.json({ object: "list", data: models(services, createdS) }));
+  app.get("/v1/models/:model", (c) => c.json(findModel(services, createdS, c.req.param("model"))));
+  app.get("/v1/adapters", (c) =>
+    c.json({
+      object: "list",
+      active: services.adapters.active,
+      adapters: services.adapters.list(),
+    }),
+  );
+  app.post("/v1/adapters/:name/activate", async (c) =>
+    c.json(await services.adapters.activate(c.req.param("name"))),
+  );
+  app.get("/health", (c) => c.json(health(services), services.isDraining() ? 503 : 200));
+  refuseOtherMethods(app);
+  app.notFound((c) => {
+    throw new HttpProblem(
+      `There is no ${c.req.path} here. Try POST /v1/chat/completions, GET /v1/models, /v1/adapters or /health.`,
+      { status: 404, code: "not_found" },
+    );
+  });
+  app.onError((error, c) => answerProblem(services, c, error));
+  return app;
+}
+
+async function answerChat(services: AppServices, c: Context<Env>): Promise<Response> {
+  const requestId = c.get("requestId");
+  const parameters = parseChatRequest(await readJson(c));
+  const leave = new AbortController();
+  const signal = AbortSignal.any([c.req.raw.signal, leave.signal, services.stopped]);
+  const completion = await admitCompletion(services, parameters, requestId, signal);
+  const head: AnswerHead = {
+    id: `chatcmpl-${requestId}`,
+    createdS: Math.floor(services.clock.nowMs() / 1000),
+    model: parameters.model || services.backend.info.id,
+    fingerprint: `fp_${services.backend.info.sha256.slice(0, 12)}`,
+  };
+  c.header("x-zephyr-adapter", completion.adapter ?? "base");
+  if (!parameters.stream) return c.json(await toJson(head, completion));
+  c.header("content-type", "text/event-stream; charset=utf-8");
+  c.header("cache-control", "no-cache");
+  // Proxies that buffer would turn a stream into one late piece.
+  c.header("x-accel-buffering", "no");
+  const events = toEvents(head, completion, { includeUsage: parameters.includeUsage });
+  return c.body(toStream(services, requestId, events, completion, leave));
+}
+
+/** A byte stream of events that ends with an error event when they fail, and ends them when it is left. */
+function toStream(
+  services: AppServices,
+  requestId: string,
+  events: AsyncGenerator<string>,
+  completion: Completion,
+  leave: AbortController,
+): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      try {
+        const next = await events.next();
+        if (next.done === true) controller.close();
+        else controller.enqueue(encoder.encode(next.value));
+      } catch (error) {
+        if (leave.signal.aborted) return;
+        logUnforeseen(services, requestId, error);
+        const problem = toProblem(explainStop(services, error), requestId);
+        controller.enqueue(encoder.encode(toErrorEvent(problem)));
+        controller.close();
+      }
+    },
+    async cancel() {
+      leave.abort();
+      await completion.events.return(undefined);
+    },
+  });
+}
+
+async function readJson(c: Context<Env>): Promise<unknown> {
+  const text = await c.req.text();
+  try {
+    const body: unknown = JSON.parse(text);
+    return body;
+  } catch (error) {
+    const reason = error instanceof SyntaxError ? error.message : "it cannot be read";
+    throw new HttpProblem(`The body is not JSON: ${reason}.`, {
+      status: 400,
+      code: "invalid_json",
+      cause: error,
+    });
+  }
+}
+
+function models(services: AppServices, createdS: number): { id: string }[] {
+  const { contextTokens } = services.backend.info;
+  return services.adapters.modelNames().map((id) => ({
+    id,
+    object: "model",
+    created: createdS,
+    owned_by: "zephyr-community",
+    context_tokens: contextTokens,
+  }));
+}
+
+function findModel(services: AppServices, createdS: number, name: string): object {
+  const model = models(services, createdS).find(({ id }) => id === name);
+  if (model !== undefined) return model;
+  const served = services.adapters.modelNames().join(", ");
+  throw new HttpProblem(
+    `No model is named ${JSON.stringify(name.slice(0, 80))}. Served are: ${served}.`,
+    { status: 404, code: "model_not_found", param: "model" },
+  );
+}
+
+function health(services: AppServices): object {
+  const { info } = services.backend;
+  const problems = services.adapters.problems;
+  const state = problems.length > 0 ? "degraded" : "ok";
+  return {
+    status: services.isDraining() ? "draining" : state,
+    problems,
+    model: {
+      id: info.id,
+      sha256: info.sha256,
+      parameters: info.parameters,
+      context_tokens: info.contextTokens,
+      streams: info.streams,
+      device: info.device,
+    },
+    adapter: services.adapters.active,
+    queue: services.queue.counts,
+    backend: services.backend.stats(),
+  };
+}
+
+const identify: MiddlewareHandler<Env> = async (c, next) => {
+  const requestId = randomUUID();
+  c.set("requestId", requestId);
+  c.header("x-request-id", requestId);
+  await next();
+};
+
+/**
+ * Pages of other sites must not use a person's browser to reach an engine on their machine: neither by
+ * a cross-site request (Origin) nor by a name that resolves to loopback (Host).
+ */
+function refuseForeignPages(isLoopback: boolean): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    const host = c.req.header("host") ?? "";
+    const origin = c.req.header("origin");
+    const isForeignOrigin = origin !== undefined && hostOf(origin) !== host;
+    if (
+      isForeignOrigin ||
+      (isLoopback && !/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/i.test(host))
+    ) {
+      throw new HttpProblem(
+        "Web pages of other sites may not use this engine. Call it from a program, or by http://127.0.0.1.",
+        { status: 403, code: "foreign_origin" },
+      );
+    }
+    await next();
+  };
+}
+
+function hostOf(origin: string): string | undefined {
+  return URL.canParse(origin) ? new URL(origin).host : undefined;
+}
+
+function authorise(apiKey: string | undefined): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    if (apiKey === undefined || c.req.path === "/health") return next();
+    const given = /^Bearer (.+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
+    if (given !== undefined && timingSafeEqual(digest(given), digest(apiKey))) return next();
+    const what = given === undefined ? "No key came" : "The key that came is wrong";
+    throw new HttpProblem(
+      `${what}. Send "Authorization: Bearer <key>" with the key of ENGINE_API_KEY.`,
+      { status: 401, code: "invalid_api_key", headers: { "www-authenticate": "Bearer" } },
+    );
+  };
+}
+
+function digest(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
+}
+
+function refuseWhenStopping(services: AppServices): MiddlewareHandler<Env> {
+  return async (_c, next) => {
+    if (!services.isDraining()) return next();
+    throw stopping();
+  };
+}
+
+function limitBody(): MiddlewareHandler {
+  return bodyLimit({
+    maxSize: BODY_LIMIT_BYTES,
+    onError: () => {
+      throw new HttpProblem(
+        `The body is larger than ${BODY_LIMIT_BYTES >> 20} MiB. Send fewer or shorter messages.`,
+        { status: 413, code: "body_too_large", headers: { connection: "close" } },
+      );
+    },
+  });
+}
+
+function refuseOtherMethods(app: Hono<Env>): void {
+  const allowed = new Map([
+    ["/v1/chat/completions", "POST"],
+    ["/v1/models", "GET"],
+    ["/v1/models/:model", "GET"],
+    ["/v1/adapters", "GET"],
+    ["/v1/adapters/:name/activate", "POST"],
+    ["/health", "GET"],
+  ]);
+  for (const [path, method] of allowed) {
+    app.all(path, (c) => {
+      throw new HttpProblem(`${c.req.path} takes ${method}, not ${c.req.method}.`, {
+        status: 405,
+        code: "method_not_allowed",
+        headers: { allow: method },
+      });
+    });
+  }
+}
+
+function answerProblem(services: AppServices, c: Context<Env>, error: unknown): Response {
+  const requestId = c.get("requestId");
+  logUnforeseen(services, requestId, error);
+  const problem = toProblem(explainStop(services, error), requestId);
+  for (const [name, value] of Object.entries(problem.headers)) c.header(name, value);
+  return c.json(problemBody(problem), problem.status);
+}
+
+/** What an abort by the engine's own end looks like to whoever waits. */
+function explainStop(services: AppServices, error: unknown): unknown {
+  return services.stopped.aborted && error === services.stopped.reason ? stopping() : error;
+}
+
+function stopping(): HttpProblem {
+  return new HttpProblem("The engine is shutting down. Try again in a moment.", {
+    status: 503,
+    code: "engine_stopping",
+    headers: { "retry-after": RETRY_WHEN_STOPPING_S },
+  });
+}
+
+function logUnforeseen(services: AppServices, requestId: string, error: unknown): void {
+  if (error instanceof Error && error.name === "AbortError") return;
+  const { status } = toProblem(error, requestId);
+  if (status >= 500) services.log.error({ event: "request_failed", requestId, err: error });
+}

@@ -1,0 +1,128 @@
+/**
+ * How a completion looks to OpenAI's clients: one JSON object, or server-sent chunks.
+ * It knows the wire alone; the one addition to OpenAI's fields is `adapter`, and `verdict` on a choice.
+ */
+import type { TokenLogprob } from "../backends/backend.ts";
+import type { Block } from "../moderation/moderator.ts";
+import type { ChoiceEvent, TokenChoice } from "./choice.ts";
+import type { Completion } from "./completion.ts";
+import { type HttpProblem, problemBody } from "./http-problem.ts";
+
+/** What all chunks of an answer, or its one object, have in common. */
+export type AnswerHead = {
+  readonly id: string;
+  readonly createdS: number;
+  readonly model: string;
+  readonly fingerprint: string;
+};
+
+type WireUsage = { prompt_tokens: number; completion_tokens: number; total_tokens: number };
+type End = Extract<ChoiceEvent, { type: "end" }>;
+
+/** Collects a completion into the one object of the JSON mode. */
+export async function toJson(head: AnswerHead, completion: Completion): Promise<object> {
+  const drafts = new Map<number, { text: string; logprobs: TokenChoice[]; end?: End }>();
+  for await (const event of completion.events) {
+    if (event.type === "queued") continue;
+    const draft = drafts.get(event.index) ?? { text: "", logprobs: [] };
+    drafts.set(event.index, draft);
+    if (event.event.type === "end") draft.end = event.event;
+    if (event.event.type !== "text") continue;
+    draft.text += event.event.text;
+    draft.logprobs.push(...event.event.logprobs);
+  }
+  const choices = [...drafts].sort(([a], [b]) => a - b);
+  const tokens = choices.reduce((sum, [, { end }]) => sum + (end?.completionTokens ?? 0), 0);
+  return {
+    ...base(head, "chat.completion", completion.adapter),
+    choices: choices.map(([index, { text, logprobs, end }]) => ({
+      index,
+      message: { role: "assistant", content: text, refusal: end?.block?.reason ?? null },
+      logprobs: formatLogprobs(logprobs),
+      finish_reason: end?.reason ?? "stop",
+      ...verdictOf(end?.block),
+    })),
+    usage: usageOf(completion, tokens),
+  };
+}
+
+/** Writes a completion as server-sent events, `[DONE]` last. */
+export async function* toEvents(
+  head: AnswerHead,
+  completion: Completion,
+  options: { readonly includeUsage: boolean },
+): AsyncGenerator<string> {
+  const common = {
+    ...base(head, "chat.completion.chunk", completion.adapter),
+    ...(options.includeUsage ? { usage: null } : {}),
+  };
+  let tokens = 0;
+  for await (const event of completion.events) {
+    if (event.type === "queued") {
+      yield `: queued position=${event.position}\n\n`;
+      continue;
+    }
+    if (event.event.type === "end") tokens += event.event.completionTokens;
+    yield data({ ...common, choices: [toDelta(event.index, event.event)] });
+  }
+  if (options.includeUsage) {
+    yield data({ ...common, choices: [], usage: usageOf(completion, tokens) });
+  }
+  yield "data: [DONE]\n\n";
+}
+
+/** A problem that came after the stream began. */
+export function toErrorEvent(problem: HttpProblem): string {
+  return `event: error\n${data(problemBody(problem))}`;
+}
+
+function base(head: AnswerHead, object: string, adapter: string | null): Record<string, unknown> {
+  return {
+    id: head.id,
+    object,
+    created: head.createdS,
+    model: head.model,
+    system_fingerprint: head.fingerprint,
+    adapter,
+  };
+}
+
+function toDelta(index: number, event: ChoiceEvent): object {
+  const open = { index, logprobs: null, finish_reason: null };
+  if (event.type === "start") return { ...open, delta: { role: "assistant", content: "" } };
+  if (event.type === "text") {
+    return { ...open, delta: { content: event.text }, logprobs: formatLogprobs(event.logprobs) };
+  }
+  const delta = event.block === undefined ? {} : { refusal: event.block.reason };
+  return { ...open, delta, finish_reason: event.reason, ...verdictOf(event.block) };
+}
+
+function verdictOf(block: Block | undefined): { verdict?: Block } {
+  return block === undefined ? {} : { verdict: block };
+}
+
+function usageOf({ promptTokens }: Completion, tokens: number): WireUsage {
+  return {
+    prompt_tokens: promptTokens,
+    completion_tokens: tokens,
+    total_tokens: promptTokens + tokens,
+  };
+}
+
+function formatLogprobs(tokens: readonly TokenChoice[]): object | null {
+  if (tokens.length === 0) return null;
+  const content = tokens.map(({ top, ...token }) => ({
+    ...formatToken(token),
+    top_logprobs: top.map(formatToken),
+  }));
+  return { content, refusal: null };
+}
+
+function formatToken({ token, bytes, logprob }: TokenLogprob): object {
+  // JSON has no infinity; -9999 is what OpenAI writes for "very unlikely".
+  return { token, logprob: Number.isFinite(logprob) ? logprob : -9999, bytes };
+}
+
+function data(value: unknown): string {
+  return `data: ${JSON.stringify(value)}\n\n`;
+}

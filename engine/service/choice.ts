@@ -1,0 +1,128 @@
+/**
+ * One choice of a completion: generates, and lets out only what the checks have passed.
+ * It knows nothing of the wire; the backend sees an abort as soon as the rest may not be shown.
+ */
+import type { Backend, GenerateEvent, GenerateRequest, TokenLogprob } from "../backends/backend.ts";
+import { CodedError } from "../base/errors.ts";
+import { type Block, type Moderation, toBlock } from "../moderation/moderator.ts";
+import { cleanOutput } from "../moderation/normalise.ts";
+import type { StreamCheck } from "../moderation/stream-check.ts";
+
+/** A token with its alternatives, as the backend reports it. */
+export type TokenChoice = TokenLogprob & { readonly top: readonly TokenLogprob[] };
+
+/** What a choice reports: a `start`, checked `text`, one `end`. */
+export type ChoiceEvent =
+  | { readonly type: "start"; readonly adapter: string | null }
+  | { readonly type: "text"; readonly text: string; readonly logprobs: readonly TokenChoice[] }
+  | {
+      readonly type: "end";
+      readonly reason: "stop" | "length" | "content_filter";
+      readonly completionTokens: number;
+      readonly block?: Block;
+    };
+
+/**
+ * Runs one choice to its end.
+ * @throws CodedError what the backend throws, `engine_stopping` when it was stopped from within;
+ *   the signal's reason when that aborts
+ */
+export async function* runChoice(options: {
+  readonly backend: Backend;
+  readonly moderation: Moderation;
+  readonly request: GenerateRequest;
+}): AsyncGenerator<ChoiceEvent> {
+  const { backend, moderation, request } = options;
+  const stop = new AbortController();
+  const signal = AbortSignal.any([request.signal, stop.signal]);
+  const output = new CheckedOutput(moderation, moderation.openOutput(signal));
+  try {
+    for await (const event of backend.generate({ ...request, signal })) {
+      yield* output.take(event);
+      if (output.isOver) return;
+    }
+    request.signal.throwIfAborted();
+    throw new CodedError("The model stopped without an end. Try again; the log may tell more.", {
+      code: "native_failed",
+    });
+  } finally {
+    stop.abort();
+  }
+}
+
+/** The generated text on its way through the check, with each token's log-probabilities. */
+class CheckedOutput {
+  readonly #moderation: Moderation;
+  readonly #check: StreamCheck;
+  /** Tokens whose text is not let out yet, by where it ends. */
+  #held: { end: number; logprobs: readonly TokenChoice[] }[] = [];
+  #produced = 0;
+  #tokens = 0;
+  #isOver = false;
+
+  constructor(moderation: Moderation, check: StreamCheck) {
+    this.#moderation = moderation;
+    this.#check = check;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  async *take(event: GenerateEvent): AsyncGenerator<ChoiceEvent> {
+    if (event.type === "start") yield { type: "start", adapter: event.adapter };
+    else if (event.type === "text") yield* this.#onText(event);
+    else yield* this.#onEnd(event);
+  }
+
+  async *#onText(event: Extract<GenerateEvent, { type: "text" }>): AsyncGenerator<ChoiceEvent> {
+    const text = cleanOutput(event.text);
+    this.#produced += text.length;
+    this.#tokens += event.tokenIds.length;
+    if (event.logprobs !== undefined) {
+      this.#held.push({ end: this.#produced, logprobs: event.logprobs });
+    }
+    const release = await this.#check.push(text);
+    yield* this.#text(release.text);
+    if (release.category !== undefined) yield this.#blocked(release.category, this.#tokens);
+  }
+
+  async *#onEnd(event: Extract<GenerateEvent, { type: "end" }>): AsyncGenerator<ChoiceEvent> {
+    if (event.reason === "aborted") {
+      throw new CodedError("The engine stopped before the answer was complete. Try again.", {
+        code: "engine_stopping",
+      });
+    }
+    const release = await this.#check.finish();
+    yield* this.#text(release.text);
+    if (release.category !== undefined) {
+      yield this.#blocked(release.category, event.completionTokens);
+      return;
+    }
+    this.#isOver = true;
+    yield { type: "end", reason: event.reason, completionTokens: event.completionTokens };
+  }
+
+  *#text(text: string): Generator<ChoiceEvent> {
+    const logprobs: TokenChoice[] = [];
+    while ((this.#held[0]?.end ?? Number.POSITIVE_INFINITY) <= this.#check.released) {
+      const entry = this.#held.shift();
+      logprobs.push(...(entry?.logprobs ?? []).map((token) => this.#presentable(token)));
+    }
+    if (text !== "" || logprobs.length > 0) yield { type: "text", text, logprobs };
+  }
+
+  /** Alternatives were never part of the checked text, so each is checked by itself. */
+  #presentable(token: TokenChoice): TokenChoice {
+    return {
+      ...token,
+      top: token.top.filter((other) => this.#moderation.isTokenClean(other.token)),
+    };
+  }
+
+  #blocked(category: string, completionTokens: number): ChoiceEvent {
+    this.#isOver = true;
+    const block = toBlock("output", category);
+    return { type: "end", reason: "content_filter", completionTokens, block };
+  }
+}

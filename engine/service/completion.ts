@@ -1,0 +1,222 @@
+/**
+ * One request from its checks to its last token: adapter, context, input check, queue, choices.
+ * It reports events; how they look on the wire is chat-wire's business. No message text is logged.
+ */
+import type { Backend } from "../backends/backend.ts";
+import type { Clock } from "../base/clock.ts";
+import { CodedError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Block, Moderation } from "../moderation/moderator.ts";
+import { Channel } from "./channel.ts";
+import { type ChatParameters, toSeed } from "./chat-request.ts";
+import { type ChoiceEvent, runChoice } from "./choice.ts";
+import type { FairQueue, Turn } from "./fair-queue.ts";
+import { HttpProblem } from "./http-problem.ts";
+import type { AdapterLease, ServingAdapters } from "./serving-adapters.ts";
+
+/** What a completion needs of the service. */
+export type CompletionServices = {
+  readonly backend: Backend;
+  readonly adapters: ServingAdapters;
+  readonly moderation: Moderation;
+  readonly queue: FairQueue;
+  readonly clock: Clock;
+  readonly log: Logger;
+};
+
+/** What a completion reports: places in the queue, then each choice's events, interleaved. */
+export type CompletionEvent =
+  | { readonly type: "queued"; readonly position: number }
+  | { readonly type: "choice"; readonly index: number; readonly event: ChoiceEvent };
+
+/** An admitted request: its facts are settled, its events not yet begun. */
+export type Completion = {
+  readonly adapter: string | null;
+  readonly promptTokens: number;
+  /** To be iterated once, to the end or to `return`; frees the adapter and the queue's places. */
+  readonly events: AsyncGenerator<CompletionEvent>;
+};
+
+/** No token stands for more characters than this, so a longer prompt need not be counted. */
+const CHARACTERS_PER_TOKEN_MOST = 32;
+
+/**
+ * Admits a request, or refuses it before anything was sent.
+ * @throws CodedError `model_unknown`, `prompt_too_long`
+ * @throws HttpProblem 429 when the queue is full
+ */
+export async function admitCompletion(
+  services: CompletionServices,
+  parameters: ChatParameters,
+  requestId: string,
+  signal: AbortSignal,
+): Promise<Completion> {
+  const lease = services.adapters.lease(parameters.model);
+  try {
+    const promptTokens = countPrompt(services.backend, parameters);
+    const block = await services.moderation.checkInput(parameters.messages, signal);
+    const run = new CompletionRun(services, parameters, { requestId, lease, promptTokens, signal });
+    const events = block === undefined ? run.admit() : run.refuse(block);
+    return { adapter: lease.adapter, promptTokens, events };
+  } catch (error) {
+    lease[Symbol.dispose]();
+    throw error;
+  }
+}
+
+type Admitted = {
+  readonly requestId: string;
+  readonly lease: AdapterLease;
+  readonly promptTokens: number;
+  readonly signal: AbortSignal;
+};
+
+class CompletionRun {
+  readonly #services: CompletionServices;
+  readonly #parameters: ChatParameters;
+  readonly #admitted: Admitted;
+  readonly #leave = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #channel = new Channel<CompletionEvent>();
+  readonly #enteredMs: number;
+  #startedMs: number | undefined;
+  #firstTextMs: number | undefined;
+  #tokens = 0;
+  #outcome = "aborted";
+  #category: string | undefined;
+
+  constructor(services: CompletionServices, parameters: ChatParameters, admitted: Admitted) {
+    this.#services = services;
+    this.#parameters = parameters;
+    this.#admitted = admitted;
+    this.#signal = AbortSignal.any([admitted.signal, this.#leave.signal]);
+    this.#enteredMs = services.clock.monotonicMs();
+  }
+
+  /** Takes places in the queue at once, so that a full one is told before any answer begins. */
+  admit(): AsyncGenerator<CompletionEvent> {
+    const { owner, n } = this.#parameters;
+    const onPosition = (position: number) => this.#channel.push({ type: "queued", position });
+    const admission = this.#services.queue.admit(owner, n, this.#signal, onPosition);
+    if (admission.type === "full") throw queueFull(admission.waiting, admission.retryAfterMs);
+    return this.#events(this.#generate(admission.turns));
+  }
+
+  /** Ends every choice at once with why the request may not be answered. */
+  refuse(block: Block): AsyncGenerator<CompletionEvent> {
+    for (let index = 0; index < this.#parameters.n; index++) {
+      this.#report(index, {
+        type: "end",
+        reason: "content_filter",
+        completionTokens: 0,
+        block,
+      });
+    }
+    this.#channel.close();
+    return this.#events(Promise.resolve());
+  }
+
+  async *#events(work: Promise<void>): AsyncGenerator<CompletionEvent> {
+    try {
+      yield* this.#channel;
+    } catch (error) {
+      this.#outcome = this.#admitted.signal.aborted ? "aborted" : "failed";
+      throw error;
+    } finally {
+      this.#leave.abort();
+      await work;
+      this.#admitted.lease[Symbol.dispose]();
+      this.#logOutcome();
+    }
+  }
+
+  /** Never rejects: failures end the channel. */
+  async #generate(turns: readonly Promise<Turn>[]): Promise<void> {
+    const choices = turns.map(async (pending, index) => {
+      try {
+        using _turn = await pending;
+        this.#startedMs ??= this.#services.clock.monotonicMs();
+        await this.#runChoice(index);
+      } catch (error) {
+        this.#channel.fail(error);
+        // One choice's failure is the request's: the others need not go on.
+        this.#leave.abort();
+      }
+    });
+    await Promise.all(choices);
+    this.#channel.close();
+  }
+
+  async #runChoice(index: number): Promise<void> {
+    const { messages, sampling, maxTokens, stop, topLogprobs } = this.#parameters;
+    const { backend, moderation } = this.#services;
+    const room = backend.info.contextTokens - this.#admitted.promptTokens;
+    const request = {
+      messages,
+      sampling: { ...sampling, seed: toSeed(sampling.seed + index) },
+      maxTokens: Math.min(maxTokens ?? room, room),
+      stop,
+      ...(topLogprobs === undefined ? {} : { topLogprobs }),
+      adapter: this.#admitted.lease.adapter,
+      signal: this.#signal,
+    };
+    for await (const event of runChoice({ backend, moderation, request })) {
+      this.#report(index, event);
+    }
+  }
+
+  #report(index: number, event: ChoiceEvent): void {
+    if (event.type === "text") this.#firstTextMs ??= this.#services.clock.monotonicMs();
+    if (event.type === "end") {
+      this.#tokens += event.completionTokens;
+      this.#outcome = event.reason;
+      this.#category = event.block?.category ?? this.#category;
+    }
+    this.#channel.push({ type: "choice", index, event });
+  }
+
+  #logOutcome(): void {
+    const since = (atMs: number | undefined) =>
+      atMs === undefined ? undefined : Math.round(atMs - this.#enteredMs);
+    this.#services.log.info({
+      event: "completion",
+      requestId: this.#admitted.requestId,
+      outcome: this.#outcome,
+      category: this.#category,
+      adapter: this.#admitted.lease.adapter,
+      choices: this.#parameters.n,
+      promptTokens: this.#admitted.promptTokens,
+      completionTokens: this.#tokens,
+      queuedMs: since(this.#startedMs),
+      firstTextMs: since(this.#firstTextMs),
+      totalMs: since(this.#services.clock.monotonicMs()),
+    });
+  }
+}
+
+function countPrompt(backend: Backend, { messages }: ChatParameters): number {
+  const { contextTokens } = backend.info;
+  const characters = messages.reduce((sum, message) => sum + message.content.length, 0);
+  if (characters > contextTokens * CHARACTERS_PER_TOKEN_MOST) {
+    throw tooLong(`${characters} characters`, contextTokens);
+  }
+  const promptTokens = backend.countTokens(messages);
+  // One token of room, or there is nothing to answer with.
+  if (promptTokens >= contextTokens) throw tooLong(`${promptTokens} tokens`, contextTokens);
+  return promptTokens;
+}
+
+function tooLong(length: string, contextTokens: number): CodedError {
+  return new CodedError(
+    `The conversation has ${length}, but the model's context holds ${contextTokens} tokens, answer included. Shorten it, or raise CONTEXT_TOKENS.`,
+    { code: "prompt_too_long" },
+  );
+}
+
+function queueFull(waiting: number, retryAfterMs: number): HttpProblem {
+  const seconds = Math.ceil(retryAfterMs / 1000);
+  return new HttpProblem(
+    `Too many requests wait already (${waiting}). Try again in about ${seconds} s.`,
+    { status: 429, code: "queue_full", headers: { "retry-after": String(seconds) } },
+  );
+}

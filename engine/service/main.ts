@@ -1,0 +1,137 @@
+#!/usr/bin/env node
+/**
+ * The engine's process: `node engine/service/main.ts [--json]`.
+ * Loads the model and the current adapter, serves until SIGTERM or SIGINT, drains, and ends. With
+ * `--json` it says on stdout, a JSON object a line, that it listens or why it does not.
+ */
+import { parseArgs } from "node:util";
+import { openRegistry } from "../adapters/registry.ts";
+import type { Backend } from "../backends/backend.ts";
+import { openLocalBackend } from "../backends/local.ts";
+import { systemClock } from "../base/clock.ts";
+import { type Config, loadConfig } from "../base/config.ts";
+import { CodedError } from "../base/errors.ts";
+import { createLog, type Logger } from "../base/log.ts";
+import { downloadModel } from "../llama/download.ts";
+import { compileLexicon, readBlocklist } from "../moderation/lexical.ts";
+import { Moderation } from "../moderation/moderator.ts";
+import { locateModel, type ModelLocation } from "./model-path.ts";
+import { type Service, startService } from "./server.ts";
+import { ServingAdapters } from "./serving-adapters.ts";
+
+const DRAIN_MS = 30_000;
+/** Progress of a download is told this often at most. */
+const PROGRESS_EVERY_MS = 1_000;
+
+type Running = { readonly service: Service; readonly backend: Backend };
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { json: { type: "boolean", default: false } } });
+  const announce = (line: Record<string, unknown>, text: string) => {
+    process.stdout.write(values.json ? `${JSON.stringify(line)}\n` : `${text}\n`);
+  };
+  try {
+    const config = loadConfig();
+    const log = createLog("engine", config.LOG_LEVEL);
+    const running = await start(config, log, announce);
+    const { url } = running.service;
+    announce(
+      { event: "listening", service: "engine", url },
+      `Engine: ${running.backend.info.id} at ${url}/v1 (${running.backend.info.device})`,
+    );
+    endOnSignals(running, log);
+  } catch (error) {
+    const { code, message } = describeFailure(error);
+    if (values.json) announce({ event: "failed", service: "engine", code, message }, message);
+    process.stderr.write(`${message}\n`);
+    process.exitCode = 1;
+  }
+}
+
+async function start(
+  config: Config,
+  log: Logger,
+  announce: (line: Record<string, unknown>, text: string) => void,
+): Promise<Running> {
+  const blocklist = config.BLOCKLIST_FILE === undefined ? [] : readBlocklist(config.BLOCKLIST_FILE);
+  const registry = openRegistry(config.DATA_DIR);
+  const model = await locate(config, announce);
+  const backend = await openLocalBackend({
+    modelPath: model.path,
+    modelId: model.id,
+    gpu: config.GPU,
+    gpuLayers: config.GPU_LAYERS,
+    contextTokens: config.CONTEXT_TOKENS,
+    streams: config.STREAMS,
+    ...(config.THREADS === undefined ? {} : { threads: config.THREADS }),
+  });
+  try {
+    const service = await startService({
+      backend,
+      adapters: await ServingAdapters.open({ registry, backend, log }),
+      moderation: new Moderation({
+        lexicon: compileLexicon(blocklist),
+        onFailure: (name, err) => log.error({ event: "check_failed", check: name, err }),
+      }),
+      clock: systemClock,
+      log,
+      host: config.ENGINE_HOST,
+      port: config.ENGINE_PORT,
+      queueLimit: config.QUEUE_LIMIT,
+      apiKey: config.ENGINE_API_KEY,
+    });
+    return { service, backend };
+  } catch (error) {
+    await backend[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+function locate(
+  config: Config,
+  announce: (line: Record<string, unknown>, text: string) => void,
+): Promise<ModelLocation> {
+  let toldMs = Number.NEGATIVE_INFINITY;
+  return locateModel(config.MODEL, config.DATA_DIR, (uri, folder) =>
+    downloadModel(uri, {
+      folder,
+      onProgress: ({ downloadedBytes, totalBytes }) => {
+        const nowMs = systemClock.monotonicMs();
+        if (nowMs - toldMs < PROGRESS_EVERY_MS && downloadedBytes < totalBytes) return;
+        toldMs = nowMs;
+        announce(
+          { event: "downloading", service: "engine", model: uri, downloadedBytes, totalBytes },
+          `Downloading ${uri}: ${downloadedBytes >> 20} of ${totalBytes >> 20} MiB`,
+        );
+      },
+    }),
+  );
+}
+
+function endOnSignals({ service, backend }: Running, log: Logger): void {
+  let isEnding = false;
+  const end = (signal: NodeJS.Signals) => {
+    // A second signal means that the first was not quick enough.
+    if (isEnding) process.exit(1);
+    isEnding = true;
+    log.info({ event: "draining", signal });
+    service
+      .drain(DRAIN_MS)
+      .then(() => backend[Symbol.asyncDispose]())
+      .then(() => log.info({ event: "ended" }))
+      .catch((error: unknown) => {
+        log.error({ event: "end_failed", err: error });
+        process.exitCode = 1;
+      });
+  };
+  process.on("SIGTERM", end);
+  process.on("SIGINT", end);
+}
+
+function describeFailure(error: unknown): { code: string; message: string } {
+  if (error instanceof CodedError) return { code: error.code, message: error.message };
+  const what = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return { code: "internal_error", message: `The engine could not start: ${what}` };
+}
+
+await main();

@@ -1,0 +1,220 @@
+/**
+ * Which adapters are loaded and which one answers: verifies before loading, swaps without interruption,
+ * and frees an adapter only when no request holds it. It knows nothing of HTTP.
+ */
+import { type AdapterRegistry, assertGatePassed } from "../adapters/registry.ts";
+import type { Backend } from "../backends/backend.ts";
+import { CodedError, isCoded } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+
+/** The adapter that a request began with; it stays loaded until the lease is disposed. */
+export type AdapterLease = Disposable & { readonly adapter: string | null };
+
+/** An adapter as `/v1/adapters` shows it. */
+export type AdapterState = {
+  readonly name: string;
+  readonly active: boolean;
+  readonly loaded: boolean;
+  readonly sha256?: string;
+  readonly created_at?: string;
+  readonly parent?: string | null;
+  readonly gate_passed?: boolean;
+  readonly problem?: string;
+};
+
+/** The suffix that asks for the bare weights. */
+const BARE = "base";
+
+/** The adapters of one backend. */
+export class ServingAdapters {
+  readonly #registry: AdapterRegistry;
+  readonly #backend: Backend;
+  readonly #log: Logger;
+  readonly #leases = new Map<string, number>();
+  readonly #unloading = new Map<string, Promise<void>>();
+  readonly #problems: string[] = [];
+  #active: string | null = null;
+  #previous: string | null = null;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  private constructor(registry: AdapterRegistry, backend: Backend, log: Logger) {
+    this.#registry = registry;
+    this.#backend = backend;
+    this.#log = log;
+  }
+
+  /**
+   * Loads the current adapter; where it is damaged, the last sound one before it, else none. A damaged
+   * one is quarantined, one for another base model left alone; both are told in `problems`.
+   */
+  static async open(options: {
+    readonly registry: AdapterRegistry;
+    readonly backend: Backend;
+    readonly log: Logger;
+  }): Promise<ServingAdapters> {
+    const serving = new ServingAdapters(options.registry, options.backend, options.log);
+    await serving.#start();
+    return serving;
+  }
+
+  /** The adapter that answers requests which name none; null: the bare weights. */
+  get active(): string | null {
+    return this.#active;
+  }
+
+  /** What went wrong with adapters since the start, for people. */
+  get problems(): readonly string[] {
+    return this.#problems;
+  }
+
+  /** The names that `model` may have. */
+  modelNames(): string[] {
+    const { id } = this.#backend.info;
+    return [id, `${id}:${BARE}`, ...this.#loaded().map((name) => `${id}:${name}`)];
+  }
+
+  /**
+   * Holds the adapter that a model name stands for.
+   * @param model `<id>` or nothing: the active one; `<id>:base`; `<id>:<adapter>`
+   * @throws CodedError `model_unknown`
+   */
+  lease(model: string | undefined): AdapterLease {
+    const adapter = this.#resolve(model);
+    if (adapter === null) return { adapter, [Symbol.dispose]: () => {} };
+    this.#leases.set(adapter, (this.#leases.get(adapter) ?? 0) + 1);
+    let isHeld = true;
+    return {
+      adapter,
+      [Symbol.dispose]: () => {
+        if (!isHeld) return;
+        isHeld = false;
+        this.#leases.set(adapter, (this.#leases.get(adapter) ?? 1) - 1);
+        this.#retire();
+      },
+    };
+  }
+
+  /**
+   * Swaps: requests from now on get `name`, those that run keep theirs. One swap at a time.
+   * @param name an adapter, or `base` for the bare weights
+   * @throws CodedError what the registry or the backend has against it; nothing has changed then
+   */
+  activate(name: string): Promise<{ active: string | null; previous: string | null }> {
+    const swap = this.#turn.then(() => this.#swap(name === BARE ? null : name));
+    this.#turn = swap.catch(() => {});
+    return swap;
+  }
+
+  /** Every adapter of the registry. */
+  list(): AdapterState[] {
+    const loaded = this.#loaded();
+    return this.#registry.list().map((entry) => {
+      const { name } = entry;
+      const state = { name, active: name === this.#active, loaded: loaded.includes(name) };
+      if ("problem" in entry) return { ...state, problem: entry.problem };
+      const { sha256, createdAt, parent, gate } = entry.manifest;
+      return { ...state, sha256, created_at: createdAt, parent, gate_passed: gate.passed };
+    });
+  }
+
+  async #swap(name: string | null): Promise<{ active: string | null; previous: string | null }> {
+    if (name !== null) await this.#load(name);
+    await this.#registry.activate(name);
+    const previous = this.#active;
+    if (previous !== name) this.#previous = previous;
+    this.#active = name;
+    this.#log.info({ event: "adapter_activated", adapter: name, previous });
+    this.#retire();
+    return { active: name, previous };
+  }
+
+  async #load(name: string): Promise<void> {
+    const { path, manifest } = await this.#registry.verify(name, this.#backend.info.sha256);
+    assertGatePassed(manifest);
+    await this.#unloading.get(name);
+    if (!this.#loaded().includes(name)) await this.#backend.loadAdapter(name, path);
+  }
+
+  async #start(): Promise<void> {
+    const { current, history, problem } = this.#registry.pointer();
+    if (problem !== undefined) this.#note(problem);
+    let hasCorrupt = false;
+    for (const name of new Set([current, ...history.toReversed()])) {
+      if (name === null) break;
+      try {
+        await this.#load(name);
+        this.#active = name;
+        break;
+      } catch (error) {
+        if (!isCoded(error)) throw error;
+        hasCorrupt = this.#onUnusable(name, error) || hasCorrupt;
+      }
+    }
+    if (this.#active === current) return;
+    this.#note(`${this.#active ?? "The bare weights"} answer in place of adapter ${current}.`);
+    // An adapter for another base comes back with its model; a quarantined one does not.
+    if (hasCorrupt) await this.#movePointer();
+  }
+
+  /** Notes what is wrong with an adapter; true when it was quarantined. */
+  #onUnusable(name: string, error: CodedError): boolean {
+    this.#note(error.message);
+    if (error.code !== "adapter_corrupt") return false;
+    try {
+      this.#note(`Adapter ${name} was moved to ${this.#registry.quarantine(name)}.`);
+    } catch (cause) {
+      this.#log.error({ event: "quarantine_failed", adapter: name, err: cause });
+    }
+    return true;
+  }
+
+  async #movePointer(): Promise<void> {
+    try {
+      await this.#registry.activate(this.#active);
+    } catch (error) {
+      this.#log.error({ event: "pointer_not_moved", err: error });
+    }
+  }
+
+  #note(problem: string): void {
+    this.#problems.push(problem);
+    this.#log.error({ event: "adapter_problem", problem });
+  }
+
+  #resolve(model: string | undefined): string | null {
+    const { id } = this.#backend.info;
+    if (model === undefined || model === "" || model === id) return this.#active;
+    if (model === `${id}:${BARE}`) return null;
+    const name = model.startsWith(`${id}:`) ? model.slice(id.length + 1) : "";
+    if (this.#loaded().includes(name)) return name;
+    throw new CodedError(
+      `No model is named ${JSON.stringify(model.slice(0, 80))}. Served are: ${this.modelNames().join(", ")}.`,
+      { code: "model_unknown" },
+    );
+  }
+
+  /** Loaded and not about to be freed. */
+  #loaded(): string[] {
+    return this.#backend.loadedAdapters().filter((name) => !this.#unloading.has(name));
+  }
+
+  /** Frees what neither serves, nor served last, nor is held by a request. */
+  #retire(): void {
+    for (const name of this.#loaded()) {
+      if (name === this.#active || name === this.#previous) continue;
+      if ((this.#leases.get(name) ?? 0) > 0) continue;
+      this.#leases.delete(name);
+      this.#unloading.set(name, this.#unload(name));
+    }
+  }
+
+  async #unload(name: string): Promise<void> {
+    try {
+      await this.#backend.unloadAdapter(name);
+    } catch (error) {
+      this.#log.error({ event: "adapter_not_unloaded", adapter: name, err: error });
+    } finally {
+      this.#unloading.delete(name);
+    }
+  }
+}
