@@ -98,7 +98,11 @@ export class Lane implements AsyncDisposable {
   async step(): Promise<void> {
     this.#releaseAborted();
     const shares = planBatch(this.#demands(), this.#batch.capacity);
-    if (shares.length === 0) return;
+    if (shares.length === 0) {
+      // Never to be seen; the loop would otherwise spin without ever yielding.
+      if (this.busy > 0) throw new Error(`${this.busy} completions run, but none has a next token`);
+      return;
+    }
     const rows = this.#fill(shares);
     try {
       await this.#context.decode(this.#batch);
@@ -116,6 +120,14 @@ export class Lane implements AsyncDisposable {
   failAll(error: unknown): void {
     for (const sequence of this.#sequences) {
       sequence.stream?.fail(error);
+      this.#release(sequence);
+    }
+  }
+
+  /** Ends every running completion as aborted; only between two steps. */
+  abortAll(): void {
+    for (const sequence of this.#sequences) {
+      sequence.stream?.finish("aborted");
       this.#release(sequence);
     }
   }
@@ -143,10 +155,6 @@ export class Lane implements AsyncDisposable {
     const spare = this.#spare;
     const held = [...spare.tokens, ...spare.pending];
     const matches = held.length === system.length && commonPrefix(held, system) === system.length;
-    if (matches && spare.pending.length === 0) {
-      this.#copySpare(sequence);
-      return;
-    }
     // The spare is at work for another system prompt: computing this one alone is quicker than waiting.
     if (!matches && spare.pending.length > 0) return;
     if (!matches) {
@@ -155,7 +163,8 @@ export class Lane implements AsyncDisposable {
       spare.tokens.length = kept;
       spare.pending = [...system.subarray(kept)];
     }
-    sequence.awaitsSpare = true;
+    if (spare.pending.length === 0) this.#copySpare(sequence);
+    else sequence.awaitsSpare = true;
   }
 
   #copySpare(sequence: Sequence): void {

@@ -2,8 +2,8 @@
  * Loads libggml and libllama from one folder, once for each process, and refuses any other release.
  * Everything native passes through here; it knows nothing of what the functions mean.
  */
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import koffi, { type KoffiFunc, type LibraryHandle } from "koffi";
 import { CodedError } from "../base/errors.ts";
 
@@ -44,7 +44,7 @@ export function loadLibraries(folder: string): NativeLibraries {
   const ggml = openLibrary(folder, /^(lib)?ggml(\.[a-z]+)?(\.v[\d.]+)?\.(so|dylib|dll)$/);
   const llama = openLibrary(folder, /^(lib)?llama(\.[a-z]+)?(\.v[\d.]+)?\.(so|dylib|dll)$/);
   silenceNativeLog(base, llama);
-  ggml.func("void ggml_backend_load_all_from_path(const char *dir_path)")(folder);
+  loadBackends(ggml, folder);
   loaded = { folder, base, ggml, llama };
   return loaded;
 }
@@ -84,6 +84,20 @@ function silenceNativeLog(base: LibraryHandle, llama: LibraryHandle): void {
   }, koffi.pointer(prototype));
   base.func("ggml_log_set", "void", [koffi.pointer(prototype), "void *"])(callback, null);
   llama.func("llama_log_set", "void", [koffi.pointer(prototype), "void *"])(callback, null);
+}
+
+/**
+ * Registers the backends in `folder`. Where the CUDA build's own does not load (it needs the CUDA 13 runtime),
+ * the one for CUDA 12 is taken from the package beside it, as node-llama-cpp does.
+ */
+function loadBackends(ggml: LibraryHandle, folder: string): void {
+  const load = ggml.func("void ggml_backend_load_all_from_path(const char *dir_path)");
+  const count = ggml.func("size_t ggml_backend_reg_count()");
+  load(folder);
+  const name = basename(folder);
+  const fallback = join(folder, "..", "..", "..", `${name}-ext`, "bins", name, "fallback");
+  const cpuOnly = Number(count()) < 2;
+  if (cpuOnly && existsSync(fallback)) load(fallback);
 }
 
 function openLibrary(folder: string, name: RegExp): LibraryHandle {

@@ -1,0 +1,220 @@
+/**
+ * The local backend: a GGUF in this process, through libllama. It turns conversations into tokens and completions
+ * into events; which adapter serves and who may ask is for others to know.
+ */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { availableParallelism } from "node:os";
+import { pipeline } from "node:stream/promises";
+import { CodedError } from "../base/errors.ts";
+import { DecodeLoop } from "../llama/decode-loop.ts";
+import { type BuildChoice, chooseBuild, type GpuSetting } from "../llama/gpu-build.ts";
+import type { LaneStats } from "../llama/lane.ts";
+import { LoadedModel } from "../llama/model.ts";
+import { commonPrefix } from "../llama/sequence-cache.ts";
+import type { CompletionRequest } from "../llama/stream.ts";
+import type { Vocabulary } from "../llama/vocabulary.ts";
+import { loadLibraries } from "../native/library.ts";
+import type {
+  Backend,
+  BackendStats,
+  ChatMessage,
+  GenerateEvent,
+  GenerateRequest,
+  ModelInfo,
+} from "./backend.ts";
+
+/** What to serve and with how much. */
+export type LocalBackendOptions = {
+  readonly modelPath: string;
+  readonly modelId: string;
+  readonly gpu: GpuSetting;
+  /** Layers on the GPU; ignored by the CPU build. */
+  readonly gpuLayers: number;
+  /** CPU threads; by default half of the logical processors, one at least. */
+  readonly threads?: number;
+  /** Context of each conversation, tokens; clamped to what the model was trained for. */
+  readonly contextTokens: number;
+  readonly streams: number;
+  /** Completions that may wait for a stream before `queue_full`; 256 by default. */
+  readonly waiting?: number;
+  /** Most tokens of one decode: how long others may stall for a prompt. By default fitted to the model's size. */
+  readonly batchTokens?: number;
+};
+
+/** The local backend, with its decode loop's machine-independent figures. */
+export type LocalBackend = Backend & { laneStats(): LaneStats };
+
+const DEFAULT_WAITING = 256;
+const SMALL_MODEL_PARAMETERS = 1e9;
+const BATCH_TOKENS = 512;
+/** On a CPU a large model computes some ten to a hundred prompt tokens a second. */
+const SLOW_BATCH_TOKENS = 64;
+
+/**
+ * Chooses a build, loads the model and makes it ready.
+ * @throws CodedError `library_missing`, `library_incompatible`, `model_missing`, `model_invalid`
+ */
+export async function openLocalBackend(options: LocalBackendOptions): Promise<LocalBackend> {
+  const build = await chooseBuild(options.gpu);
+  const libraries = loadLibraries(build.folder);
+  const gpuLayers = build.kind === "cpu" ? 0 : options.gpuLayers;
+  const hashing = hashFile(options.modelPath);
+  // Awaited below; a model that does not load is the better message of the two.
+  hashing.catch(() => undefined);
+  const model = await LoadedModel.open(options.modelPath, { libraries, gpuLayers });
+  try {
+    return new LocalModelBackend(model, build, await hashing, options);
+  } catch (error) {
+    await model[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+class LocalModelBackend implements LocalBackend {
+  readonly info: ModelInfo;
+  readonly #model: LoadedModel;
+  readonly #loop: DecodeLoop;
+  #systemPrompt: { readonly text: string; readonly tokens: Int32Array } | undefined;
+
+  constructor(
+    model: LoadedModel,
+    build: BuildChoice,
+    sha256: string,
+    options: LocalBackendOptions,
+  ) {
+    const contextTokens = Math.min(options.contextTokens, model.trainedTokens);
+    const gpu = build.kind !== "cpu";
+    this.#model = model;
+    this.info = {
+      id: options.modelId,
+      path: options.modelPath,
+      sha256,
+      parameters: model.parameters,
+      contextTokens,
+      streams: options.streams,
+      device: build.reason,
+    };
+    const processors = availableParallelism();
+    this.#loop = new DecodeLoop(model, {
+      streams: options.streams,
+      contextTokens,
+      batchTokens: options.batchTokens ?? defaultBatchTokens(gpu, model.parameters),
+      threads: options.threads ?? Math.max(1, Math.floor(processors / 2)),
+      batchThreads: options.threads ?? Math.max(1, Math.floor(processors / 2)),
+      gpu,
+      waiting: options.waiting ?? DEFAULT_WAITING,
+    });
+  }
+
+  async *generate(request: GenerateRequest): AsyncGenerator<GenerateEvent, void, void> {
+    const completion = this.#complete(request);
+    if (request.signal.aborted) {
+      yield { type: "end", reason: "aborted", completionTokens: 0 };
+      return;
+    }
+    const stream = this.#loop.submit(completion);
+    const abort = () => this.#loop.abort(stream);
+    request.signal.addEventListener("abort", abort, { once: true });
+    try {
+      yield* stream.events;
+    } finally {
+      request.signal.removeEventListener("abort", abort);
+      // A reader that stopped early leaves the stream to others.
+      if (!stream.done) abort();
+    }
+  }
+
+  countTokens(messages: readonly ChatMessage[]): number {
+    return this.#encode(messages).length;
+  }
+
+  async loadAdapter(name: string, path: string): Promise<void> {
+    await this.#loop.addAdapter(name, await this.#model.loadAdapter(path));
+  }
+
+  async unloadAdapter(name: string): Promise<void> {
+    await this.#loop.removeAdapter(name);
+  }
+
+  loadedAdapters(): readonly string[] {
+    return this.#loop.adapters;
+  }
+
+  stats(): BackendStats {
+    const { decodes, tokens } = this.#loop.stats;
+    return {
+      decodes,
+      decodedTokens: tokens,
+      busyStreams: this.#loop.busy,
+      waiting: this.#loop.waiting,
+    };
+  }
+
+  laneStats(): LaneStats {
+    return this.#loop.stats;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#loop[Symbol.asyncDispose]();
+    await this.#model[Symbol.asyncDispose]();
+  }
+
+  get #vocabulary(): Vocabulary {
+    return this.#model.vocabulary;
+  }
+
+  #complete(request: GenerateRequest): CompletionRequest {
+    const prompt = this.#encode(request.messages);
+    const room = this.info.contextTokens - prompt.length;
+    if (prompt.length === 0 || room < 1) {
+      throw new CodedError(
+        `The conversation has ${prompt.length} tokens; the context holds ${this.info.contextTokens}, answer included. Shorten it, or start a new one.`,
+        { code: "prompt_too_long" },
+      );
+    }
+    const { sampling, stop, adapter, topLogprobs } = request;
+    return {
+      prompt,
+      sharedTokens: this.#sharedTokens(request.messages, prompt),
+      sampling,
+      stop,
+      adapter,
+      maxTokens: Math.max(1, Math.min(Math.trunc(request.maxTokens), room)),
+      ...(topLogprobs === undefined ? {} : { topLogprobs }),
+    };
+  }
+
+  #encode(messages: readonly ChatMessage[]): Int32Array {
+    return this.#vocabulary.encodeChat(messages, { addGenerationPrompt: true });
+  }
+
+  /** How many of the prompt's tokens are its system prompt's. */
+  #sharedTokens(messages: readonly ChatMessage[], prompt: Int32Array): number {
+    const [first] = messages;
+    if (first?.role !== "system") return 0;
+    if (this.#systemPrompt?.text !== first.content) {
+      const tokens = this.#vocabulary.encodeChat([first], { addGenerationPrompt: false });
+      this.#systemPrompt = { text: first.content, tokens };
+    }
+    // The last token of both differs: what follows a turn's line end merges with it.
+    return Math.min(commonPrefix(this.#systemPrompt.tokens, prompt), prompt.length - 1);
+  }
+}
+
+function defaultBatchTokens(gpu: boolean, parameters: number): number {
+  return gpu || parameters < SMALL_MODEL_PARAMETERS ? BATCH_TOKENS : SLOW_BATCH_TOKENS;
+}
+
+async function hashFile(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  try {
+    await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
+  } catch (error) {
+    throw new CodedError(
+      `Could not read the model ${path}: ${error instanceof Error ? error.message : String(error)}. Check the path, or fetch the model again.`,
+      { code: "model_missing", cause: error },
+    );
+  }
+  return hash.digest("hex");
+}

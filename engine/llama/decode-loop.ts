@@ -1,0 +1,289 @@
+/**
+ * Runs completions: a bounded queue in front, a lane for each adapter in use, one decode at a time, lanes in turn.
+ * It knows tokens and adapters' names, nothing of messages, files or people.
+ */
+import { CodedError } from "../base/errors.ts";
+import type { LlamaAdapterPointer } from "../native/llama-struct.ts";
+import type { Lane, LaneStats } from "./lane.ts";
+import { type LaneShape, openLane } from "./lane-opener.ts";
+import type { LoadedModel } from "./model.ts";
+import { type CompletionRequest, Stream } from "./stream.ts";
+
+/** How much runs and waits at once. */
+export type LoopLimits = LaneShape & {
+  /** Completions that may wait for a stream. */
+  readonly waiting: number;
+};
+
+/** Lanes without work that keep their memory: the serving adapter's and one other's. */
+const MAX_IDLE_LANES = 2;
+const NO_STATS: LaneStats = {
+  decodes: 0,
+  tokens: 0,
+  microBatches: 0,
+  sequences: 0,
+  reusedTokens: 0,
+};
+
+/** An adapter (or none) with the lane that computes under it, while it has one. */
+class Slot {
+  readonly adapter: LlamaAdapterPointer | null;
+  lane: Lane | undefined;
+  opening = false;
+  lastUse = 0;
+  /** Set when the adapter was unloaded: called once nothing runs or waits on it. */
+  onDrained: (() => void) | undefined;
+
+  constructor(adapter: LlamaAdapterPointer | null) {
+    this.adapter = adapter;
+  }
+
+  get idle(): boolean {
+    return this.lane !== undefined && this.lane.busy === 0;
+  }
+}
+
+type Waiting = { readonly stream: Stream; readonly slot: Slot };
+
+/** See the file's head. */
+export class DecodeLoop implements AsyncDisposable {
+  readonly #model: LoadedModel;
+  readonly #limits: LoopLimits;
+  readonly #bare = new Slot(null);
+  readonly #adapters = new Map<string, Slot>();
+  readonly #slots = new Set<Slot>([this.#bare]);
+  readonly #background = new Set<Promise<void>>();
+  #waiting: Waiting[] = [];
+  #closedLanes: LaneStats = NO_STATS;
+  #active = false;
+  #running: Promise<void> = Promise.resolve();
+  #turns = 0;
+  #disposed = false;
+
+  constructor(model: LoadedModel, limits: LoopLimits) {
+    this.#model = model;
+    this.#limits = limits;
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  get busy(): number {
+    return this.#openLanes().reduce((sum, lane) => sum + lane.busy, 0);
+  }
+
+  get adapters(): readonly string[] {
+    return [...this.#adapters.keys()];
+  }
+
+  /** Sums over all lanes, closed ones included. */
+  get stats(): LaneStats {
+    return this.#openLanes().reduce((sum, lane) => addStats(sum, lane.stats), this.#closedLanes);
+  }
+
+  /**
+   * Queues a completion. It keeps its adapter to its end, whatever is loaded or unloaded meanwhile.
+   * @throws CodedError `adapter_unknown`, `queue_full`
+   */
+  submit(request: CompletionRequest): Stream {
+    if (this.#disposed) throw new Error("the decode loop was disposed already");
+    const slot = request.adapter === null ? this.#bare : this.#adapters.get(request.adapter);
+    if (slot === undefined) {
+      throw new CodedError(
+        `No adapter "${request.adapter}" is loaded. Loaded: ${this.adapters.join(", ") || "none"}.`,
+        { code: "adapter_unknown" },
+      );
+    }
+    const free = this.#limits.streams - this.busy;
+    if (this.#waiting.length >= this.#limits.waiting + Math.max(0, free)) {
+      throw new CodedError(
+        `${this.#waiting.length} requests are waiting already, at most ${this.#limits.waiting} may. Try again in a moment.`,
+        { code: "queue_full" },
+      );
+    }
+    const stream = new Stream(request, this.#model.vocabulary);
+    this.#waiting.push({ stream, slot });
+    this.#wake();
+    return stream;
+  }
+
+  /** Ends a completion: at once while it waits, after the decode at work when it runs. */
+  abort(stream: Stream): void {
+    stream.aborted = true;
+    if (this.#waiting.some((waiting) => waiting.stream === stream)) {
+      this.#waiting = this.#waiting.filter((waiting) => waiting.stream !== stream);
+      stream.finish("aborted");
+    }
+    this.#wake();
+  }
+
+  /** Makes an adapter available; one of the same name drains and is freed. */
+  async addAdapter(name: string, adapter: LlamaAdapterPointer): Promise<void> {
+    const replaced = this.#adapters.get(name);
+    const slot = new Slot(adapter);
+    this.#adapters.set(name, slot);
+    this.#slots.add(slot);
+    if (replaced !== undefined) await this.#retire(replaced);
+  }
+
+  /** Takes an adapter away from new completions; settles once the last one on it has ended and it is freed. */
+  async removeAdapter(name: string): Promise<void> {
+    const slot = this.#adapters.get(name);
+    if (slot === undefined) return;
+    this.#adapters.delete(name);
+    await this.#retire(slot);
+  }
+
+  /** Ends all completions as aborted and frees all contexts and adapters. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true;
+    for (const { stream } of this.#waiting.splice(0)) stream.finish("aborted");
+    await this.#running;
+    while (this.#background.size > 0) await Promise.all(this.#background);
+    for (const slot of this.#slots) {
+      slot.lane?.abortAll();
+      await slot.lane?.[Symbol.asyncDispose]();
+      slot.lane = undefined;
+      if (slot.adapter !== null) await this.#model.freeAdapter(slot.adapter);
+    }
+    const slots = [...this.#slots];
+    this.#slots.clear();
+    for (const slot of slots) slot.onDrained?.();
+  }
+
+  #openLanes(): readonly Lane[] {
+    return [...this.#slots].flatMap(({ lane }) => (lane === undefined ? [] : [lane]));
+  }
+
+  #wake(): void {
+    if (this.#active || this.#disposed) return;
+    this.#active = true;
+    this.#running = this.#run();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#disposed) {
+      this.#admit();
+      const slot = this.#nextSlot();
+      if (slot?.lane === undefined) break;
+      try {
+        await slot.lane.step();
+      } catch (error) {
+        slot.lane.failAll(error);
+      }
+      this.#settle();
+    }
+    this.#active = false;
+  }
+
+  /** Starts waiting completions in their order, as far as streams are free and lanes open. */
+  #admit(): void {
+    let free = this.#limits.streams - this.busy;
+    this.#waiting = this.#waiting.filter(({ stream, slot }) => {
+      if (free <= 0) return true;
+      if (slot.lane === undefined) {
+        this.#openInBackground(slot);
+        return true;
+      }
+      if (!tryAdmit(slot.lane, stream)) return true;
+      free -= 1;
+      this.#turns += 1;
+      slot.lastUse = this.#turns;
+      return false;
+    });
+  }
+
+  /** The busy lane whose last step is longest ago. */
+  #nextSlot(): Slot | undefined {
+    const busy = [...this.#slots].filter((slot) => (slot.lane?.busy ?? 0) > 0);
+    const next = busy.toSorted((a, b) => a.lastUse - b.lastUse)[0];
+    this.#turns += 1;
+    if (next !== undefined) next.lastUse = this.#turns;
+    return next;
+  }
+
+  #openInBackground(slot: Slot): void {
+    if (slot.opening) return;
+    slot.opening = true;
+    this.#inBackground(async () => {
+      try {
+        const makeRoom = () => this.#closeIdle(0);
+        slot.lane = await openLane(this.#model, slot.adapter, this.#limits, makeRoom);
+      } catch (error) {
+        const lost = this.#waiting.filter((waiting) => waiting.slot === slot);
+        this.#waiting = this.#waiting.filter((waiting) => waiting.slot !== slot);
+        for (const { stream } of lost) stream.fail(error);
+      }
+      slot.opening = false;
+      this.#settle();
+      this.#wake();
+    });
+  }
+
+  #inBackground(work: () => Promise<void>): void {
+    const task = work().finally(() => this.#background.delete(task));
+    this.#background.add(task);
+  }
+
+  /** Frees what nobody needs any more; called between steps. */
+  #settle(): void {
+    for (const slot of this.#slots) {
+      if (slot.onDrained !== undefined && !this.#isUsed(slot)) slot.onDrained();
+    }
+    const idle = [...this.#slots].filter((slot) => slot.idle).length;
+    if (idle > MAX_IDLE_LANES) this.#inBackground(() => this.#closeIdle(MAX_IDLE_LANES));
+  }
+
+  #isUsed(slot: Slot): boolean {
+    const waits = this.#waiting.some((waiting) => waiting.slot === slot);
+    return waits || slot.opening || (slot.lane?.busy ?? 0) > 0;
+  }
+
+  /** Closes the idle lanes beyond the `kept` ones used last. */
+  async #closeIdle(kept: number): Promise<void> {
+    const idle = [...this.#slots].filter((slot) => slot.idle && !this.#isUsed(slot));
+    const surplus = idle.toSorted((a, b) => b.lastUse - a.lastUse).slice(kept);
+    for (const slot of surplus) await this.#closeLane(slot);
+  }
+
+  async #closeLane(slot: Slot): Promise<void> {
+    const { lane } = slot;
+    if (lane === undefined) return;
+    slot.lane = undefined;
+    this.#closedLanes = addStats(this.#closedLanes, lane.stats);
+    await lane[Symbol.asyncDispose]();
+  }
+
+  async #retire(slot: Slot): Promise<void> {
+    if (this.#isUsed(slot)) {
+      await new Promise<void>((resolve) => {
+        slot.onDrained = resolve;
+      });
+    }
+    slot.onDrained = undefined;
+    if (!this.#slots.delete(slot)) return;
+    await this.#closeLane(slot);
+    if (slot.adapter !== null) await this.#model.freeAdapter(slot.adapter);
+  }
+}
+
+/** A completion that cannot even begin fails by itself; the loop goes on. */
+function tryAdmit(lane: Lane, stream: Stream): boolean {
+  try {
+    return lane.admit(stream);
+  } catch (error) {
+    stream.fail(error);
+    return true;
+  }
+}
+
+function addStats(a: LaneStats, b: LaneStats): LaneStats {
+  return {
+    decodes: a.decodes + b.decodes,
+    tokens: a.tokens + b.tokens,
+    microBatches: a.microBatches + b.microBatches,
+    sequences: a.sequences + b.sequences,
+    reusedTokens: a.reusedTokens + b.reusedTokens,
+  };
+}
