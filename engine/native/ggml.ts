@@ -167,6 +167,14 @@ function bindGraphs(lib: LibraryHandle) {
       "void",
       [P, P],
     ),
+    ggml_graph_node: bind<[GraphPointer, index: number], Tensor>(lib, "ggml_graph_node", P, [
+      P,
+      "int",
+    ]),
+    ggml_graph_add_node: bind<[GraphPointer, Tensor], void>(lib, "ggml_graph_add_node", "void", [
+      P,
+      P,
+    ]),
     ggml_graph_n_nodes: bind<[GraphPointer], number>(lib, "ggml_graph_n_nodes", "int", [P]),
     ggml_gallocr_new: bind<[BufferTypePointer], Allocator | null>(lib, "ggml_gallocr_new", P, [P]),
     ggml_gallocr_free: bind<[Allocator], void>(lib, "ggml_gallocr_free", "void", [P]),

@@ -1,0 +1,89 @@
+/**
+ * Where tensors live and graphs run: the build's GPU if it has one, the CPU otherwise.
+ * It knows nothing of models.
+ */
+import { CodedError } from "#engine/base/errors.ts";
+import {
+  bindGgml,
+  GGML_BACKEND_DEVICE_TYPE,
+  GGML_STATUS_SUCCESS,
+  type Ggml,
+} from "#engine/native/ggml.ts";
+import type { BackendPointer, DevicePointer, GraphPointer } from "#engine/native/ggml-pointer.ts";
+import { type NativeLibraries, recentNativeLog } from "#engine/native/library.ts";
+
+/** What to compute on. */
+export type DeviceOptions = {
+  readonly libraries: NativeLibraries;
+  /** CPU threads; more than there are cores makes steps many times slower. */
+  readonly threads: number;
+};
+
+/** An opened backend of ggml. */
+export class Device implements Disposable {
+  readonly ggml: Ggml;
+  readonly backend: BackendPointer;
+  /** ggml's name of the device, such as `CPU` or `CUDA0`. */
+  readonly name: string;
+  /** The maker's name of the device. */
+  readonly description: string;
+  readonly isCpu: boolean;
+  #open = true;
+
+  private constructor(ggml: Ggml, device: DevicePointer, backend: BackendPointer) {
+    this.ggml = ggml;
+    this.backend = backend;
+    this.name = ggml.ggml_backend_dev_name(device);
+    this.description = ggml.ggml_backend_dev_description(device);
+    this.isCpu = ggml.ggml_backend_dev_type(device) === GGML_BACKEND_DEVICE_TYPE.cpu;
+  }
+
+  /**
+   * Opens the first GPU that the libraries' build brings, or the CPU.
+   * @throws CodedError `native_failed`
+   */
+  static open({ libraries, threads }: DeviceOptions): Device {
+    if (!Number.isInteger(threads) || threads < 1) {
+      throw new RangeError(`expected a whole number of threads from 1, got ${threads}`);
+    }
+    const ggml = bindGgml(libraries);
+    const device = chooseDevice(ggml);
+    const backend = ggml.ggml_backend_dev_init(device, null);
+    if (backend === null) throw deviceFailed(`${ggml.ggml_backend_dev_name(device)} did not start`);
+    const registry = ggml.ggml_backend_dev_backend_reg(device);
+    ggml.ggml_backend_set_n_threads(registry, backend, threads);
+    return new Device(ggml, device, backend);
+  }
+
+  /**
+   * Runs a graph to its end.
+   * @throws CodedError `native_failed`
+   */
+  compute(graph: GraphPointer): void {
+    const status = this.ggml.ggml_backend_graph_compute(this.backend, graph);
+    if (status !== GGML_STATUS_SUCCESS) throw deviceFailed(`a computation ended with ${status}`);
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#open) this.ggml.ggml_backend_free(this.backend);
+    this.#open = false;
+  }
+}
+
+function chooseDevice(ggml: Ggml): DevicePointer {
+  const count = Number(ggml.ggml_backend_dev_count());
+  const devices = Array.from({ length: count }, (_, index) => ggml.ggml_backend_dev_get(index));
+  const { gpu, igpu, cpu } = GGML_BACKEND_DEVICE_TYPE;
+  for (const wanted of [gpu, igpu, cpu]) {
+    const found = devices.find((device) => ggml.ggml_backend_dev_type(device) === wanted);
+    if (found !== undefined) return found;
+  }
+  throw deviceFailed("the build brings no device");
+}
+
+function deviceFailed(what: string): CodedError {
+  const detail = recentNativeLog().at(-1) ?? "no detail given";
+  return new CodedError(`ggml: ${what} (${detail}). Run "npx zephyr doctor", or set GPU=cpu.`, {
+    code: "native_failed",
+  });
+}

@@ -1,0 +1,155 @@
+/**
+ * A static graph: inputs with memory of their own, nodes whose memory comes from a shared work space, run in
+ * slices so that values can be read and written in between. It knows nothing of what is computed.
+ */
+import { CodedError } from "#engine/base/errors.ts";
+import type {
+  ContextPointer,
+  GraphAllocatorPointer,
+  GraphPointer,
+} from "#engine/native/ggml-pointer.ts";
+import type { Device } from "./device.ts";
+import { Operators } from "./operators.ts";
+import { openContext, Storage } from "./storage.ts";
+import type { Tensor } from "./tensor.ts";
+
+const INPUT_CAPACITY = 64;
+
+/**
+ * Memory for graphs' intermediate values, as large as the largest graph's; graphs that ran in it before it
+ * grew are void (their addresses are gone), which `generation` tells.
+ */
+export class WorkSpace implements Disposable {
+  readonly #device: Device;
+  readonly #allocator: GraphAllocatorPointer;
+  #bytes = 0;
+  #open = true;
+  /** Counts how often the memory moved. */
+  generation = 0;
+
+  constructor(device: Device) {
+    const { ggml, backend } = device;
+    const allocator = ggml.ggml_gallocr_new(ggml.ggml_backend_get_default_buffer_type(backend));
+    if (allocator === null) throw outOfMemory(device);
+    this.#device = device;
+    this.#allocator = allocator;
+  }
+
+  /** Bytes of memory held. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Gives a graph's nodes their addresses, once. @throws CodedError `out_of_memory` */
+  place(graph: GraphPointer): void {
+    const { ggml } = this.#device;
+    if (!ggml.ggml_gallocr_alloc_graph(this.#allocator, graph)) throw outOfMemory(this.#device);
+    const bytes = Number(ggml.ggml_gallocr_get_buffer_size(this.#allocator, 0));
+    if (bytes !== this.#bytes) this.generation++;
+    this.#bytes = bytes;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#open) this.#device.ggml.ggml_gallocr_free(this.#allocator);
+    this.#open = false;
+  }
+}
+
+/** One graph: declare inputs, `seal` them, build by `operators` and `expand`, cut slices, then place and run. */
+export class Graph implements Disposable {
+  /** What builds nodes. */
+  readonly operators: Operators;
+  readonly #device: Device;
+  readonly #context: ContextPointer;
+  readonly #whole: GraphPointer;
+  readonly #inputs: Storage;
+  readonly #maxNodes: number;
+  readonly #cuts: number[] = [];
+  #slices: GraphPointer[] = [];
+  #generation = -1;
+  #open = true;
+
+  /** @param maxNodes an upper bound of the nodes */
+  constructor(device: Device, maxNodes: number) {
+    const { ggml } = device;
+    const graphs = 4 * Number(ggml.ggml_graph_overhead_custom(maxNodes, false));
+    // Views and views of views are nodes too; inputs stand in a context of their own.
+    const bytes = graphs + 2 * maxNodes * Number(ggml.ggml_tensor_overhead());
+    this.#device = device;
+    this.#maxNodes = maxNodes;
+    this.#context = openContext(ggml, bytes);
+    this.#whole = ggml.ggml_new_graph_custom(this.#context, maxNodes, false);
+    this.#inputs = new Storage(device, INPUT_CAPACITY);
+    this.operators = new Operators(ggml, this.#context);
+  }
+
+  /** Declares an input, which keeps its value from run to run. */
+  input(type: number, ne: readonly number[]): Tensor {
+    return this.#inputs.add(type, ne);
+  }
+
+  /** Gives the inputs memory; before any node is built. */
+  seal(): void {
+    this.#inputs.allocate();
+  }
+
+  /** Adds a node, and those it needs, at the end of the order of computation. */
+  expand(...nodes: readonly Tensor[]): void {
+    const { ggml } = this.#device;
+    for (const node of nodes) ggml.ggml_build_forward_expand(this.#whole, node.pointer);
+    if (this.nodes > this.#maxNodes) throw new Error(`more than ${this.#maxNodes} nodes`);
+  }
+
+  /** Ends a slice: what is expanded later belongs to the next. */
+  cut(): void {
+    this.#cuts.push(this.nodes);
+  }
+
+  /** How many nodes there are so far. */
+  get nodes(): number {
+    return this.#device.ggml.ggml_graph_n_nodes(this.#whole);
+  }
+
+  /** Gives the nodes memory in `space`, and makes the slices. */
+  place(space: WorkSpace): void {
+    const { ggml } = this.#device;
+    space.place(this.#whole);
+    this.#generation = space.generation;
+    const total = this.nodes;
+    const starts = [0, ...this.#cuts];
+    this.#slices = starts.map((start, index) => {
+      const end = starts[index + 1] ?? total;
+      const slice = ggml.ggml_new_graph_custom(this.#context, Math.max(end - start, 1), false);
+      for (let i = start; i < end; i++) {
+        ggml.ggml_graph_add_node(slice, ggml.ggml_graph_node(this.#whole, i));
+      }
+      return slice;
+    });
+  }
+
+  /** Whether the addresses of the last `place` still stand. */
+  isPlacedIn(space: WorkSpace): boolean {
+    return this.#generation === space.generation;
+  }
+
+  /** Computes one slice; slices are run in their order. */
+  run(slice: number): void {
+    const graph = this.#slices[slice];
+    if (graph === undefined) throw new RangeError(`there is no slice ${slice}`);
+    this.#device.compute(graph);
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#inputs[Symbol.dispose]();
+    this.#device.ggml.ggml_free(this.#context);
+  }
+}
+
+function outOfMemory(device: Device): CodedError {
+  return new CodedError(
+    `The ${device.name} device has no memory left for the training step. Use less tokens in a batch.`,
+    { code: "out_of_memory" },
+  );
+}

@@ -1,0 +1,109 @@
+/**
+ * The output norm and head for scored tokens only, in chunks of rows, so that logits are never kept.
+ * Every preference loss is a function of log-probabilities: (softmax − onehot) W is computed at once, and
+ * multiplied by the loss's weights when they are known.
+ */
+import type { Tensor } from "../ggml/tensor.ts";
+import { type NormTrace, normBackward, normForward } from "./norm.ts";
+import type { Pass } from "./pass.ts";
+import type { Weights } from "./weights.ts";
+
+/** Logits held at once, in elements: 8 MiB of F32. */
+const CHUNK_ELEMENTS = 2 ** 21;
+/** A chunk's rows are a multiple of this: products over rows are fast for multiples of 32. */
+const CHUNK_ROWS = 32;
+
+/** What backward needs of the head's forward pass. */
+export type HeadTrace = {
+  readonly norm: NormTrace;
+  /** The normed columns [d, scored]. */
+  readonly h: Tensor;
+  /** (softmax − onehot)ᵀ of each chunk [rows, vocabulary]; empty while the head is frozen. */
+  readonly errorsT: readonly Tensor[];
+};
+
+/** Writes the log-probabilities of the scored tokens; with `backward`, what its gradient needs too. */
+export function headForward(pass: Pass, weights: Weights, x: Tensor, backward: boolean): HeadTrace {
+  const { operators, inputs, batch, graph } = pass;
+  const norm = normForward(pass, weights.outputNorm, operators.getRows(x, inputs.rows));
+  const errorsT: Tensor[] = [];
+  const rows = chunkRows(weights.shape.nVocab);
+  for (let from = 0; from < batch.nScored; from += rows) {
+    const count = Math.min(rows, batch.nScored - from);
+    const h = operators.columns(norm.y, from, count);
+    const p = chunkLogps(pass, weights, h, from, count);
+    if (!backward) continue;
+    const error = subtractOnehot(pass, p, from, count);
+    const product = operators.mulMat(weights.head.backward, error);
+    if (weights.head.gradient !== undefined) {
+      const errorT = pass.transposed(error);
+      graph.expand(errorT);
+      errorsT.push(errorT);
+    }
+    graph.expand(operators.copyInto(product, operators.columns(inputs.headGradient, from, count)));
+  }
+  return { norm: norm.trace, h: norm.y, errorsT };
+}
+
+/** From the loss's weights: adds to the gradients, returns the gradient of `x` [d, tokens · batch]. */
+export function headBackward(pass: Pass, weights: Weights, trace: HeadTrace, x: Tensor): Tensor {
+  const { operators, inputs, batch } = pass;
+  const dh = operators.mul(inputs.headGradient, inputs.weights);
+  if (weights.head.gradient !== undefined) {
+    const weighted = operators.mul(trace.h, inputs.weights);
+    const rows = chunkRows(weights.shape.nVocab);
+    for (const [index, errorT] of trace.errorsT.entries()) {
+      const from = index * rows;
+      const chunk = operators.columns(weighted, from, Math.min(rows, batch.nScored - from));
+      const dw = operators.mulMat(pass.pack(operators.transpose(chunk)), errorT);
+      pass.accumulate(weights.head.gradient, dw);
+    }
+  }
+  const dRows = normBackward(pass, weights.outputNorm, trace.norm, dh);
+  return operators.getRowsBack(dRows, inputs.rows, x);
+}
+
+/** Rows of a chunk: whole multiples of 32 within the bound. */
+function chunkRows(nVocab: number): number {
+  return Math.max(CHUNK_ROWS, Math.floor(CHUNK_ELEMENTS / nVocab / CHUNK_ROWS) * CHUNK_ROWS);
+}
+
+/**
+ * log p = logit − logsumexp, where logsumexp = max logit − log(softmax there): exact for any logits, while
+ * log(softmax of the label) would be −∞ below 1e-38.
+ */
+function chunkLogps(
+  pass: Pass,
+  { head, shape }: Weights,
+  h: Tensor,
+  from: number,
+  count: number,
+): Tensor {
+  const { operators, inputs, graph } = pass;
+  const logits = operators.mulMat(head.forward, h);
+  const cells = operators.reshape(logits, 1, shape.nVocab, count);
+  const labels = operators.columns(inputs.labels, from, count);
+  const greatest = operators.reshape(operators.argmax(logits), 1, count);
+  const labelLogit = operators.getRows(cells, labels);
+  const greatestLogit = operators.getRows(cells, greatest);
+  // Both are read before softmax, which then may work in place.
+  graph.expand(labelLogit, greatestLogit);
+  const p = operators.softMax(logits, null, 1);
+  const pGreatest = operators.getRows(operators.reshape(p, 1, shape.nVocab, count), greatest);
+  const difference = operators.add(labelLogit, operators.scale(greatestLogit, -1));
+  const logps = operators.add(difference, operators.log(pGreatest));
+  const out = operators.columns(inputs.logps, from, count);
+  graph.expand(operators.copyInto(operators.reshape(logps, 1, count), out));
+  return p;
+}
+
+/** softmax − onehot of the labels, written over p [vocabulary, rows]. */
+function subtractOnehot(pass: Pass, p: Tensor, from: number, count: number): Tensor {
+  const { operators, inputs, graph } = pass;
+  const nVocab = p.ne[0];
+  const cells = operators.reshape(p, 1, nVocab, count);
+  const labels = operators.columns(inputs.labels, from, count);
+  const lowered = operators.shift(operators.getRows(cells, labels), -1);
+  graph.expand(lowered);
+  return operators.reshape(operators.setRows(cells, lowered, labels), nVocab, count);
+}

@@ -1,0 +1,138 @@
+/** The whole model as one static graph for one batch shape: forward in slice 0, backward in slice 1. */
+import { GGML_TYPE } from "#engine/native/ggml.ts";
+import type { Device } from "../ggml/device.ts";
+import { Graph } from "../ggml/graph.ts";
+import { writeTensor } from "../ggml/storage.ts";
+import type { Tensor } from "../ggml/tensor.ts";
+import { type AttentionTrace, attentionBackward, attentionForward } from "./attention.ts";
+import { headBackward, headForward } from "./head.ts";
+import { type MlpTrace, mlpBackward, mlpForward } from "./mlp.ts";
+import { type BatchShape, Pass, type PassInputs } from "./pass.ts";
+import type { Block, Weights } from "./weights.ts";
+
+/** What a graph is built for. */
+export type ModelGraphOptions = {
+  readonly device: Device;
+  readonly weights: Weights;
+  readonly batch: BatchShape;
+  readonly workType: number;
+  /** Whether adapters are left out. */
+  readonly reference: boolean;
+  readonly backward: boolean;
+};
+
+/** A built graph with the inputs to fill. */
+export type ModelGraph = { readonly graph: Graph; readonly inputs: PassInputs };
+
+const FORWARD_NODES_A_BLOCK = 120;
+const BACKWARD_NODES_A_BLOCK = 240;
+const NODES_A_HEAD_CHUNK = 48;
+const NODES_BESIDE = 64;
+/** The smallest chunk of head.ts. */
+const HEAD_CHUNK_ROWS = 32;
+
+/** Builds the graph and fills its constant inputs; it has no place in memory yet. */
+export function buildModelGraph(options: ModelGraphOptions): ModelGraph {
+  const { device, weights, batch, backward } = options;
+  const graph = new Graph(device, maxNodes(weights, batch));
+  try {
+    const inputs = declareInputs(graph, weights, batch);
+    graph.seal();
+    fillConstants(device, weights, batch, inputs);
+    const pass = new Pass({
+      graph,
+      inputs,
+      batch,
+      shape: weights.shape,
+      rope: {
+        dimensions: weights.shape.headDim,
+        base: weights.shape.ropeTheta,
+        frequencyFactors: weights.ropeFactors,
+      },
+      workType: options.workType,
+      reference: options.reference,
+    });
+    addNodes(pass, weights, backward);
+    return { graph, inputs };
+  } catch (error) {
+    graph[Symbol.dispose]();
+    throw error;
+  }
+}
+
+type BlockTrace = {
+  readonly block: Block;
+  readonly attention: AttentionTrace;
+  readonly mlp: MlpTrace;
+};
+
+function addNodes(pass: Pass, weights: Weights, backward: boolean): void {
+  const { operators, inputs, graph } = pass;
+  let x = operators.getRows(weights.embedding, inputs.tokens);
+  const traces: BlockTrace[] = [];
+  for (const block of weights.blocks) {
+    const attention = attentionForward(pass, block, x);
+    const mlp = mlpForward(pass, block, attention.y);
+    traces.push({ block, attention: attention.trace, mlp: mlp.trace });
+    x = mlp.y;
+  }
+  const head = headForward(pass, weights, x, backward);
+  if (!backward) return;
+  graph.cut();
+  let dx = headBackward(pass, weights, head, x);
+  for (const { block, attention, mlp } of traces.toReversed()) {
+    dx = mlpBackward(pass, block, mlp, dx);
+    dx = attentionBackward(pass, block, attention, dx);
+    graph.expand(dx);
+  }
+  embeddingBackward(pass, weights, dx);
+}
+
+function embeddingBackward(pass: Pass, weights: Weights, dx: Tensor): void {
+  if (weights.embeddingGradient === undefined) return;
+  const rows = pass.operators.getRowsBack(dx, pass.inputs.tokens, weights.embeddingGradient);
+  pass.accumulate(weights.embeddingGradient, rows);
+}
+
+function declareInputs(graph: Graph, { shape }: Weights, batch: BatchShape): PassInputs {
+  const { nTokens, nBatch, nScored } = batch;
+  const group = shape.nHead / shape.nHeadKv;
+  const { f32, i32 } = GGML_TYPE;
+  return {
+    tokens: graph.input(i32, [nTokens * nBatch]),
+    positions: graph.input(i32, [nTokens]),
+    mask: graph.input(f32, [nTokens, nTokens * group]),
+    ones: graph.input(f32, [1, Math.max(nTokens * nBatch, nScored)]),
+    rows: graph.input(i32, [nScored]),
+    labels: graph.input(i32, [1, nScored]),
+    weights: graph.input(f32, [1, nScored]),
+    logps: graph.input(f32, [1, nScored]),
+    headGradient: graph.input(f32, [shape.nEmbd, nScored]),
+  };
+}
+
+function fillConstants(
+  device: Device,
+  { shape }: Weights,
+  { nTokens }: BatchShape,
+  { positions, mask, ones }: PassInputs,
+): void {
+  writeTensor(
+    device,
+    positions,
+    Int32Array.from({ length: nTokens }, (_, i) => i),
+  );
+  writeTensor(device, ones, new Float32Array(ones.ne[1]).fill(1));
+  const causal = new Float32Array(nTokens * mask.ne[1]);
+  for (let row = 0; row < mask.ne[1]; row++) {
+    const position = row % nTokens;
+    causal.fill(Number.NEGATIVE_INFINITY, row * nTokens + position + 1, (row + 1) * nTokens);
+  }
+  writeTensor(device, mask, causal);
+  if (shape.nHead * nTokens !== mask.ne[1] * shape.nHeadKv) throw new Error("uneven head groups");
+}
+
+function maxNodes({ shape }: Weights, { nScored }: BatchShape): number {
+  const blocks = shape.nLayer * (FORWARD_NODES_A_BLOCK + BACKWARD_NODES_A_BLOCK);
+  return blocks + Math.ceil(nScored / HEAD_CHUNK_ROWS) * NODES_A_HEAD_CHUNK + NODES_BESIDE;
+}

@@ -1,0 +1,250 @@
+/** Opens a GGUF as a `Trainable`, and keeps the graphs of the batch shapes that came last. */
+import { GGML_TYPE } from "#engine/native/ggml.ts";
+import { GgufFile } from "#engine/native/gguf.ts";
+import { Device } from "../ggml/device.ts";
+import { WorkSpace } from "../ggml/graph.ts";
+import { readFloats, writeTensor } from "../ggml/storage.ts";
+import type { LlamaShape } from "../gguf/llama-shape.ts";
+import { AdamW } from "../optimizer/adamw.ts";
+import { type PackedBatch, packBatch, packScored, paddedTokens, unpackScored } from "./batch.ts";
+import { type LoadedModel, loadWeights } from "./load-weights.ts";
+import { buildModelGraph, type ModelGraph } from "./model-graph.ts";
+import { readLlamaShape } from "./read-shape.ts";
+import type {
+  Moments,
+  OptimizerState,
+  ParameterInfo,
+  Sequence,
+  StepOptions,
+  Trainable,
+  TrainableOptions,
+} from "./trainable.ts";
+import type { Parameter } from "./weights.ts";
+
+/** Graphs kept; each holds descriptions and inputs only, a few hundred kilobytes. */
+const GRAPHS_KEPT = 12;
+const FORWARD = 0;
+const BACKWARD = 1;
+
+/**
+ * Loads the model and prepares what is to be trained.
+ * @throws CodedError `model_missing`, `model_invalid`, `out_of_memory`, `native_failed`
+ * @throws RangeError where the options contradict each other
+ */
+export function openTrainable(options: TrainableOptions): Trainable {
+  checkOptions(options);
+  using file = GgufFile.open(options.ggufPath, options.libraries);
+  const shape = readLlamaShape(file);
+  using stack = new DisposableStack();
+  const device = stack.use(Device.open(options));
+  const workType = GGML_TYPE[options.precision];
+  const model = loadWeights({ device, file, shape, lora: options.lora, workType });
+  for (const storage of model.storages) stack.use(storage);
+  const optimizer = stack.use(new AdamW(device, model.parameters));
+  optimizer.refresh();
+  const space = stack.use(new WorkSpace(device));
+  return new GgmlTrainable({ options, device, model, optimizer, space, resources: stack.move() });
+}
+
+class GgmlTrainable implements Trainable {
+  readonly shape: LlamaShape;
+  readonly #options: TrainableOptions;
+  readonly #device: Device;
+  readonly #model: LoadedModel;
+  readonly #optimizer: AdamW;
+  readonly #space: WorkSpace;
+  readonly #resources: DisposableStack;
+  readonly #parameters: ReadonlyMap<string, Parameter>;
+  /** By batch shape, the least recently used first. */
+  readonly #graphs = new Map<string, ModelGraph>();
+  #isStale = false;
+
+  constructor(fields: {
+    readonly options: TrainableOptions;
+    readonly device: Device;
+    readonly model: LoadedModel;
+    readonly optimizer: AdamW;
+    readonly space: WorkSpace;
+    readonly resources: DisposableStack;
+  }) {
+    this.shape = fields.model.weights.shape;
+    this.#options = fields.options;
+    this.#device = fields.device;
+    this.#model = fields.model;
+    this.#optimizer = fields.optimizer;
+    this.#space = fields.space;
+    this.#resources = fields.resources;
+    this.#parameters = new Map(fields.model.parameters.map((each) => [each.name, each]));
+  }
+
+  logps(batch: readonly Sequence[], options: { reference?: boolean } = {}): Float32Array[] {
+    const results: Float32Array[] = [];
+    for (const part of this.#split(batch)) {
+      const packed = packBatch(part, this.shape.nVocab);
+      const model = this.#graph(packed, { backward: false, reference: options.reference ?? false });
+      results.push(...this.#forward(model, part, packed));
+    }
+    return results;
+  }
+
+  forwardBackward(
+    batch: readonly Sequence[],
+    weigh: (logps: Float32Array[]) => readonly Float32Array[],
+  ): Float32Array[] {
+    if (batch.length === 0) return [];
+    this.#checkFits(batch);
+    const packed = packBatch(batch, this.shape.nVocab);
+    const model = this.#graph(packed, { backward: true, reference: false });
+    const logps = this.#forward(model, batch, packed);
+    const weights = packScored(batch, weigh(logps), packed.shape.nScored);
+    // d logp / d logits is onehot − softmax, and the graph holds softmax − onehot.
+    writeTensor(
+      this.#device,
+      model.inputs.weights,
+      weights.map((weight) => -weight),
+    );
+    model.graph.run(BACKWARD);
+    return logps;
+  }
+
+  gradientNorm(): number {
+    return this.#optimizer.gradientNorm();
+  }
+
+  step(options: StepOptions): void {
+    this.#optimizer.step(options);
+    this.#isStale = false;
+    this.zeroGradients();
+  }
+
+  zeroGradients(): void {
+    this.#model.gradients.clear();
+  }
+
+  parameters(): readonly ParameterInfo[] {
+    return this.#model.parameters.map(({ name, value }) => ({ name, ne: trimmed(value.ne) }));
+  }
+
+  readParameter(name: string): Float32Array {
+    return readFloats(this.#device, this.#parameter(name).value);
+  }
+
+  writeParameter(name: string, values: Float32Array): void {
+    writeTensor(this.#device, this.#parameter(name).value, values);
+    this.#isStale = true;
+  }
+
+  readGradient(name: string): Float32Array {
+    return readFloats(this.#device, this.#parameter(name).gradient);
+  }
+
+  readOptimizer(): OptimizerState {
+    const moments = new Map<string, Moments>();
+    for (const { name, m, v } of this.#model.parameters) {
+      moments.set(name, { m: readFloats(this.#device, m), v: readFloats(this.#device, v) });
+    }
+    return { step: this.#optimizer.stepCount, moments };
+  }
+
+  writeOptimizer({ step, moments }: OptimizerState): void {
+    for (const { name, m, v } of this.#model.parameters) {
+      const values = moments.get(name);
+      if (values === undefined) throw new RangeError(`the state holds no moments of ${name}`);
+      writeTensor(this.#device, m, values.m);
+      writeTensor(this.#device, v, values.v);
+    }
+    this.#optimizer.stepCount = step;
+  }
+
+  [Symbol.dispose](): void {
+    for (const { graph } of this.#graphs.values()) graph[Symbol.dispose]();
+    this.#graphs.clear();
+    this.#resources.dispose();
+  }
+
+  #forward(model: ModelGraph, batch: readonly Sequence[], packed: PackedBatch): Float32Array[] {
+    if (this.#isStale) this.#optimizer.refresh();
+    this.#isStale = false;
+    writeTensor(this.#device, model.inputs.tokens, packed.tokens);
+    writeTensor(this.#device, model.inputs.rows, packed.rows);
+    writeTensor(this.#device, model.inputs.labels, packed.labels);
+    model.graph.run(FORWARD);
+    return unpackScored(batch, readFloats(this.#device, model.inputs.logps));
+  }
+
+  /** The graph of that shape: kept, or built now. */
+  #graph(packed: PackedBatch, kind: { backward: boolean; reference: boolean }): ModelGraph {
+    const key = JSON.stringify([packed.shape, kind]);
+    const kept = this.#graphs.get(key);
+    this.#graphs.delete(key);
+    if (kept?.graph.isPlacedIn(this.#space)) {
+      this.#graphs.set(key, kept);
+      return kept;
+    }
+    kept?.graph[Symbol.dispose]();
+    const built = buildModelGraph({
+      device: this.#device,
+      weights: this.#model.weights,
+      batch: packed.shape,
+      workType: GGML_TYPE[this.#options.precision],
+      ...kind,
+    });
+    this.#graphs.set(key, built);
+    built.graph.place(this.#space);
+    this.#forgetOldest();
+    return built;
+  }
+
+  #forgetOldest(): void {
+    for (const [key, { graph }] of this.#graphs) {
+      if (this.#graphs.size <= GRAPHS_KEPT) return;
+      graph[Symbol.dispose]();
+      this.#graphs.delete(key);
+    }
+  }
+
+  /** Parts that fit a batch each, in the given order. */
+  #split(batch: readonly Sequence[]): Sequence[][] {
+    const parts: Sequence[][] = [];
+    for (const sequence of batch) {
+      const last = parts.at(-1);
+      if (last !== undefined && this.#fits([...last, sequence])) last.push(sequence);
+      else parts.push([sequence]);
+    }
+    for (const part of parts) this.#checkFits(part);
+    return parts;
+  }
+
+  #fits(batch: readonly Sequence[]): boolean {
+    const lengths = batch.map(({ tokens }) => tokens.length);
+    return paddedTokens(lengths) <= this.#options.maxTokensPerBatch;
+  }
+
+  #checkFits(batch: readonly Sequence[]): void {
+    if (this.#fits(batch)) return;
+    const padded = paddedTokens(batch.map(({ tokens }) => tokens.length));
+    throw new RangeError(
+      `expected at most ${this.#options.maxTokensPerBatch} padded tokens in a batch, got ${padded}`,
+    );
+  }
+
+  #parameter(name: string): Parameter {
+    const found = this.#parameters.get(name);
+    if (found === undefined) throw new RangeError(`there is no trained parameter ${name}`);
+    return found;
+  }
+}
+
+function trimmed(ne: readonly number[]): readonly number[] {
+  return ne.slice(0, Math.max(1, ne.findLastIndex((count) => count !== 1) + 1));
+}
+
+function checkOptions({ lora, maxTokensPerBatch }: TrainableOptions): void {
+  if (!(maxTokensPerBatch >= 1)) {
+    throw new RangeError(`expected maxTokensPerBatch from 1, got ${maxTokensPerBatch}`);
+  }
+  if (lora === null) return;
+  if (!Number.isInteger(lora.rank) || lora.rank < 1 || lora.targets.length === 0) {
+    throw new RangeError(`expected a rank from 1 and at least one target, got rank ${lora.rank}`);
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * What all layers of one graph share: its operators, its inputs, the working precision, and the two products
+ * of a backward pass. It knows no layer.
+ */
+import type { Graph } from "../ggml/graph.ts";
+import type { Operators, RopeOptions } from "../ggml/operators.ts";
+import type { Tensor } from "../ggml/tensor.ts";
+import type { LlamaShape } from "../gguf/llama-shape.ts";
+
+/** A batch's padded sizes; one graph serves all batches of the same. */
+export type BatchShape = {
+  /** Sequences. */
+  readonly nBatch: number;
+  /** Tokens a sequence, padded. */
+  readonly nTokens: number;
+  /** Scored tokens in all, padded. */
+  readonly nScored: number;
+};
+
+/** The inputs that the caller fills before each run. */
+export type PassInputs = {
+  /** I32 [tokens · batch] */
+  readonly tokens: Tensor;
+  /** I32 [tokens] */
+  readonly positions: Tensor;
+  /** F32 [tokens, tokens · group]: 0 where a query may look, −∞ elsewhere. */
+  readonly mask: Tensor;
+  /** F32 [1, tokens · batch] of ones, to sum over tokens. */
+  readonly ones: Tensor;
+  /** I32 [scored]: the columns whose next token is scored. */
+  readonly rows: Tensor;
+  /** I32 [1, scored]: the scored tokens. */
+  readonly labels: Tensor;
+  /** F32 [1, scored]: minus d loss / d logp. */
+  readonly weights: Tensor;
+  /** F32 [1, scored]: the log-probabilities, an output. */
+  readonly logps: Tensor;
+  /** F32 [d, scored]: (softmax − onehot) W, kept between the slices. */
+  readonly headGradient: Tensor;
+};
+
+/** One graph being built. */
+export class Pass {
+  readonly graph: Graph;
+  readonly operators: Operators;
+  readonly inputs: PassInputs;
+  readonly batch: BatchShape;
+  readonly shape: LlamaShape;
+  readonly rope: RopeOptions;
+  /** ggml type of products' operands: F32 or BF16. */
+  readonly workType: number;
+  /** Whether adapters are left out. */
+  readonly reference: boolean;
+  readonly #transposed = new Map<bigint, Tensor>();
+
+  constructor(fields: {
+    readonly graph: Graph;
+    readonly inputs: PassInputs;
+    readonly batch: BatchShape;
+    readonly shape: LlamaShape;
+    readonly rope: RopeOptions;
+    readonly workType: number;
+    readonly reference: boolean;
+  }) {
+    this.graph = fields.graph;
+    this.operators = fields.graph.operators;
+    this.inputs = fields.inputs;
+    this.batch = fields.batch;
+    this.shape = fields.shape;
+    this.rope = fields.rope;
+    this.workType = fields.workType;
+    this.reference = fields.reference;
+  }
+
+  /** A gapless copy in the working type. */
+  pack(x: Tensor): Tensor {
+    return this.operators.cast(x, this.workType);
+  }
+
+  /** xᵀ in the working type; made once for each x, since several products want the same. */
+  transposed(x: Tensor): Tensor {
+    const known = this.#transposed.get(x.pointer);
+    if (known !== undefined) return known;
+    const made = this.pack(this.operators.transpose(x));
+    this.#transposed.set(x.pointer, made);
+    return made;
+  }
+
+  /** Σ over tokens of a[m, t] b[n, t] = [m, n]: a weight's gradient, by transposes and a fast mul_mat. */
+  contract(a: Tensor, b: Tensor): Tensor {
+    return this.operators.mulMat(this.transposed(a), this.transposed(b));
+  }
+
+  /** Adds to a gradient accumulator, now in the order of computation. */
+  accumulate(gradient: Tensor, addition: Tensor): void {
+    this.graph.expand(this.operators.addInto(gradient, addition));
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * A model's tensors on the device: what the layers read, and which of it is trained with which gradient.
+ * It knows no computation.
+ */
+import type { Tensor } from "../ggml/tensor.ts";
+import type { LlamaShape } from "../gguf/llama-shape.ts";
+
+/** A low-rank addition to a linear layer. */
+export type Adapter = {
+  /** [in, rank] */
+  readonly a: Tensor;
+  /** [rank, out] */
+  readonly b: Tensor;
+  readonly gradientA: Tensor;
+  readonly gradientB: Tensor;
+  /** alpha / rank */
+  readonly scale: number;
+};
+
+/** y = W x. */
+export type Linear = {
+  /** W as mul_mat reads it: [in, out]. */
+  readonly forward: Tensor;
+  /** Wᵀ stored: [out, in], so that dX is a mul_mat too. */
+  readonly backward: Tensor;
+  /** Accumulates dW [in, out]; undefined while W is frozen. */
+  readonly gradient: Tensor | undefined;
+  readonly adapter: Adapter | undefined;
+};
+
+/** RMSNorm's weight [d], F32. */
+export type Norm = { readonly weight: Tensor; readonly gradient: Tensor | undefined };
+
+/** The linear layers of a block, by the names of `LoraTarget`. */
+export type BlockLinears = Readonly<Record<"q" | "k" | "v" | "o" | "gate" | "up" | "down", Linear>>;
+
+/** One transformer block. */
+export type Block = BlockLinears & { readonly attnNorm: Norm; readonly ffnNorm: Norm };
+
+/** All weights of a model. */
+export type Weights = {
+  readonly shape: LlamaShape;
+  /** [d, vocabulary], any type. */
+  readonly embedding: Tensor;
+  /** F32 [d, vocabulary]; of a tied model also the head's. */
+  readonly embeddingGradient: Tensor | undefined;
+  readonly blocks: readonly Block[];
+  readonly outputNorm: Norm;
+  readonly head: Linear;
+  readonly ropeFactors: Tensor | null;
+};
+
+/** A trained tensor with all that belongs to it, each F32 of the same sizes. */
+export type Parameter = {
+  readonly name: string;
+  readonly value: Tensor;
+  readonly gradient: Tensor;
+  readonly m: Tensor;
+  readonly v: Tensor;
+  /** Whether weight decay applies: matrices yes, norms no. */
+  readonly decays: boolean;
+  /** Copies to be refreshed whenever the value changes: in the working type, and transposed. */
+  readonly forwardCopy: Tensor | undefined;
+  readonly backwardCopy: Tensor | undefined;
+};

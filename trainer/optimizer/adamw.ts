@@ -1,0 +1,101 @@
+/**
+ * AdamW over all parameters on the device (arXiv 1711.05101), with the gradients' norm, and the refresh of
+ * the copies that products read. It knows parameters, not layers.
+ */
+import { GGML_TYPE } from "#engine/native/ggml.ts";
+import type { Device } from "../ggml/device.ts";
+import { Graph, WorkSpace } from "../ggml/graph.ts";
+import { readFloats, writeTensor } from "../ggml/storage.ts";
+import type { Tensor } from "../ggml/tensor.ts";
+import type { StepOptions } from "../model/trainable.ts";
+import type { Parameter } from "../model/weights.ts";
+
+const NORM = 0;
+const UPDATE = 1;
+const REFRESH = 2;
+/** Most nodes that one parameter adds: square, sum, copy, scale, step, copies, their views. */
+const NODES_EACH = 16;
+
+/** The optimiser of one model's parameters. */
+export class AdamW implements Disposable {
+  /** Steps done; the bias corrections depend on it. */
+  stepCount = 0;
+  readonly #device: Device;
+  readonly #graph: Graph;
+  readonly #space: WorkSpace;
+  /** F32 [1, parameters]: each gradient's sum of squares. */
+  readonly #squares: Tensor;
+  readonly #gradientScale: Tensor;
+  readonly #decayed: Tensor;
+  readonly #undecayed: Tensor;
+
+  constructor(device: Device, parameters: readonly Parameter[]) {
+    this.#device = device;
+    this.#space = new WorkSpace(device);
+    this.#graph = new Graph(device, NODES_EACH * parameters.length + NODES_EACH);
+    this.#squares = this.#graph.input(GGML_TYPE.f32, [1, parameters.length]);
+    this.#gradientScale = this.#graph.input(GGML_TYPE.f32, [1]);
+    this.#decayed = this.#graph.input(GGML_TYPE.f32, [7]);
+    this.#undecayed = this.#graph.input(GGML_TYPE.f32, [7]);
+    this.#graph.seal();
+    this.#build(parameters);
+    this.#graph.place(this.#space);
+  }
+
+  /** √Σ g² over all gradients. */
+  gradientNorm(): number {
+    this.#graph.run(NORM);
+    const squares = readFloats(this.#device, this.#squares);
+    return Math.sqrt(squares.reduce((sum, square) => sum + square, 0));
+  }
+
+  /** One update of every parameter, and of its copies. The gradients are left scaled. */
+  step(options: StepOptions): void {
+    this.stepCount++;
+    const corrections = [
+      1 / (1 - options.beta1 ** this.stepCount),
+      1 / (1 - options.beta2 ** this.stepCount),
+    ];
+    const figures = [options.learningRate, options.beta1, options.beta2, options.epsilon];
+    const row = (decay: number) => Float32Array.of(...figures, decay, ...corrections);
+    writeTensor(this.#device, this.#decayed, row(options.weightDecay));
+    writeTensor(this.#device, this.#undecayed, row(0));
+    writeTensor(this.#device, this.#gradientScale, Float32Array.of(options.gradientScale));
+    this.#graph.run(UPDATE);
+    this.refresh();
+  }
+
+  /** Brings the copies up to date with the values. */
+  refresh(): void {
+    this.#graph.run(REFRESH);
+  }
+
+  [Symbol.dispose](): void {
+    this.#graph[Symbol.dispose]();
+    this.#space[Symbol.dispose]();
+  }
+
+  #build(parameters: readonly Parameter[]): void {
+    const { operators } = this.#graph;
+    for (const [index, { gradient }] of parameters.entries()) {
+      const square = operators.sum(operators.mul(gradient, gradient));
+      const to = operators.columns(this.#squares, index, 1);
+      this.#graph.expand(operators.copyInto(square, to));
+    }
+    this.#graph.cut();
+    for (const { value, gradient, m, v, decays } of parameters) {
+      const scaled = operators.mulInto(gradient, this.#gradientScale);
+      const figures = decays ? this.#decayed : this.#undecayed;
+      this.#graph.expand(operators.adamwStep(value, scaled, m, v, figures));
+    }
+    this.#graph.cut();
+    for (const { value, forwardCopy, backwardCopy } of parameters) {
+      if (forwardCopy !== undefined) {
+        this.#graph.expand(operators.copyInto(value, forwardCopy));
+      }
+      if (backwardCopy !== undefined) {
+        this.#graph.expand(operators.copyInto(operators.transpose(value), backwardCopy));
+      }
+    }
+  }
+}
