@@ -1,0 +1,159 @@
+/**
+ * `zephyr doctor`: what this installation needs, each thing looked at by itself, with what to do where
+ * it is not well. It changes nothing.
+ */
+import { existsSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { openRegistry } from "#engine/adapters/registry.ts";
+import { writeFileAtomic } from "#engine/base/atomic-file.ts";
+import { type Config, loadConfig } from "#engine/base/config.ts";
+import { chooseBuild } from "#engine/llama/gpu-build.ts";
+import { loadLibraries } from "#engine/native/library.ts";
+import { locateModel } from "#engine/service/model-path.ts";
+import { feedbackPath } from "#trainer/feedback/log.ts";
+import { assertPortFree } from "../start/ports.ts";
+import type { CommandResult } from "./adapters.ts";
+import { runningEngine } from "./engine-access.ts";
+
+/** The outcome of one look. */
+type Finding = { readonly check: string; readonly ok: boolean; readonly detail: string };
+
+type Look = { readonly check: string; readonly look: () => string | Promise<string> };
+
+const NODE_NEEDED = [24, 12] as const;
+const FREE_BYTES_WANTED = 1 << 30;
+const GIBIBYTE = 1 << 30;
+
+/** Looks at everything. `healthy` is false when anything is not as it must be. */
+export async function doctor(): Promise<CommandResult & { readonly healthy: boolean }> {
+  const findings = [await find({ check: "Node.js", look: lookAtNode })];
+  const settings = await findSettings();
+  findings.push(settings.finding);
+  if (settings.config !== undefined) {
+    for (const look of looksFor(settings.config)) findings.push(await find(look));
+  }
+  const healthy = findings.every(({ ok }) => ok);
+  const lines = findings.map(({ check, ok, detail }) => `${ok ? "✓" : "✗"} ${check}: ${detail}`);
+  return { result: { healthy, findings }, text: lines.join("\n"), healthy };
+}
+
+function looksFor(config: Config): readonly Look[] {
+  return [
+    { check: "libraries", look: () => lookAtLibraries(config) },
+    { check: "model", look: () => lookAtModel(config) },
+    { check: "data folder", look: () => lookAtDataFolder(config) },
+    { check: "feedback", look: () => lookAtFeedback(config) },
+    { check: "adapters", look: () => lookAtAdapters(config) },
+    { check: "ports", look: () => lookAtPorts(config) },
+    { check: "Discord token", look: () => lookAtToken(config) },
+  ];
+}
+
+async function find({ check, look }: Look): Promise<Finding> {
+  try {
+    return { check, ok: true, detail: await look() };
+  } catch (error) {
+    return { check, ok: false, detail: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+async function findSettings(): Promise<{ config?: Config; finding: Finding }> {
+  let config: Config | undefined;
+  const finding = await find({
+    check: "settings",
+    look: () => {
+      config = loadConfig();
+      return "usable";
+    },
+  });
+  return config === undefined ? { finding } : { config, finding };
+}
+
+function lookAtNode(): string {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  const [majorNeeded, minorNeeded] = NODE_NEEDED;
+  if (major > majorNeeded || (major === majorNeeded && minor >= minorNeeded)) {
+    return process.version;
+  }
+  throw new Error(
+    `${process.version}, but ${NODE_NEEDED.join(".")} or later is needed. Install it from https://nodejs.org.`,
+  );
+}
+
+async function lookAtLibraries(config: Config): Promise<string> {
+  const build = await chooseBuild(config.GPU);
+  loadLibraries(build.folder);
+  return build.reason;
+}
+
+async function lookAtModel(config: Config): Promise<string> {
+  const refuse = () => Promise.resolve("");
+  const { id, path } = await locateModel(config.MODEL, config.DATA_DIR, refuse);
+  return path === "" ? `${config.MODEL}, looked for when it is first served` : `${id} at ${path}`;
+}
+
+function lookAtDataFolder({ DATA_DIR: folder }: Config): string {
+  if (!existsSync(folder)) return `${folder}, made at the first start`;
+  const trial = mkdtempSync(join(folder, ".doctor-"));
+  try {
+    writeFileAtomic(join(trial, "trial"), "can be written");
+  } finally {
+    rmSync(trial, { recursive: true, force: true });
+  }
+  const { bavail, bsize } = statfsSync(folder);
+  const freeBytes = bavail * bsize;
+  const free = `${(freeBytes / GIBIBYTE).toFixed(1)} GiB free`;
+  if (freeBytes >= FREE_BYTES_WANTED) return `${folder}, writable, ${free}`;
+  throw new Error(`${folder} has ${free}. Make room, or set DATA_DIR to a larger disk.`);
+}
+
+function lookAtFeedback(config: Config): string {
+  const path = feedbackPath(config.DATA_DIR);
+  if (!existsSync(path)) return "none yet";
+  const database = new DatabaseSync(path, { readOnly: true });
+  try {
+    const row = database.prepare("PRAGMA quick_check(1)").get();
+    const verdict = String(row?.["quick_check"]);
+    if (verdict !== "ok") {
+      throw new Error(`${path} is damaged (${verdict}). Move it aside and restore a backup.`);
+    }
+    const count = database.prepare("SELECT count(*) AS n FROM events").get()?.["n"];
+    return `${count} events in ${path}`;
+  } finally {
+    database.close();
+  }
+}
+
+function lookAtAdapters(config: Config): string {
+  if (!existsSync(config.DATA_DIR)) return "none yet";
+  const registry = openRegistry(config.DATA_DIR);
+  const { current, problem } = registry.pointer();
+  if (problem !== undefined) throw new Error(problem);
+  const adapters = registry.list();
+  const damaged = adapters.filter((entry) => "problem" in entry);
+  const [first] = damaged;
+  if (first !== undefined) {
+    throw new Error(`${damaged.length} damaged. ${"problem" in first ? first.problem : ""}`);
+  }
+  return `${adapters.length}, serving ${current ?? "the bare weights"}`;
+}
+
+async function lookAtPorts(config: Config): Promise<string> {
+  if ((await runningEngine(config)) !== undefined) return "the engine runs";
+  if (config.ENGINE_URL !== undefined) {
+    throw new Error(`No engine answers at ENGINE_URL, ${config.ENGINE_URL}. Start it there.`);
+  }
+  await assertPortFree("ENGINE_PORT", config.ENGINE_HOST, config.ENGINE_PORT);
+  await assertPortFree("PLAYGROUND_PORT", config.PLAYGROUND_HOST, config.PLAYGROUND_PORT);
+  return `${config.ENGINE_PORT} and ${config.PLAYGROUND_PORT} are free`;
+}
+
+/** A bot's token has three parts, the first its id: https://discord.com/developers/docs/reference#authentication */
+function lookAtToken({ DISCORD_TOKEN: token }: Config): string {
+  if (token === undefined) return "none: the playground runs";
+  if (/^[\w-]{18,}\.[\w-]{6,}\.[\w-]{27,}$/.test(token)) return "has the form of a bot's token";
+  throw new Error(
+    "DISCORD_TOKEN does not have the form of a bot's token (three parts between dots). Copy it anew: Developer Portal → your application → Bot → Reset token.",
+  );
+}

@@ -1,0 +1,196 @@
+/**
+ * The commands of `zephyr`, their options and help. What each does stands in a file of its own, loaded
+ * when it is called, so that `--help` needs nothing native.
+ */
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { Argument, Command, CommanderError, Option } from "commander";
+import { type Config, childEnvironment, loadConfig } from "#engine/base/config.ts";
+import type { CommandResult } from "./adapters.ts";
+import { EXIT, exitCodeOf, printFailure, printResult } from "./outcome.ts";
+
+type WithJson = { readonly json?: boolean };
+
+const TRAINER = fileURLToPath(new URL("../../trainer/main.ts", import.meta.url));
+
+/** Runs the command that `argv` names and sets the process's exit code. */
+export async function runCommand(argv: readonly string[]): Promise<void> {
+  const program = new Command("zephyr")
+    .description(
+      "A self-hosted Discord bot whose model learns its community's taste overnight.\nSettings come from the environment and .env; .env.example explains each.",
+    )
+    .helpCommand(false)
+    .showHelpAfterError("(zephyr --help lists the commands)")
+    .exitOverride()
+    .addHelpText("after", "\nExit codes: 0 done, 1 failed, 2 wrong use, 3 refused by a gate.");
+  for (const add of [addStart, addTrain, addAdapters, addChat, addModel, addDoctor, addFeedback]) {
+    add(program);
+  }
+  try {
+    await program.parseAsync(argv);
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.wrongUse;
+  }
+}
+
+function addStart(program: Command): void {
+  leaf(
+    program,
+    "start",
+    "run everything: engine, bot, and the playground unless DISCORD_TOKEN is set",
+  ).action(({ json }: WithJson) =>
+    guarded(json, async () => {
+      const { start } = await import("../start/start.ts");
+      await start(loadConfig(), json === true);
+    }),
+  );
+}
+
+function addTrain(program: Command): void {
+  leaf(
+    program,
+    "train",
+    "train an adapter on the feedback, judge it by the gate, and serve it if it passes",
+  )
+    .option("--plan", "only say what would be trained on, and what not and why")
+    .option("--no-activate", "publish the adapter without serving it")
+    .action(({ json, plan, activate }: WithJson & { plan?: boolean; activate: boolean }) =>
+      guarded(json, async () => {
+        const { engineUrl } = await import("./engine-access.ts");
+        const flags = [
+          ...(json === true ? ["--json"] : []),
+          ...(plan === true ? ["--plan"] : []),
+          ...(activate ? [] : ["--no-activate"]),
+        ];
+        process.exitCode = await runTrainer(flags, engineUrl(loadConfig()));
+      }),
+    );
+}
+
+function addAdapters(program: Command): void {
+  const adapters = program.command("adapters").description("the trained adapters");
+  leaf(adapters, "list", "every adapter, with * at the one that serves").action(
+    ({ json }: WithJson) =>
+      reported(json, async (config) => (await import("./adapters.ts")).listAdapters(config)),
+  );
+  leaf(adapters, "activate", "serve this adapter; running answers finish on theirs")
+    .addArgument(new Argument("<name>", "an adapter's name, or base for the bare weights"))
+    .action((name: string, { json }: WithJson) =>
+      reported(json, async (config) =>
+        (await import("./adapters.ts")).activateAdapter(config, name),
+      ),
+    );
+  leaf(adapters, "rollback", "serve what served before").action(({ json }: WithJson) =>
+    reported(json, async (config) => (await import("./adapters.ts")).rollbackAdapter(config)),
+  );
+}
+
+function addChat(program: Command): void {
+  leaf(program, "chat", "talk with the engine in the terminal; nothing of it is kept")
+    .addArgument(new Argument("[question]", "ask just this; otherwise line by line"))
+    .addOption(
+      new Option("--model <name>", "<id>:base or <id>:<adapter> instead of what is served"),
+    )
+    .action((question: string | undefined, { json, model }: WithJson & { model?: string }) =>
+      guarded(json, async () => {
+        const config = loadConfig();
+        const { askOnce, chat, noEngine } = await import("./chat.ts");
+        const { engineUrl, runningEngine } = await import("./engine-access.ts");
+        const engine = await runningEngine(config);
+        if (engine === undefined) throw noEngine(engineUrl(config));
+        const options = {
+          engine,
+          model,
+          json: json === true,
+          input: process.stdin,
+          output: process.stdout,
+          interactive: process.stdin.isTTY === true && json !== true,
+        };
+        if (question === undefined) await chat(options);
+        else await askOnce(options, question);
+      }),
+    );
+}
+
+function addModel(program: Command): void {
+  const model = program.command("model").description("the model that MODEL names");
+  leaf(model, "info", "what the model's file says of itself").action(({ json }: WithJson) =>
+    reported(json, async (config) => (await import("./model-info.ts")).modelInfo(config)),
+  );
+}
+
+function addDoctor(program: Command): void {
+  leaf(program, "doctor", "look at everything this installation needs").action(
+    ({ json }: WithJson) =>
+      guarded(json, async () => {
+        const { doctor } = await import("./doctor.ts");
+        const { result, text, healthy } = await doctor();
+        printResult(json === true, result, text);
+        process.exitCode = healthy ? EXIT.done : EXIT.failed;
+      }),
+  );
+}
+
+function addFeedback(program: Command): void {
+  const feedback = program.command("feedback").description("the feedback log");
+  leaf(feedback, "export", "the log as JSON lines on stdout; deleted content is left out")
+    .option("--out <file>", "write to this file instead")
+    .action(({ json, out }: WithJson & { out?: string }) =>
+      guarded(json, async () => {
+        const { exportFeedback } = await import("./feedback-export.ts");
+        const exchanges = await exportFeedback(loadConfig(), out);
+        if (out !== undefined) {
+          printResult(json === true, { exchanges, file: out }, `${exchanges} exchanges in ${out}.`);
+        }
+      }),
+    );
+}
+
+function leaf(parent: Command, name: string, description: string): Command {
+  return parent
+    .command(name)
+    .description(description)
+    .option("--json", "print JSON for scripts")
+    .exitOverride();
+}
+
+async function reported(
+  json: boolean | undefined,
+  work: (config: Config) => Promise<CommandResult>,
+): Promise<void> {
+  await guarded(json, async () => {
+    const { result, text } = await work(loadConfig());
+    printResult(json === true, result, text);
+  });
+}
+
+async function guarded(json: boolean | undefined, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    printFailure(json === true, error);
+    process.exitCode = exitCodeOf(error);
+  }
+}
+
+/** Training has a process of its own: its memory and its native code end with it. */
+function runTrainer(flags: readonly string[], engineUrl: string): Promise<number> {
+  const child = spawn(process.execPath, [TRAINER, ...flags], {
+    stdio: "inherit",
+    env: childEnvironment({ ENGINE_URL: engineUrl, DISCORD_TOKEN: "", DISCORD_TOKEN_FILE: "" }),
+  });
+  // Ctrl-C reaches the child by itself; it saves its place, and we wait for it.
+  const wait = () => {};
+  process.on("SIGINT", wait);
+  const end = () => child.kill("SIGTERM");
+  process.on("SIGTERM", end);
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (code) => {
+      process.off("SIGINT", wait);
+      process.off("SIGTERM", end);
+      resolve(code ?? EXIT.failed);
+    });
+  });
+}

@@ -1,0 +1,195 @@
+/**
+ * What `npm start` runs: engine, playground (where there is no Discord token), bot and the nightly
+ * training, each in its own process. It passes their failures on as one message and ends them in
+ * order. It knows nothing of what they say to each other.
+ */
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Config } from "#engine/base/config.ts";
+import { CodedError } from "#engine/base/errors.ts";
+import { takeLock } from "#engine/base/exclusive-lock.ts";
+import { EngineClient } from "#engine/client/engine-client.ts";
+import type { Announce } from "./announce.ts";
+import type { ChildLine } from "./child.ts";
+import { assertPortFree } from "./ports.ts";
+import { forgetRunning, noteRunning } from "./running.ts";
+import { type Service, superviseService } from "./service.ts";
+import { botSpec, engineSpec, playgroundSpec, trainerEnvironment } from "./specs.ts";
+import { scheduleTraining, type Training } from "./training.ts";
+
+/** What the supervisor needs of the world. */
+export type SupervisorOptions = {
+  readonly config: Config;
+  readonly announce: Announce;
+  /** Where the children's logs go. */
+  readonly onLog: (text: string) => void;
+  /** Aborting begins the orderly end. */
+  readonly stop: AbortSignal;
+};
+
+/** How long running answers may take to finish at the end. */
+const GRACE_MS = 30_000;
+/** A remote engine that does not answer within this long is a failure to start. */
+const REMOTE_ENGINE_WAIT_MS = 30_000;
+
+/**
+ * Runs everything until `stop` is aborted.
+ * @throws CodedError what keeps it from starting or running, after all children have ended
+ */
+export async function supervise(options: SupervisorOptions): Promise<void> {
+  const { config } = options;
+  const lock = takeLock(join(config.DATA_DIR, "supervisor.lock"));
+  if (!lock.held) {
+    throw new CodedError(
+      `Another zephyr (process ${lock.holder}) uses the data folder ${config.DATA_DIR}. Stop that one, or set DATA_DIR to another folder.`,
+      { code: "address_in_use" },
+    );
+  }
+  using _ = lock;
+  await assertPortsFree(config);
+  const house = new House(options);
+  try {
+    await house.open();
+    await house.untilStopped();
+  } catch (error) {
+    // Being asked to stop while starting is no failure.
+    if (error !== options.stop.reason) throw error;
+  } finally {
+    options.announce({ event: "stopping" });
+    await house.close();
+    options.announce({ event: "stopped" });
+  }
+}
+
+async function assertPortsFree(config: Config): Promise<void> {
+  if (config.ENGINE_URL === undefined) {
+    await assertPortFree("ENGINE_PORT", config.ENGINE_HOST, config.ENGINE_PORT);
+  }
+  if (config.DISCORD_TOKEN === undefined) {
+    await assertPortFree("PLAYGROUND_PORT", config.PLAYGROUND_HOST, config.PLAYGROUND_PORT);
+  }
+}
+
+/** The running services, and the promise that ends when one of them fails for good. */
+class House {
+  readonly #options: SupervisorOptions;
+  readonly #services: Service[] = [];
+  readonly #failed = Promise.withResolvers<never>();
+  #training: Training | undefined;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    // Awaited in races only; a failure while closing must not count as unhandled.
+    this.#failed.promise.catch(() => {});
+  }
+
+  async open(): Promise<void> {
+    const { config, announce } = this.#options;
+    const engineUrl = config.ENGINE_URL ?? (await this.#startEngine());
+    const place = config.DISCORD_TOKEN === undefined ? await this.#startPlayground() : undefined;
+    const bot = await this.#start("bot", () => botSpec(config, engineUrl, place));
+    noteRunning(config.DATA_DIR, { pid: process.pid, engineUrl });
+    const health = await this.#untilHealthy(engineUrl);
+    this.#training = scheduleTraining({
+      at: config.TRAIN_AT,
+      dataDir: config.DATA_DIR,
+      env: trainerEnvironment(engineUrl),
+      announce,
+      onLog: this.#options.onLog,
+    });
+    announce({
+      event: "ready",
+      ...(place === undefined ? inviteOf(bot) : { page: place.url }),
+      engine: engineUrl,
+      model: health.model.id,
+      device: health.model.device,
+      adapter: health.adapter,
+      training: this.#training.next()?.toString() ?? null,
+      dataDir: config.DATA_DIR,
+    });
+  }
+
+  /** Until the signal; rejects with the first lasting failure of a service. */
+  async untilStopped(): Promise<void> {
+    const { stop } = this.#options;
+    const stopped = new Promise<void>((resolve) => {
+      if (stop.aborted) resolve();
+      else stop.addEventListener("abort", () => resolve(), { once: true });
+    });
+    await Promise.race([stopped, this.#failed.promise]);
+  }
+
+  /** Last started, first ended: the bot takes no more questions while the engine finishes answers. */
+  async close(): Promise<void> {
+    forgetRunning(this.#options.config.DATA_DIR);
+    await this.#training?.stop(GRACE_MS);
+    for (const service of this.#services.toReversed()) await service.stop(GRACE_MS);
+  }
+
+  async #startEngine(): Promise<string> {
+    const { config } = this.#options;
+    const line = await this.#start("engine", (first) => engineSpec(config, portOf(first)));
+    return text(line, "url");
+  }
+
+  async #startPlayground(): Promise<{ url: string; api: string; token: string }> {
+    const { config } = this.#options;
+    const line = await this.#start("playground", (first) => playgroundSpec(config, portOf(first)));
+    return { url: text(line, "url"), api: text(line, "api"), token: text(line, "token") };
+  }
+
+  /** Starts a service; resolves with its first ready line, rejects when any service fails. */
+  async #start(name: string, specFor: Parameters<typeof superviseService>[0]): Promise<ChildLine> {
+    const { announce, onLog, stop } = this.#options;
+    stop.throwIfAborted();
+    announce({ event: "starting", service: name });
+    const ready = Promise.withResolvers<ChildLine>();
+    const service = superviseService(specFor, {
+      onReady: ready.resolve,
+      onRestart: (reason, delayMs) =>
+        announce({ event: "restarting", service: name, reason, delayMs }),
+      onFailed: this.#failed.reject,
+      onLog,
+      sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => {}),
+    });
+    this.#services.push(service);
+    return Promise.race([ready.promise, this.#failed.promise, aborted(stop)]);
+  }
+
+  async #untilHealthy(url: string): ReturnType<EngineClient["health"]> {
+    const { config, stop } = this.#options;
+    const apiKey = config.ENGINE_API_KEY;
+    const client = new EngineClient({ url, ...(apiKey === undefined ? {} : { apiKey }) });
+    const giveUpAt = performance.now() + REMOTE_ENGINE_WAIT_MS;
+    for (;;) {
+      try {
+        return await client.health(stop);
+      } catch (error) {
+        if (stop.aborted || performance.now() > giveUpAt) throw error;
+        await Promise.race([sleep(500), this.#failed.promise]);
+      }
+    }
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    else signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+}
+
+function portOf(line: ChildLine | undefined): number | undefined {
+  return line === undefined ? undefined : Number(new URL(text(line, "url")).port);
+}
+
+function text(line: ChildLine, field: string): string {
+  const value = line[field];
+  if (typeof value === "string") return value;
+  throw new Error(`expected a text "${field}" in ${JSON.stringify(line)}`);
+}
+
+function inviteOf(line: ChildLine): { invite?: string } {
+  const invite = line["invite"] ?? line["inviteUrl"];
+  return typeof invite === "string" ? { invite } : {};
+}

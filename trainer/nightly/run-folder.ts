@@ -1,0 +1,90 @@
+/**
+ * A training run's folder, `<DATA_DIR>/runs/<id>/`, and the note in it that says how far the run came,
+ * so that one killed in the middle is found and taken up again. It knows nothing of training.
+ */
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { writeFileAtomic } from "#engine/base/atomic-file.ts";
+
+const noteSchema = z.object({
+  id: z.string().regex(/^[0-9-]{1,64}$/),
+  startedAtMs: z.number(),
+  /** Where to take it up: `data` begins anew, `training` at its checkpoint, `gate` with the adapter. */
+  stage: z.enum(["data", "training", "gate", "published", "refused", "failed"]),
+  /** Hash of the base model's file; a run on another base cannot be taken up. */
+  baseSha256: z.string(),
+  hyperparameters: z.record(z.string(), z.unknown()),
+  /** What came of it, for people. */
+  outcome: z.string().optional(),
+});
+
+/** The note in a run's folder. */
+export type RunNote = z.infer<typeof noteSchema>;
+
+/** A run's folder and its note. */
+export type Run = { readonly folder: string; readonly note: RunNote };
+
+const NOTE = "run.json";
+
+/** Where the runs of a data folder lie. */
+export function runsFolder(dataDir: string): string {
+  return join(dataDir, "runs");
+}
+
+/** Makes a new run's folder; its id is the time, which also names the adapter. */
+export function createRun(
+  dataDir: string,
+  about: Pick<RunNote, "baseSha256" | "hyperparameters">,
+  nowMs: number,
+): Run {
+  const id = freeId(dataDir, nowMs);
+  const folder = join(runsFolder(dataDir), id);
+  mkdirSync(folder, { recursive: true });
+  return noteStage({ folder, note: { id, startedAtMs: nowMs, stage: "data", ...about } }, "data");
+}
+
+/** Writes down that a run has come to `stage`. @throws CodedError `disk_full` */
+export function noteStage(run: Run, stage: RunNote["stage"], outcome?: string): Run {
+  const note = { ...run.note, stage, ...(outcome === undefined ? {} : { outcome }) };
+  writeFileAtomic(join(run.folder, NOTE), `${JSON.stringify(note, null, 2)}\n`);
+  return { folder: run.folder, note };
+}
+
+/** Whether a run has come to its end, good or bad. */
+export function isOver({ note }: Run): boolean {
+  return note.stage === "published" || note.stage === "refused" || note.stage === "failed";
+}
+
+/** Every run whose note can be read, oldest first. */
+export function listRuns(dataDir: string): readonly Run[] {
+  const root = runsFolder(dataDir);
+  if (!existsSync(root)) return [];
+  return readdirSync(root)
+    .sort()
+    .flatMap((name) => readRun(join(root, name)) ?? []);
+}
+
+/** The run that was cut short, if the last one was. */
+export function unfinishedRun(dataDir: string): Run | undefined {
+  const last = listRuns(dataDir).at(-1);
+  return last === undefined || isOver(last) ? undefined : last;
+}
+
+function readRun(folder: string): Run | undefined {
+  try {
+    const note = noteSchema.parse(JSON.parse(readFileSync(join(folder, NOTE), "utf8")));
+    return { folder, note };
+  } catch {
+    // A folder without a sound note is no run of ours, or died before its first note.
+    return undefined;
+  }
+}
+
+/** `2026-11-23-030000` in UTC, a second later for each that is taken. */
+function freeId(dataDir: string, nowMs: number): string {
+  for (let ms = nowMs; ; ms += 1_000) {
+    const id = new Date(ms).toISOString().slice(0, 19).replace("T", "-").replaceAll(":", "");
+    if (!existsSync(join(runsFolder(dataDir), id))) return id;
+  }
+}
