@@ -12,6 +12,8 @@ export type MessageSurface = {
   remove(messageId: string): Promise<void>;
   /** Whether trying again is pointless: the message, channel or permission is gone. */
   isGone(error: unknown): boolean;
+  /** Places the emoji that people vote with; where nobody can react, does nothing. */
+  placeVotes(messageId: string): Promise<void>;
 };
 
 /** What became of an answer's last state. */

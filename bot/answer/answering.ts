@@ -39,6 +39,8 @@ export type Question = {
   readonly conversation: string;
   /** The message that asks; a slash command has none. */
   readonly messageId?: string;
+  /** Shown above the answer. */
+  readonly heading?: string;
 };
 
 /** What became of a question. Every kind has been shown to the person. */
@@ -67,6 +69,9 @@ export type AnsweringParts = {
   readonly newSeed: () => number;
   readonly log: Logger;
 };
+
+/** The reason of an abort because the question was deleted: then the answer goes too. */
+export const WITHDRAWN = "withdrawn";
 
 /** How answers are drawn: as Zephyr's authors evaluated it, a little cooler for chat. */
 const SAMPLING = { temperature: 0.7, topP: 0.95, topK: 50 } as const;
@@ -135,6 +140,7 @@ async function answerNow(
       end,
       seed,
       figures,
+      signal,
     });
   } catch (error) {
     return await showFailure(view, parts, shown.text, error, signal);
@@ -151,6 +157,8 @@ async function ask(
     role: "user",
     content: questionText(question.text, question.quote),
     messageIds: question.messageId === undefined ? [] : [question.messageId],
+    // A deleted question then erases its exchange: the log knows both by one id.
+    exchangeId: question.messageId ?? parts.newId(),
     speakerKey: question.personKey,
     speakerName: question.personName,
   };
@@ -201,12 +209,14 @@ async function stream(
     if (chunk.type === "end") return chunk;
     if (chunk.type === "queued") view.show([queueNotice(chunk.position)]);
     else shown.text += chunk.text;
-    if (shown.text.trim() !== "") view.show(answerContents(shown.text));
+    if (shown.text.trim() !== "")
+      view.show(answerContents(shown.text, { heading: question.heading }));
   }
   throw new Error("the engine's stream ended without an end");
 }
 
 type Settling = {
+  readonly signal: AbortSignal;
   readonly question: Question;
   readonly view: AnswerView;
   readonly parts: AnsweringParts;
@@ -219,7 +229,7 @@ type Settling = {
 
 /** Recorded before it is shown in full, so that no vote can come for an answer that is unknown. */
 async function settle(settling: Settling): Promise<AnswerOutcome> {
-  const { question, view, parts, asked, text, end, figures } = settling;
+  const { question, view, parts, asked, text, end, figures, signal } = settling;
   const candidateId = parts.newId();
   const isRecorded = text !== "" && isSaved(parts.log, () => recordExchange(settling, candidateId));
   const notes = [
@@ -227,7 +237,9 @@ async function settle(settling: Settling): Promise<AnswerOutcome> {
     ...(end.reason === "length" ? [NOTES.tooLong] : []),
     ...(isRecorded || text === "" ? [] : [NOTES.notSaved]),
   ];
-  const outcome = await view.finish(answerContents(text, notes.join(" · ")));
+  const outcome = await view.finish(
+    answerContents(text, { heading: question.heading, footer: notes.join(" · ") }),
+  );
   const { messageIds } = outcome;
   if (outcome.kind === "lost") parts.log.warn({ err: outcome.cause }, "an answer was not shown");
   const isMapped =
@@ -235,7 +247,7 @@ async function settle(settling: Settling): Promise<AnswerOutcome> {
     isSaved(parts.log, () => {
       for (const messageId of messageIds) parts.feedback.recordMessage(messageId, candidateId);
     });
-  if (text !== "") {
+  if (text !== "" && !signal.aborted) {
     const answer: Turn = { ...asked.turn, role: "assistant", content: text, messageIds };
     await parts.memory.append(question.conversation, [asked.turn, answer]);
   }
@@ -243,7 +255,7 @@ async function settle(settling: Settling): Promise<AnswerOutcome> {
 }
 
 function recordExchange({ question, parts, asked, text, end, seed }: Settling, id: string): void {
-  const exchangeId = parts.newId();
+  const { exchangeId } = asked.turn;
   const createdAtMs = parts.clock.nowMs();
   parts.feedback.recordExchange(
     {
@@ -297,13 +309,21 @@ async function showFailure(
   signal: AbortSignal,
 ): Promise<AnswerOutcome> {
   const hasText = text.trim() !== "";
+  if (signal.reason === WITHDRAWN) {
+    await view.finish([]);
+    return { kind: "aborted", code: "withdrawn" };
+  }
   if (signal.aborted) {
     await view.finish(
-      hasText ? answerContents(text, NOTES.restarting) : [refusalNotice({ reason: "closing" })],
+      hasText
+        ? answerContents(text, { footer: NOTES.restarting })
+        : [refusalNotice({ reason: "closing" })],
     );
     return { kind: "aborted", code: "aborted" };
   }
   parts.log.warn({ err: error }, "the engine did not answer");
-  await view.finish(hasText ? answerContents(text, NOTES.brokeOff) : [failureNotice(error)]);
+  await view.finish(
+    hasText ? answerContents(text, { footer: NOTES.brokeOff }) : [failureNotice(error)],
+  );
   return { kind: "failed", code: isCoded(error) ? error.code : "internal_error" };
 }

@@ -12,24 +12,30 @@ const NAME_CHARACTERS = 64;
 /** Messages that one answer may take; an engine that goes on and on is cut. */
 const MESSAGES_AN_ANSWER = 6;
 
+const NOTHING_SAID = "*(The model had nothing to say.)*";
 /** Small grey text: https://support.discord.com/hc/articles/210298617 */
 const SMALL = "-# ";
 
 /** The messages that show an answer, each within Discord's limit. @returns at least one */
-export function answerContents(text: string, footer?: string): readonly string[] {
+export function answerContents(
+  text: string,
+  around: { readonly heading?: string | undefined; readonly footer?: string } = {},
+): readonly string[] {
+  const { heading, footer } = around;
   const below = footer === undefined ? "" : `\n${SMALL}${footer}`;
-  const whole = splitContents(text, MESSAGE_CHARACTERS, below.length);
+  const answer = text.trim() === "" ? NOTHING_SAID : text.trim();
+  const shown = heading === undefined ? answer : `${heading}\n${answer}`;
+  const whole = splitContents(shown, MESSAGE_CHARACTERS, below.length);
   const contents =
     whole.length <= MESSAGES_AN_ANSWER
       ? whole
-      : splitContents(text, MESSAGE_CHARACTERS - below.length, 0).slice(0, MESSAGES_AN_ANSWER);
-  const shown = contents.length === 0 ? ["*(The model had nothing to say.)*"] : contents;
-  return shown.with(-1, `${shown.at(-1)}${below}`);
+      : splitContents(shown, MESSAGE_CHARACTERS - below.length, 0).slice(0, MESSAGES_AN_ANSWER);
+  return contents.with(-1, `${contents.at(-1)}${below}`);
 }
 
 /** Without blank parts: Discord takes no empty message. */
 function splitContents(text: string, limit: number, reserve: number): readonly string[] {
-  return splitAnswer(text.trim(), limit, reserve)
+  return splitAnswer(text, limit, reserve)
     .map(partContent)
     .filter((content) => content.trim() !== "");
 }

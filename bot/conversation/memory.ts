@@ -12,6 +12,7 @@ const turnsSchema = z.array(
     role: z.enum(["user", "assistant"]),
     content: z.string(),
     messageIds: z.array(z.string()),
+    exchangeId: z.string(),
     speakerKey: z.string(),
     speakerName: z.string(),
   }),
@@ -71,13 +72,26 @@ export class ConversationMemory {
     });
   }
 
-  /** Forgets the turn that a message shows, with its question or answer. */
-  forgetMessage(messageId: string): Promise<void> {
+  /**
+   * Forgets the turn that a message shows, with its question or answer.
+   * @returns the exchanges whose text or context had it: that one and all after it
+   */
+  forgetMessage(messageId: string): Promise<readonly string[]> {
     return this.#oneByOne(async () => {
+      const tainted = new Set<string>();
       for (const holder of await this.#holders(messageId)) {
-        await this.#save(holder, withoutExchange(await this.turns(holder), messageId));
+        const turns = await this.turns(holder);
+        const at = turns.findIndex((turn) => turn.messageIds.includes(messageId));
+        if (at === -1) continue;
+        for (const turn of turns.slice(at)) tainted.add(turn.exchangeId);
+        const { exchangeId } = turns[at] ?? {};
+        await this.#save(
+          holder,
+          turns.filter((turn) => turn.exchangeId !== exchangeId),
+        );
       }
       await this.#store.delete(`holders:${messageId}`);
+      return [...tainted];
     });
   }
 
@@ -118,13 +132,4 @@ export class ConversationMemory {
     this.#last = result.catch(() => undefined);
     return result;
   }
-}
-
-/** Question and answer go together: an answer alone would still tell what was asked. */
-function withoutExchange(turns: readonly Turn[], messageId: string): readonly Turn[] {
-  const at = turns.findIndex((turn) => turn.messageIds.includes(messageId));
-  if (at === -1) return turns;
-  const start = turns[at]?.role === "assistant" && turns[at - 1]?.role === "user" ? at - 1 : at;
-  const end = turns[start]?.role === "user" && turns[start + 1]?.role === "assistant" ? 2 : 1;
-  return turns.toSpliced(start, end);
 }

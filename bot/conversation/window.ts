@@ -10,6 +10,8 @@ export type Turn = {
   readonly content: string;
   /** The Discord messages that show it: none for a slash command's question. */
   readonly messageIds: readonly string[];
+  /** The record in the feedback log whose question or answer it is. */
+  readonly exchangeId: string;
   /** Who asked; on the assistant's turns whom it answers. */
   readonly speakerKey: string;
   readonly speakerName: string;

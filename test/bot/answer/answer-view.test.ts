@@ -31,6 +31,7 @@ function channel(failures: unknown[] = []) {
       messages.delete(id);
     },
     isGone: (error) => error === "gone",
+    placeVotes: async () => undefined,
   };
   return { surface, contents: () => [...messages.values()], requests: () => requests };
 }

@@ -15,7 +15,7 @@ describe("what an answer's messages say", () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 20_000 }), fc.boolean(), (length, hasBlanks) => {
         const text = (hasBlanks ? "word. " : "x").repeat(length).slice(0, length);
-        for (const content of answerContents(text, longFooter)) {
+        for (const content of answerContents(text, { footer: longFooter })) {
           expect(content.length).toBeLessThanOrEqual(2_000);
           expect(content.trim()).not.toBe("");
         }
@@ -24,7 +24,7 @@ describe("what an answer's messages say", () => {
   });
 
   test("the footer stands below the last message only", () => {
-    const contents = answerContents("word ".repeat(500), answerFooter("nano", null));
+    const contents = answerContents("word ".repeat(500), { footer: answerFooter("nano", null) });
     expect(contents).toHaveLength(2);
     expect(contents[0]).not.toContain("-# ");
     expect(contents[1]).toMatch(/\n-# nano · base weights$/);

@@ -1,0 +1,98 @@
+/**
+ * The answers in the making: begun, found again by their messages, withdrawn, and drained at the end.
+ * It knows neither Discord nor how an answer is made.
+ */
+import type { Logger } from "#engine/base/log.ts";
+import { AnswerView, type MessageSurface } from "./answer-view.ts";
+import {
+  type AnsweringParts,
+  type AnswerOutcome,
+  answerQuestion,
+  type Question,
+  WITHDRAWN,
+} from "./answering.ts";
+import type { EditSchedulers } from "./edit-scheduler.ts";
+
+type InFlight = {
+  readonly question: Question;
+  readonly view: AnswerView;
+  readonly abort: AbortController;
+  readonly done: Promise<AnswerOutcome>;
+};
+
+/** All answers that one bot is giving. Their number is bounded by the limits. */
+export class AnswerDesk {
+  readonly #parts: AnsweringParts;
+  readonly #schedulers: EditSchedulers;
+  readonly #log: Logger;
+  readonly #inFlight = new Set<InFlight>();
+
+  constructor(parts: AnsweringParts, schedulers: EditSchedulers) {
+    this.#parts = parts;
+    this.#schedulers = schedulers;
+    this.#log = parts.log;
+  }
+
+  /** Answers that are being given or wait for their turn. */
+  get inFlight(): number {
+    return this.#inFlight.size;
+  }
+
+  /** Answers a question on a surface, to the last edit and the votes' emoji. Never rejects. */
+  async answer(
+    question: Question,
+    surface: MessageSurface,
+    /** Whose scheduler paces it: the channel or thread, as Discord counts them. */
+    channelId: string,
+  ): Promise<AnswerOutcome> {
+    const abort = new AbortController();
+    const view = new AnswerView(surface, this.#schedulers.of(channelId), () => abort.abort());
+    const done = this.#run(question, view, surface, abort.signal);
+    const entry = { question, view, abort, done };
+    this.#inFlight.add(entry);
+    const outcome = await done;
+    this.#inFlight.delete(entry);
+    return outcome;
+  }
+
+  /** Resolves once the answer that this message shows, if it is still in the making, is recorded. */
+  async settled(messageId: string): Promise<void> {
+    for (const { view, done } of this.#inFlight) {
+      if (view.messageIds.includes(messageId)) await done;
+    }
+  }
+
+  /** Ends the answer to a question, or the answer itself, that was deleted. */
+  withdraw(messageId: string): void {
+    for (const { question, view, abort } of this.#inFlight) {
+      if (question.messageId === messageId || view.messageIds.includes(messageId))
+        abort.abort(WITHDRAWN);
+    }
+  }
+
+  /** Lets answers finish for so long, then ends the rest with what there is. Takes no new ones. */
+  async drain(timeoutMs: number): Promise<void> {
+    this.#parts.limits.close();
+    const timer = setTimeout(() => {
+      for (const { abort } of this.#inFlight) abort.abort();
+    }, timeoutMs);
+    await Promise.all([...this.#inFlight].map(({ done }) => done));
+    clearTimeout(timer);
+  }
+
+  async #run(
+    question: Question,
+    view: AnswerView,
+    surface: MessageSurface,
+    signal: AbortSignal,
+  ): Promise<AnswerOutcome> {
+    const outcome = await answerQuestion(question, view, this.#parts, signal);
+    const last =
+      outcome.kind === "answered" && outcome.isSaved ? outcome.messageIds.at(-1) : undefined;
+    if (last === undefined) return outcome;
+    await surface.placeVotes(last).catch((error: unknown) => {
+      this.#log.warn({ err: error }, "the votes' emoji could not be placed");
+    });
+    return outcome;
+  }
+}

@@ -1,0 +1,116 @@
+/** What the commands reply. Pure text; it knows neither Discord nor where the figures come from. */
+import type { Health } from "#engine/client/engine-client.ts";
+import type { LogCounts } from "#trainer/feedback/log.ts";
+import type { Source } from "#trainer/feedback/records.ts";
+import type { CaptureOutcome } from "../feedback/capture.ts";
+
+/** How the bot learns, as the settings say. */
+export type Learning = {
+  readonly source: Source;
+  /** A local time, or `off`. */
+  readonly trainAt: string;
+  readonly isLearningFromDiscord: boolean;
+};
+
+/** What `/status` tells. `undefined`: could not be found out. */
+export type StatusFigures = {
+  readonly health: Health | undefined;
+  readonly counts: LogCounts | undefined;
+  readonly waiting: number;
+  readonly inFlight: number;
+  readonly learning: Learning;
+};
+
+const EXCERPT_CHARACTERS = 80;
+
+/** The text of `/status`. */
+export function statusReply(figures: StatusFigures): string {
+  const { health, counts, waiting, inFlight, learning } = figures;
+  return [
+    ...(health === undefined ? ["**Engine:** not running right now"] : engineLines(health)),
+    `**Here:** ${inFlight - waiting} answers in the making, ${waiting} waiting`,
+    counts === undefined
+      ? "**Feedback:** the log can't be read right now"
+      : `**Feedback:** ${counts.candidates} answers, ${counts.standingVotes} votes that stand`,
+    `**Learning:** ${learningLine(learning)}`,
+  ].join("\n");
+}
+
+/** The text of `/help`. @param name the bot's own */
+export function helpReply(name: string, learning: Learning): string {
+  return [
+    `**Talk with ${name}**`,
+    "• `/chat` asks a question; with `ephemeral` only you see the answer.",
+    `• Mention ${name}, reply to one of its answers, or write to it directly.`,
+    "• In a thread that it takes part in, everybody's messages make one conversation. Elsewhere you have a conversation of your own in each channel.",
+    "**Say what you think of an answer**",
+    "• 👍 or 👎 below it, or `/rate` from 1 to 5 with a comment.",
+    "• Right-click an answer → Apps → Rate this answer.",
+    "• Take a reaction back, or rate again, and the new word counts.",
+    "**What happens with it**",
+    `• Learning: ${learningLine(learning)}.`,
+    "• Delete your question or an answer, and it is forgotten: its text is erased and never trained on.",
+    "-# `/status` shows which model and adapter answers. It is a language model: check what matters.",
+  ].join("\n");
+}
+
+/** What the rater is told. @param excerpt the rated answer's text */
+export function ratingReply(outcome: CaptureOutcome, stars: number, excerpt: string): string {
+  switch (outcome.kind) {
+    case "recorded":
+    case "duplicate":
+      return `Saved: ${"★".repeat(stars)}${"☆".repeat(5 - stars)} for “${shorten(excerpt)}”. Rate it again to change that.`;
+    case "ignored":
+      return NO_SUCH_ANSWER;
+    case "not_saved":
+      return notSavedReply(outcome.isDiskFull);
+  }
+}
+
+/** Feedback could not be made durable. */
+export function notSavedReply(isDiskFull: boolean): string {
+  return isDiskFull
+    ? "That was **not saved**: the bot's data disk is full. Please tell whoever hosts it, and try again later."
+    : "That was **not saved**: the bot's feedback log can't be written. Please tell whoever hosts it, and try again later.";
+}
+
+/** No answer of ours is meant. */
+export const NO_SUCH_ANSWER =
+  "I found no answer of mine there that can be rated. Give the link of one (right-click it → Copy Message Link), or wait until it is finished.";
+
+/** A mention without a question. */
+export const EMPTY_QUESTION = "Hello! Write your question behind the mention, or use `/chat`.";
+
+function engineLines(health: Health): readonly string[] {
+  const { model, adapter, queue } = health;
+  return [
+    `**Model:** ${model.id}, ${millions(model.parameters)} parameters, context ${model.context_tokens} tokens`,
+    `**Adapter:** ${adapter ?? "none (base weights)"}`,
+    `**Device:** ${model.device}`,
+    `**Engine:** ${health.status}; ${queue.running} running, ${queue.waiting} waiting of at most ${queue.limit}`,
+    ...health.problems.map((problem) => `-# ${problem}`),
+  ];
+}
+
+function learningLine({ source, trainAt, isLearningFromDiscord }: Learning): string {
+  if (source === "discord" && !isLearningFromDiscord) {
+    return "off (votes are kept, but not trained on: LEARN_FROM_DISCORD is not set)";
+  }
+  return trainAt === "off"
+    ? "on, when the host starts a training"
+    : `on, every night at ${trainAt} from the votes given here`;
+}
+
+function millions(parameters: number): string {
+  return parameters >= 1e9
+    ? `${(parameters / 1e9).toFixed(1)} billion`
+    : `${(parameters / 1e6).toFixed(1)} million`;
+}
+
+/** One line that cannot leave its quotation marks' line. */
+function shorten(text: string): string {
+  const line = text.replaceAll(/[\s`*_~|>#]+/g, " ").trim();
+  return line.length <= EXCERPT_CHARACTERS
+    ? line
+    : `${line.slice(0, EXCERPT_CHARACTERS).toWellFormed()}…`;
+}

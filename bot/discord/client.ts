@@ -1,0 +1,141 @@
+/**
+ * The connection to Discord: what the bot asks to hear, how it connects, and what its failures mean.
+ * Knows nothing of answers.
+ */
+import {
+  type APIApplication,
+  ApplicationFlagsBitField,
+  Client,
+  DiscordAPIError,
+  Events,
+  GatewayIntentBits,
+  HTTPError,
+  Options,
+  Partials,
+  REST,
+  RESTEvents,
+  Routes,
+} from "discord.js";
+import { CodedError } from "#engine/base/errors.ts";
+import type { Logger } from "#engine/base/log.ts";
+import type { EditSchedulers } from "../answer/edit-scheduler.ts";
+
+/** View channels, send messages (also in threads), read history, add reactions, embed links, attach files, create public threads. */
+const CHAT_PERMISSIONS = "309237763136";
+const INTENTS = [
+  GatewayIntentBits.Guilds,
+  GatewayIntentBits.GuildMessages,
+  GatewayIntentBits.GuildMessageReactions,
+  GatewayIntentBits.DirectMessages,
+  GatewayIntentBits.DirectMessageReactions,
+];
+const CONTENT_FLAGS =
+  ApplicationFlagsBitField.Flags.GatewayMessageContent |
+  ApplicationFlagsBitField.Flags.GatewayMessageContentLimited;
+/** Discord bans an address after 10,000 invalid requests in ten minutes; every hundredth is told. */
+const INVALID_REQUESTS_BETWEEN_WARNINGS = 100;
+const REQUEST_TIMEOUT_MS = 15_000;
+/** Messages kept of each channel: enough to find what a reply is to. */
+const CACHED_MESSAGES = 100;
+
+/** Where Discord is, and as whom to connect. */
+export type DiscordAccess = { readonly apiUrl: string; readonly token: string };
+
+/**
+ * Connects, and resolves when the client is ready. Message content is asked for where the
+ * application may have it, since asking without being allowed closes the connection (4014).
+ * @throws CodedError `discord_token_invalid`, `discord_unreachable`
+ */
+export async function connect(
+  access: DiscordAccess,
+  schedulers: EditSchedulers,
+  log: Logger,
+): Promise<Client<true>> {
+  const application = await explained(access, () => readApplication(access));
+  const mayReadContent = ((application.flags ?? 0) & CONTENT_FLAGS) !== 0;
+  if (!mayReadContent) {
+    log.warn(
+      "Without the Message Content intent the bot reads only messages that mention it or reply to it.",
+    );
+  }
+  const client = createClient(access.apiUrl, mayReadContent);
+  obeyLimits(client, schedulers, log);
+  client.on(Events.Error, (error) => log.error({ err: error }, "the connection failed"));
+  client.on(Events.ShardDisconnect, (event) => log.error({ code: event.code }, "disconnected"));
+  const ready = new Promise<Client<true>>((resolve) => client.once(Events.ClientReady, resolve));
+  return explained(access, async () => {
+    await client.login(access.token);
+    return await ready;
+  });
+}
+
+/** Where a server's admin goes to add the bot. */
+export function inviteUrl(applicationId: string): string {
+  const query = new URLSearchParams({
+    client_id: applicationId,
+    scope: "bot applications.commands",
+    permissions: CHAT_PERMISSIONS,
+  });
+  return `https://discord.com/oauth2/authorize?${query}`;
+}
+
+function createClient(apiUrl: string, mayReadContent: boolean): Client {
+  return new Client({
+    intents: mayReadContent ? [...INTENTS, GatewayIntentBits.MessageContent] : INTENTS,
+    // Reactions and deletions on messages from before the start come without the message.
+    partials: [Partials.Channel, Partials.Message, Partials.Reaction, Partials.User],
+    allowedMentions: { parse: [], repliedUser: false },
+    failIfNotExists: false,
+    makeCache: Options.cacheWithLimits({
+      ...Options.DefaultMakeCacheSettings,
+      MessageManager: CACHED_MESSAGES,
+      ReactionUserManager: 0,
+    }),
+    rest: {
+      api: apiUrl,
+      timeout: REQUEST_TIMEOUT_MS,
+      invalidRequestWarningInterval: INVALID_REQUESTS_BETWEEN_WARNINGS,
+    },
+  });
+}
+
+/** discord.js waits out each limit itself; the schedulers then make no work that would be outdated. */
+function obeyLimits(client: Client, schedulers: EditSchedulers, log: Logger): void {
+  client.rest.on(RESTEvents.RateLimited, ({ global, majorParameter, timeToReset, route }) => {
+    log.info({ route, timeToResetMs: timeToReset }, "Discord limits a route");
+    schedulers.holdForMs(global ? undefined : majorParameter, timeToReset);
+  });
+  client.rest.on(RESTEvents.InvalidRequestWarning, ({ count }) =>
+    log.warn({ count }, "Discord refuses many requests (401, 403 or 429)"),
+  );
+}
+
+async function readApplication({ apiUrl, token }: DiscordAccess): Promise<Partial<APIApplication>> {
+  const rest = new REST({ api: apiUrl, timeout: REQUEST_TIMEOUT_MS }).setToken(token);
+  const answer = await rest.get(Routes.currentApplication());
+  return typeof answer === "object" && answer !== null ? answer : {};
+}
+
+async function explained<T>(access: DiscordAccess, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw explainConnection(error, access.apiUrl);
+  }
+}
+
+function explainConnection(error: unknown, apiUrl: string): unknown {
+  const status =
+    error instanceof DiscordAPIError || error instanceof HTTPError ? error.status : undefined;
+  const isToken = error instanceof Error && "code" in error && error.code === "TokenInvalid";
+  if (status === 401 || isToken) {
+    return new CodedError(
+      "Discord does not accept DISCORD_TOKEN. Copy the token again from the Developer Portal (your application → Bot → Reset Token) into .env; or remove it, and npm start serves the playground instead.",
+      { code: "discord_token_invalid", cause: error },
+    );
+  }
+  return new CodedError(
+    `Discord could not be joined at ${apiUrl}: ${error instanceof Error ? error.message : String(error)}. Check the network and DISCORD_API_URL.`,
+    { code: "discord_unreachable", cause: error },
+  );
+}

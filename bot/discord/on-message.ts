@@ -1,0 +1,118 @@
+/** A message was written: is it meant for the bot, what does it ask, and in which conversation? */
+import { cleanContent, type Message, MessageType, type SendableChannels } from "discord.js";
+import type { MessageSurface } from "../answer/answer-view.ts";
+import { EMPTY_QUESTION } from "../commands/replies.ts";
+import { isAddressed, type MessageFacts } from "../conversation/addressed.ts";
+import { conversationKey } from "../conversation/memory.ts";
+import type { Quote } from "../conversation/untrusted-text.ts";
+import { isInThread, type Place, placeOf, type Room, speakerName } from "./room.ts";
+import { replySurface } from "./surfaces.ts";
+
+/** Discord shows typing for ten seconds. */
+const TYPING_INTERVAL_MS = 8_000;
+
+/** Answers a message that is meant for the bot. */
+export async function onMessage(room: Room, message: Message): Promise<void> {
+  if (message.author.bot || !room.seen.isNew(message.id)) return;
+  const { channel } = message;
+  if (!channel.isSendable() || !isAddressed(await readFacts(room, message))) return;
+  const place = placeOf(message, channel);
+  if (place.threadId !== null) await room.memory.joinThread(place.threadId);
+  const personKey = room.pseudonymise(message.author.id);
+  const conversation = conversationKey({ ...place, personKey });
+  const asked = await readQuestion(room, message, place, conversation);
+  if (asked.text === "") {
+    await channel.send({ content: EMPTY_QUESTION, reply: { messageReference: message.id } });
+    return;
+  }
+  const personName = speakerName(message);
+  const question = {
+    ...asked,
+    ...place,
+    personKey,
+    personName,
+    conversation,
+    messageId: message.id,
+  };
+  const typing = keepTyping(channel);
+  const surface = replySurface(message, channel);
+  await room.desk.answer(question, typing.until(surface), channel.id);
+  typing.stop();
+}
+
+async function readFacts(room: Room, message: Message): Promise<MessageFacts> {
+  const { channel, mentions, reference } = message;
+  const botRole = message.guild?.members.me?.roles.botRole;
+  const repliesTo = reference?.messageId ?? undefined;
+  return {
+    isByPerson: !message.author.bot && message.webhookId === null,
+    isOrdinary: message.type === MessageType.Default || message.type === MessageType.Reply,
+    isDirect: channel.isDMBased(),
+    mentionsBot:
+      mentions.users.has(room.client.user.id) ||
+      (botRole !== undefined && botRole !== null && mentions.roles.has(botRole.id)),
+    repliesToBot: repliesTo !== undefined && isOwnMessage(room, message, repliesTo),
+    isInJoinedThread: channel.isThread() && (await isInThread(room, channel)),
+    hasText: message.content !== "",
+  };
+}
+
+function isOwnMessage(room: Room, message: Message, id: string): boolean {
+  const cached = message.channel.messages.cache.get(id);
+  if (cached !== undefined) return cached.author.id === room.client.user.id;
+  return room.capture.answerOfMessage(id) !== undefined;
+}
+
+/** The text and, where it replies to something that is not remembered, that as a quote. */
+async function readQuestion(
+  room: Room,
+  message: Message,
+  place: Place,
+  conversation: string,
+): Promise<{ readonly text: string; readonly quote?: Quote }> {
+  const text = readText(room, message, message.content);
+  const repliesTo = message.reference?.messageId ?? undefined;
+  if (place.threadId !== null) await enterThread(room, place.threadId, conversation);
+  if (repliesTo === undefined) return { text };
+  if (isOwnMessage(room, message, repliesTo)) {
+    if (place.threadId !== null) return { text };
+    if (await room.memory.continueFrom(repliesTo, conversation)) return { text };
+  }
+  const quoted = await message.fetchReference().catch(() => undefined);
+  const quotedText = quoted === undefined ? "" : readText(room, quoted, quoted.content);
+  if (quoted === undefined || quotedText === "") return { text };
+  // "@bot" alone below a message asks about that message.
+  if (text === "") return { text: quotedText };
+  return { text, quote: { name: speakerName(quoted), text: quotedText } };
+}
+
+/** A thread on an answer goes on from there. */
+async function enterThread(room: Room, threadId: string, conversation: string): Promise<void> {
+  const turns = await room.memory.turns(conversation);
+  if (turns.length === 0) await room.memory.continueFrom(threadId, conversation);
+}
+
+/** Without the mention of the bot; other mentions by name. */
+function readText(room: Room, message: Message, content: string): string {
+  const botRole = message.guild?.members.me?.roles.botRole?.id;
+  const own = content
+    .replaceAll(new RegExp(`<@!?${room.client.user.id}>`, "g"), "")
+    .replaceAll(`<@&${botRole}>`, "");
+  return cleanContent(own, message.channel).trim();
+}
+
+/** Shows typing until the first message stands there. */
+function keepTyping(channel: SendableChannels) {
+  const show = () => void channel.sendTyping().catch(() => undefined);
+  show();
+  const timer = setInterval(show, TYPING_INTERVAL_MS);
+  const stop = () => clearInterval(timer);
+  const until = (surface: MessageSurface): MessageSurface => ({
+    ...surface,
+    create: (content) => {
+      stop();
+      return surface.create(content);
+    },
+  });
+  return { stop, until };
+}

@@ -1,0 +1,61 @@
+/** What the listeners of Discord's events work with. */
+import type { AnyThreadChannel, Channel, Client, Message } from "discord.js";
+import type { Logger } from "#engine/base/log.ts";
+import type { Pseudonymise } from "#trainer/feedback/pseudonym.ts";
+import type { AnswerDesk } from "../answer/answer-desk.ts";
+import type { Learning } from "../commands/replies.ts";
+import type { SeenIds } from "../conversation/addressed.ts";
+import type { ConversationMemory } from "../conversation/memory.ts";
+import type { FeedbackCapture } from "../feedback/capture.ts";
+import type { Notices } from "../feedback/notices.ts";
+
+/** The parts of a running bot. */
+export type Room = {
+  readonly client: Client<true>;
+  readonly desk: AnswerDesk;
+  readonly memory: ConversationMemory;
+  readonly capture: FeedbackCapture;
+  readonly pseudonymise: Pseudonymise;
+  readonly learning: Learning;
+  /** The text of `/status` now. */
+  readonly status: () => Promise<string>;
+  /** Messages and interactions that were handled. */
+  readonly seen: SeenIds;
+  /** Where people were told that votes are not saved. */
+  readonly notices: Notices;
+  readonly log: Logger;
+};
+
+/** Where something happened, as records name it: a thread is its own channel, as for Discord. */
+export type Place = {
+  readonly guildId: string | null;
+  readonly channelId: string;
+  readonly threadId: string | null;
+};
+
+/** @param channel null where it is not known, as in some direct messages */
+export function placeOf(
+  at: { readonly guildId: string | null; readonly channelId: string },
+  channel: Channel | null,
+): Place {
+  const threadId = channel?.isThread() === true ? channel.id : null;
+  return { guildId: at.guildId, channelId: at.channelId, threadId };
+}
+
+/** A place that only one person sees: where ephemeral answers are recorded and remembered. */
+export function privatePlace(place: Place, personKey: string): Place {
+  return { ...place, channelId: `${place.channelId}:only:${personKey}`, threadId: null };
+}
+
+/** Whether the bot takes part in a thread: it was asked there, or the thread is about its answer. */
+export async function isInThread(room: Room, thread: AnyThreadChannel): Promise<boolean> {
+  if (thread.ownerId === room.client.user.id || (await room.memory.isInThread(thread.id)))
+    return true;
+  // A thread on a message has that message's id.
+  return room.capture.answerOfMessage(thread.id) !== undefined;
+}
+
+/** How a person is called where they wrote. */
+export function speakerName(message: Message): string {
+  return message.member?.displayName ?? message.author.displayName;
+}

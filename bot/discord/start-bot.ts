@@ -1,0 +1,171 @@
+/** Puts the bot together from its settings, and takes it down again. */
+import { randomInt, randomUUID } from "node:crypto";
+import { join } from "node:path";
+import { Keyv } from "keyv";
+import { type Clock, systemClock } from "#engine/base/clock.ts";
+import type { Config } from "#engine/base/config.ts";
+import { CodedError } from "#engine/base/errors.ts";
+import type { Logger } from "#engine/base/log.ts";
+import { EngineClient } from "#engine/client/engine-client.ts";
+import { loadPrompt } from "#prompts/load.ts";
+import { FeedbackLog, feedbackPath } from "#trainer/feedback/log.ts";
+import { openPseudonyms } from "#trainer/feedback/pseudonym.ts";
+import type { Source } from "#trainer/feedback/records.ts";
+import { AnswerDesk } from "../answer/answer-desk.ts";
+import { EditSchedulers } from "../answer/edit-scheduler.ts";
+import { cacheEngineFigures } from "../answer/engine-figures.ts";
+import { RequestLimits } from "../answer/request-limits.ts";
+import { type Learning, statusReply } from "../commands/replies.ts";
+import { SeenIds } from "../conversation/addressed.ts";
+import { ConversationMemory } from "../conversation/memory.ts";
+import { FeedbackCapture } from "../feedback/capture.ts";
+import { Notices } from "../feedback/notices.ts";
+import { openSqliteStore, type SqliteStore } from "../storage/sqlite-store.ts";
+import { connect, inviteUrl } from "./client.ts";
+import { listen } from "./listeners.ts";
+import { registerCommands } from "./register-commands.ts";
+
+/** A bot that has joined Discord. */
+export type RunningBot = {
+  readonly inviteUrl: string;
+  readonly name: string;
+  /** Lets answers finish for so long, ends the rest with what there is, then leaves. */
+  stop(drainMs: number): Promise<void>;
+};
+
+const STATUS_TIMEOUT_MS = 2_500;
+const SEED_LIMIT = 2 ** 31;
+
+/**
+ * Joins Discord and begins to answer.
+ * @throws CodedError `discord_token_missing`, `discord_token_invalid`, `discord_unreachable`,
+ *   `database_failed`, `disk_full`, `config_invalid`
+ */
+export async function startBot(
+  config: Config,
+  log: Logger,
+  clock: Clock = systemClock,
+): Promise<RunningBot> {
+  const access = { apiUrl: config.DISCORD_API_URL, token: requireToken(config) };
+  using opened = new DisposableStack();
+  const store = opened.use(openSqliteStore(join(config.DATA_DIR, "bot.db")));
+  const feedback = opened.use(FeedbackLog.open(feedbackPath(config.DATA_DIR), clock));
+  const schedulers = new EditSchedulers(clock);
+  const client = await connect(access, schedulers, log);
+  const settings = openKeyv(store, "settings", log);
+  if (await registerCommands(client, settings)) log.info("commands were registered");
+  const memory = new ConversationMemory(openKeyv(store, "conversations", log));
+  const pseudonymise = openPseudonyms(config.DATA_DIR);
+  const { desk, limits, engine } = openDesk({ config, memory, feedback, schedulers, clock, log });
+  const learning = learningOf(config);
+  listen({
+    client,
+    desk,
+    memory,
+    capture: new FeedbackCapture({ feedback, pseudonymise, clock, log }),
+    pseudonymise,
+    learning,
+    status: () => readStatus({ engine, feedback, limits, desk, learning }),
+    seen: new SeenIds(),
+    notices: new Notices(clock),
+    log,
+  });
+  const resources = opened.move();
+  return {
+    inviteUrl: inviteUrl(client.application.id),
+    name: client.user.tag,
+    stop: async (drainMs) => {
+      await desk.drain(drainMs);
+      await client.destroy();
+      await limits.disconnect();
+      resources.dispose();
+    },
+  };
+}
+
+/** Playground or real Discord: what comes from the latter is learnt from only with permission. */
+function sourceOf(apiUrl: string): Source {
+  return /(^|\.)discord(app)?\.com$/.test(new URL(apiUrl).hostname) ? "discord" : "playground";
+}
+
+function learningOf(config: Config): Learning {
+  return {
+    source: sourceOf(config.DISCORD_API_URL),
+    trainAt: config.TRAIN_AT,
+    isLearningFromDiscord: config.LEARN_FROM_DISCORD,
+  };
+}
+
+function requireToken(config: Config): string {
+  if (config.DISCORD_TOKEN !== undefined) return config.DISCORD_TOKEN;
+  throw new CodedError(
+    "DISCORD_TOKEN is not set. Put your bot's token into .env (see .env.example), or run npm start without one: it serves the playground, a local Discord in your browser.",
+    { code: "discord_token_missing" },
+  );
+}
+
+/** Keyv reports a failing store by an event; the conversation then goes on without it. */
+function openKeyv(store: SqliteStore, namespace: string, log: Logger): Keyv {
+  const keyv = new Keyv({ store, namespace });
+  keyv.on("error", (error: unknown) => log.error({ err: error, namespace }, "the store failed"));
+  return keyv;
+}
+
+function openDesk(parts: {
+  readonly config: Config;
+  readonly memory: ConversationMemory;
+  readonly feedback: FeedbackLog;
+  readonly schedulers: EditSchedulers;
+  readonly clock: Clock;
+  readonly log: Logger;
+}): { readonly desk: AnswerDesk; readonly limits: RequestLimits; readonly engine: EngineClient } {
+  const { config, memory, feedback, schedulers, clock, log } = parts;
+  const engine = new EngineClient({
+    url: config.ENGINE_URL ?? `http://${config.ENGINE_HOST}:${config.ENGINE_PORT}`,
+    ...(config.ENGINE_API_KEY === undefined ? {} : { apiKey: config.ENGINE_API_KEY }),
+  });
+  const limits = new RequestLimits({
+    personRequestsPerMinute: config.PERSON_REQUESTS_PER_MINUTE,
+    guildConcurrentRequests: config.GUILD_CONCURRENT_REQUESTS,
+  });
+  const answering = {
+    engine,
+    figures: cacheEngineFigures(engine, clock),
+    limits,
+    memory,
+    feedback,
+    prompt: () => loadPrompt("system/default"),
+    source: sourceOf(config.DISCORD_API_URL),
+    clock,
+    newId: () => randomUUID(),
+    newSeed: () => randomInt(SEED_LIMIT),
+    log,
+  };
+  return { desk: new AnswerDesk(answering, schedulers), limits, engine };
+}
+
+async function readStatus(parts: {
+  readonly engine: EngineClient;
+  readonly feedback: FeedbackLog;
+  readonly limits: RequestLimits;
+  readonly desk: AnswerDesk;
+  readonly learning: Learning;
+}): Promise<string> {
+  const { engine, feedback, limits, desk, learning } = parts;
+  const health = await engine.health(AbortSignal.timeout(STATUS_TIMEOUT_MS)).catch(() => undefined);
+  return statusReply({
+    health,
+    counts: readCounts(feedback),
+    waiting: limits.waiting,
+    inFlight: desk.inFlight,
+    learning,
+  });
+}
+
+function readCounts(feedback: FeedbackLog) {
+  try {
+    return feedback.counts();
+  } catch {
+    return undefined;
+  }
+}

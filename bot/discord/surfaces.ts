@@ -1,0 +1,106 @@
+/** Where answers are put in Discord: below a message, or as the response to a slash command. */
+import {
+  type ChatInputCommandInteraction,
+  RESTJSONErrorCodes as Code,
+  DiscordAPIError,
+  type Message,
+  MessageFlags,
+  type SendableChannels,
+} from "discord.js";
+import type { MessageSurface } from "../answer/answer-view.ts";
+import { VOTE_EMOJI } from "../feedback/reactions.ts";
+
+/** Interaction tokens live 15 minutes; a minute is kept for slow requests. */
+const TOKEN_LIFE_MS = 14 * 60_000;
+
+/** Trying again would not help: what was to be changed, or the permission to, is gone. */
+const HOPELESS: ReadonlySet<number | string> = new Set([
+  Code.UnknownChannel,
+  Code.UnknownMessage,
+  Code.UnknownInteraction,
+  Code.UnknownWebhook,
+  Code.InvalidWebhookToken,
+  Code.MissingAccess,
+  Code.MissingPermissions,
+  Code.CannotSendMessagesToThisUser,
+  Code.ThreadLocked,
+  Code.InvalidActionOnArchivedThread,
+  Code.MaximumNumberOfEditsToMessagesOlderThanOneHourReached,
+]);
+
+function isGone(error: unknown): boolean {
+  return error instanceof DiscordAPIError && HOPELESS.has(error.code);
+}
+
+/** Messages of the bot in a channel; the first one replies to `question`. */
+export function replySurface(question: Message, channel: SendableChannels): MessageSurface {
+  let isFirst = true;
+  return {
+    create: async (content) => {
+      const reply = { messageReference: question.id, failIfNotExists: false };
+      const message = await channel.send({ content, ...(isFirst ? { reply } : {}) });
+      isFirst = false;
+      return message.id;
+    },
+    ...ownMessages(channel),
+  };
+}
+
+/** The response to a slash command that has been deferred, and messages that follow it. */
+export function interactionSurface(
+  interaction: ChatInputCommandInteraction,
+  channel: SendableChannels | undefined,
+): MessageSurface {
+  const isEphemeral = interaction.ephemeral === true;
+  // Nobody but the person sees an ephemeral message: the bot cannot touch it by other ways.
+  const own = channel === undefined || isEphemeral ? undefined : ownMessages(channel);
+  const hasToken = () => Date.now() - interaction.createdTimestamp < TOKEN_LIFE_MS;
+  const viaToken = responseMessages(interaction, isEphemeral);
+  return {
+    create: (content) => {
+      if (hasToken() || own === undefined || channel === undefined) return viaToken.create(content);
+      return channel.send({ content }).then((message) => message.id);
+    },
+    edit: (id, content) => (hasToken() ? viaToken : (own ?? viaToken)).edit(id, content),
+    remove: (id) => (hasToken() ? viaToken : (own ?? viaToken)).remove(id),
+    isGone,
+    placeVotes: async (id) => own?.placeVotes(id),
+  };
+}
+
+function responseMessages(
+  interaction: ChatInputCommandInteraction,
+  isEphemeral: boolean,
+): Pick<MessageSurface, "create" | "edit" | "remove"> {
+  let isFirst = true;
+  return {
+    create: async (content) => {
+      const message = isFirst
+        ? await interaction.editReply({ content })
+        : await interaction.followUp({
+            content,
+            ...(isEphemeral ? { flags: MessageFlags.Ephemeral } : {}),
+          });
+      isFirst = false;
+      return message.id;
+    },
+    edit: async (id, content) => {
+      await interaction.editReply({ message: id, content });
+    },
+    remove: (id) => interaction.deleteReply(id),
+  };
+}
+
+/** Changing and removing as the bot itself. */
+function ownMessages(channel: SendableChannels): Omit<MessageSurface, "create"> {
+  return {
+    edit: async (id, content) => {
+      await channel.messages.edit(id, { content });
+    },
+    remove: (id) => channel.messages.delete(id),
+    isGone,
+    placeVotes: async (id) => {
+      for (const emoji of VOTE_EMOJI) await channel.messages.react(id, emoji);
+    },
+  };
+}
