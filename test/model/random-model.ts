@@ -1,5 +1,4 @@
 /** Makes complete little llama-architecture models with random weights, so that tests need no download. */
-import { ZEPHYR_JINJA } from "#engine/llama/chat-template.ts";
 import type { NativeLibraries } from "#engine/native/library.ts";
 import { SeededRandom } from "#trainer/data/random.ts";
 import type { WeightType } from "#trainer/gguf/encode.ts";
@@ -43,7 +42,7 @@ export function writeRandomModel(
   const tied = options.tied ?? false;
   const shape = { ...TINY_SHAPE, ...options.shape, tied, nVocab: tokens.tokens.length };
   const seed = options.seed ?? 1;
-  const header = { name: "random", shape, tokens, chatTemplate: ZEPHYR_JINJA };
+  const header = { name: "random", shape, tokens, chatTemplate: ZEPHYR_CHAT_TEMPLATE };
   const tensors = llamaTensors(shape).map((tensor, index) => ({
     ...tensor,
     values: () => randomValues(tensor, tied, SeededRandom.from(seed, index)),

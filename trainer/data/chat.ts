@@ -4,14 +4,9 @@
  */
 import type { ChatMessage } from "#engine/backends/backend.ts";
 import type { Vocabulary } from "#engine/llama/vocabulary.ts";
+import type { Sequence } from "../model/trainable.ts";
 import type { Dialogue, PreferencePair } from "./preference.ts";
-import {
-  concatTokens,
-  type Example,
-  type Sequence,
-  scoredRange,
-  scoredTokens,
-} from "./sequence.ts";
+import { concatTokens, type Example, scoredRange, scoredTokens } from "./sequence.ts";
 
 /** The part of a vocabulary that encoding needs. */
 export type ChatEncoder = Pick<Vocabulary, "encodeChat" | "eos">;

@@ -1,10 +1,6 @@
 /** Token sequences with a mask of what is learnt, as trainable models take them. Knows nothing of text. */
 
-/**
- * tokens[i] is scored (its log-probability given tokens[<i] counts) where scored[i] === 1; scored[0] is 0,
- * since nothing stands before it.
- */
-export type Sequence = { readonly tokens: Int32Array; readonly scored: Uint8Array };
+import type { Sequence } from "../model/trainable.ts";
 
 /** One unit of data order: a dialogue's sequence, or a pair's two, which must share a batch. */
 export type Example = {

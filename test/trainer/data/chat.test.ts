@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import type { ChatMessage } from "#engine/backends/backend.ts";
 import { Vocabulary } from "#engine/llama/vocabulary.ts";
 import { encodeDialogues, encodePairs } from "#trainer/data/chat.ts";
-import type { Sequence } from "#trainer/data/sequence.ts";
+import type { Sequence } from "#trainer/model/trainable.ts";
 import { cpuLibraries } from "../../model/libraries.ts";
 import { writeRandomModel } from "../../model/random-model.ts";
 

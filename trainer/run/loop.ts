@@ -1,0 +1,301 @@
+/**
+ * The one training loop: takes a loss and examples, and runs them through a model with warm-up, decay,
+ * clipping, accumulation, evaluation, checkpoints and exact resume. It knows nothing of what the loss means.
+ */
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
+import { type Clock, systemClock } from "#engine/base/clock.ts";
+import { CodedError } from "#engine/base/errors.ts";
+import { type DataPosition, EpochBatches, splitStep } from "../data/batches.ts";
+import type { Example } from "../data/sequence.ts";
+import { restoreCheckpoint, writeCheckpoint } from "./checkpoint.ts";
+import { type MetricsLine, MetricsLog } from "./metrics.ts";
+import type { PartLoss, TrainingRun, TrainOutcome } from "./run.ts";
+import { learningRateAt } from "./schedule.ts";
+
+/**
+ * Trains to the end of the schedule, from the newest checkpoint in `runDir` if there is one. Interrupted and
+ * resumed, it ends with the same parameters, bit for bit, as a run that was left alone (unless a time
+ * limit shaped its schedule).
+ * @throws CodedError `training_diverged` naming the examples of the step, `checkpoint_corrupt`,
+ *   `checkpoint_mismatch`, `disk_full`
+ */
+export async function train(run: TrainingRun): Promise<TrainOutcome> {
+  const loop = new TrainingLoop(run);
+  return loop.run();
+}
+
+/** The state of one call of `train`. */
+class TrainingLoop {
+  readonly #run: TrainingRun;
+  readonly #clock: Clock;
+  readonly #fingerprint: string;
+  readonly #batches: EpochBatches;
+  readonly #metrics: MetricsLog;
+  readonly #totalSteps: number;
+  readonly #resumedFrom: number;
+  readonly #damaged: readonly string[];
+  readonly #startMs: number;
+  readonly #elapsedBeforeMs: number;
+  #step: number;
+  #tokens: number;
+  #tokensHere = 0;
+  #paddedHere = 0;
+  #last: MetricsLine | undefined;
+
+  constructor(run: TrainingRun) {
+    const { options, runDir, model } = run;
+    this.#run = run;
+    this.#clock = run.clock ?? systemClock;
+    this.#fingerprint = fingerprint(run);
+    const { state, damaged } = restoreCheckpoint(this.#folder, this.#fingerprint, model);
+    this.#step = state?.step ?? 0;
+    this.#tokens = state?.tokens ?? 0;
+    this.#elapsedBeforeMs = state?.elapsedMs ?? 0;
+    this.#resumedFrom = this.#step;
+    this.#damaged = damaged;
+    this.#batches = new EpochBatches(
+      run.examples,
+      options.batchSize,
+      state?.position ?? options.seed,
+    );
+    this.#totalSteps = Math.max(1, Math.round(options.epochs * this.#batches.batchesPerEpoch));
+    this.#metrics = new MetricsLog(join(runDir, "metrics.jsonl"), this.#step);
+    this.#startMs = this.#clock.monotonicMs();
+  }
+
+  async run(): Promise<TrainOutcome> {
+    while (this.#step < this.#totalSteps && !this.#outOfTime) {
+      const before = this.#batches.position;
+      if (!(await this.#trainStep())) return this.#abort(before);
+      if (!(await this.#afterStep())) return this.#abort(this.#batches.position);
+    }
+    if (!(await this.#evaluate())) return this.#abort(this.#batches.position);
+    if (this.#step > this.#resumedFrom) this.#save(this.#batches.position);
+    return this.#outcome(this.#step < this.#totalSteps ? "time_limit" : "finished");
+  }
+
+  /** What is due after a step; false when the signal came. */
+  async #afterStep(): Promise<boolean> {
+    const { options, onStep } = this.#run;
+    const ends = this.#step === this.#totalSteps;
+    if (!ends && isDue(this.#step, options.evalEverySteps) && !(await this.#evaluate()))
+      return false;
+    if (!ends && isDue(this.#step, options.checkpointEverySteps))
+      this.#save(this.#batches.position);
+    if (this.#last !== undefined) await onStep?.(this.#last);
+    return true;
+  }
+
+  /** One optimiser step; false when the signal came before it was done, which leaves no trace. */
+  async #trainStep(): Promise<boolean> {
+    const { model, options } = this.#run;
+    const startMs = this.#clock.monotonicMs();
+    const rate = this.#learningRate();
+    const examples = this.#pick(this.#batches.next());
+    const split = splitStep(examples, options.maxTokensPerBatch);
+    const weigh = this.#run.loss(examples);
+    const sums: Record<string, number> = {};
+    for (const part of split.parts) {
+      if (this.#aborted) {
+        model.zeroGradients();
+        return false;
+      }
+      addTo(sums, this.#accumulate(part, weigh));
+      await setImmediate();
+    }
+    const norm = model.gradientNorm();
+    if (!Number.isFinite(norm)) throw this.#diverged("gradient", examples);
+    model.step({
+      ...options,
+      learningRate: rate,
+      gradientScale: clip(norm, options.maxGradientNorm),
+    });
+    this.#count(split);
+    const seconds = (this.#clock.monotonicMs() - startMs) / 1000;
+    this.#report(sums, norm, rate, seconds > 0 ? split.tokens / seconds : 0);
+    return true;
+  }
+
+  #accumulate(
+    part: readonly Example[],
+    weigh: (part: readonly Example[], logps: readonly Float32Array[]) => PartLoss,
+  ): PartLoss["metrics"] {
+    let result: PartLoss | undefined;
+    const sequences = part.flatMap((example) => example.sequences);
+    this.#run.model.forwardBackward(sequences, (logps) => {
+      result = weigh(part, logps);
+      // The native pass must run to its end whatever came, so that a bad loss is reported after it.
+      return Number.isFinite(result.metrics.loss) ? result.gradients : logps.map(zeros);
+    });
+    if (result === undefined) throw new Error("forwardBackward did not ask for the loss");
+    if (!Number.isFinite(result.metrics.loss)) throw this.#diverged("loss", part);
+    return result.metrics;
+  }
+
+  /** False when the signal came before it was done. */
+  async #evaluate(): Promise<boolean> {
+    const { evalExamples, loss, model, options, onProgress } = this.#run;
+    if (evalExamples.length === 0 || this.#metrics.has(this.#step, "eval_loss")) return true;
+    const weigh = loss(evalExamples);
+    const sums: Record<string, number> = {};
+    let done = 0;
+    for (const part of splitStep(evalExamples, options.maxTokensPerBatch).parts) {
+      if (this.#aborted) return false;
+      const logps = model.logps(part.flatMap((example) => example.sequences));
+      addTo(sums, weigh(part, logps).metrics);
+      done += part.length;
+      onProgress?.({ phase: "evaluate", done, total: evalExamples.length });
+      await setImmediate();
+    }
+    if (!Number.isFinite(sums["loss"])) throw this.#diverged("evaluation loss", []);
+    const named = Object.entries(sums).map(([name, value]) => [`eval_${name}`, value]);
+    const line = { step: this.#step, epoch: this.#epoch, ...Object.fromEntries(named) };
+    this.#metrics.append(line);
+    this.#last = { ...this.#last, ...line };
+    return true;
+  }
+
+  #report(sums: Record<string, number>, norm: number, rate: number, tokensPerSecond: number): void {
+    this.#last = {
+      step: this.#step,
+      epoch: this.#epoch,
+      ...sums,
+      grad_norm: norm,
+      learning_rate: rate,
+      num_tokens: this.#tokens,
+      tokens_per_second: tokensPerSecond,
+    };
+    this.#metrics.append(this.#last);
+    const loss = sums["loss"] ?? Number.NaN;
+    const remaining = this.#remainingMs();
+    this.#run.onProgress?.({
+      phase: "train",
+      done: this.#step,
+      total: this.#totalSteps,
+      loss,
+      tokensPerSecond,
+      ...(remaining === undefined ? {} : { remainingMs: remaining }),
+    });
+  }
+
+  #count(split: { readonly tokens: number; readonly paddedTokens: number }): void {
+    this.#step += 1;
+    this.#tokens += split.tokens;
+    this.#tokensHere += split.tokens;
+    this.#paddedHere += split.paddedTokens;
+  }
+
+  #learningRate(): number {
+    return learningRateAt(this.#run.options, this.#progress, 1 / this.#totalSteps);
+  }
+
+  /** Share of the run that is done, by steps or by time, whichever is further. */
+  get #progress(): number {
+    const bySteps = this.#step / this.#totalSteps;
+    const limit = this.#run.options.timeLimitMs;
+    return limit === undefined ? bySteps : Math.max(bySteps, this.#elapsedMs / limit);
+  }
+
+  /** From the pace of this call. */
+  #remainingMs(): number | undefined {
+    const stepsHere = this.#step - this.#resumedFrom;
+    if (stepsHere === 0) return undefined;
+    const pace = (this.#clock.monotonicMs() - this.#startMs) / stepsHere;
+    const bySteps = pace * (this.#totalSteps - this.#step);
+    const limit = this.#run.options.timeLimitMs ?? Number.POSITIVE_INFINITY;
+    return Math.max(0, Math.min(bySteps, limit - this.#elapsedMs));
+  }
+
+  #save(position: DataPosition): void {
+    const state = {
+      fingerprint: this.#fingerprint,
+      step: this.#step,
+      position,
+      elapsedMs: this.#elapsedMs,
+      tokens: this.#tokens,
+    };
+    writeCheckpoint(this.#folder, state, this.#run.model);
+  }
+
+  #abort(position: DataPosition): TrainOutcome {
+    this.#save(position);
+    return this.#outcome("aborted");
+  }
+
+  #outcome(status: TrainOutcome["status"]): TrainOutcome {
+    return {
+      status,
+      step: this.#step,
+      totalSteps: this.#totalSteps,
+      tokens: this.#tokens,
+      elapsedMs: this.#elapsedMs,
+      metrics: this.#last,
+      paddingFraction: this.#paddedHere === 0 ? 0 : 1 - this.#tokensHere / this.#paddedHere,
+      resumedFrom: this.#resumedFrom,
+      damagedCheckpoints: this.#damaged,
+    };
+  }
+
+  #diverged(what: string, examples: readonly Example[]): CodedError {
+    const ids = examples.map(({ id }) => id).join(", ");
+    return new CodedError(
+      `The ${what} became NaN or infinite at step ${this.#step + 1}, on ${ids || "the evaluation's examples"}. Lower the learning rate, or remove these examples; checkpoints before this step are kept.`,
+      { code: "training_diverged" },
+    );
+  }
+
+  #pick(indices: readonly number[]): Example[] {
+    return indices.flatMap((index) => this.#run.examples[index] ?? []);
+  }
+
+  get #aborted(): boolean {
+    return this.#run.signal?.aborted === true;
+  }
+
+  get #outOfTime(): boolean {
+    return this.#elapsedMs >= (this.#run.options.timeLimitMs ?? Number.POSITIVE_INFINITY);
+  }
+
+  get #elapsedMs(): number {
+    return this.#elapsedBeforeMs + this.#clock.monotonicMs() - this.#startMs;
+  }
+
+  get #epoch(): number {
+    return this.#step / this.#batches.batchesPerEpoch;
+  }
+
+  get #folder(): string {
+    return join(this.#run.runDir, "checkpoints");
+  }
+}
+
+/** Everything that the parameters after a given step depend on, and only that. */
+function fingerprint({ examples, options, lossKey, model }: TrainingRun): string {
+  const { evalEverySteps: _e, checkpointEverySteps: _c, timeLimitMs: _t, ...shaping } = options;
+  const hash = createHash("sha256");
+  hash.update(JSON.stringify([lossKey, shaping, model.parameters()]));
+  for (const { id, sequences, weight } of examples) {
+    hash.update(JSON.stringify([id, weight, sequences.map(({ tokens }) => tokens.length)]));
+    for (const { tokens, scored } of sequences) hash.update(tokens).update(scored);
+  }
+  return hash.digest("hex");
+}
+
+function isDue(step: number, every: number): boolean {
+  return every > 0 && step % every === 0;
+}
+
+/** torch.nn.utils.clip_grad_norm_'s factor. */
+function clip(norm: number, limit: number): number {
+  return Math.min(1, limit / (norm + 1e-6));
+}
+
+function addTo(sums: Record<string, number>, metrics: Readonly<Record<string, number>>): void {
+  for (const [name, value] of Object.entries(metrics)) sums[name] = (sums[name] ?? 0) + value;
+}
+
+function zeros(logps: Float32Array): Float32Array {
+  return new Float32Array(logps.length);
+}

@@ -1,0 +1,61 @@
+/** A run's figures as JSON lines, by TRL's names where TRL has one. It computes none of them. */
+import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { explainWriteError, writeFileAtomic } from "#engine/base/atomic-file.ts";
+
+/** One line: `step` and numbers by name, such as `loss`, `rewards/margins`, `eval_loss`. */
+export type MetricsLine = { readonly step: number } & Readonly<Record<string, number>>;
+
+/** The file of one run. */
+export class MetricsLog {
+  readonly #path: string;
+  /** Of the steps whose names may be asked for, the newest: its names. */
+  #newest: { readonly step: number; readonly names: readonly string[] } | undefined;
+
+  /**
+   * Opens the file; lines past `step`, which a run left behind when it was killed, are removed, since
+   * the resumed run writes them again.
+   */
+  constructor(path: string, step: number) {
+    this.#path = path;
+    mkdirSync(dirname(path), { recursive: true });
+    if (!existsSync(path)) return;
+    const lines = readMetrics(path);
+    const kept = lines.filter((line) => line.step <= step);
+    writeFileAtomic(path, kept.map((line) => `${JSON.stringify(line)}\n`).join(""));
+    for (const line of kept) this.#note(line);
+  }
+
+  /** Whether the newest step has a figure of that name. */
+  has(step: number, name: string): boolean {
+    return this.#newest?.step === step && this.#newest.names.includes(name);
+  }
+
+  /** @throws CodedError `disk_full` */
+  append(line: MetricsLine): void {
+    try {
+      appendFileSync(this.#path, `${JSON.stringify(line)}\n`);
+    } catch (error) {
+      throw explainWriteError(error, this.#path);
+    }
+    this.#note(line);
+  }
+
+  #note(line: MetricsLine): void {
+    const before = this.#newest?.step === line.step ? this.#newest.names : [];
+    this.#newest = { step: line.step, names: [...before, ...Object.keys(line)] };
+  }
+}
+
+/** Reads a metrics file; a last line that was cut short by a crash is left out. */
+export function readMetrics(path: string): MetricsLine[] {
+  return readFileSync(path, "utf8").split("\n").flatMap(parseLine);
+}
+
+function parseLine(line: string): MetricsLine[] {
+  try {
+    return [JSON.parse(line)];
+  } catch {
+    return [];
+  }
+}
