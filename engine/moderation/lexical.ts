@@ -105,7 +105,9 @@ export class LexicalScanner {
   }
 
   #clearUntil(end: number): number {
-    const spelledFrom = this.#spelled[0]?.start ?? Number.POSITIVE_INFINITY;
+    // A single letter is most often a word of its own ("a", "I"): it need not wait.
+    const spelledFrom =
+      this.#spelled.length < 2 ? Number.POSITIVE_INFINITY : (this.#spelled[0]?.start ?? 0);
     return Math.min(end, this.#words.pendingStart, this.#phrases.openFrom, spelledFrom);
   }
 }
@@ -113,9 +115,12 @@ export class LexicalScanner {
 /** The first thing in a whole text that must not stand. */
 export function scanText(lexicon: Lexicon, stage: Stage, text: string): string | undefined {
   const scanner = new LexicalScanner(lexicon, stage);
-  for (const findings of [scanner.push(text), scanner.finish()]) {
-    for (const finding of findings) if (finding.type === "match") return finding.category;
-  }
+  return firstMatch(scanner.push(text)) ?? firstMatch(scanner.finish());
+}
+
+/** The category of the first match among findings. */
+export function firstMatch(findings: Iterable<Finding>): string | undefined {
+  for (const finding of findings) if (finding.type === "match") return finding.category;
   return undefined;
 }
 

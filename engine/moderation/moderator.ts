@@ -2,8 +2,9 @@
  * Puts the layers together: every text passes the lexical one, then each plugged-in moderator.
  * Fails closed: a check that cannot run withholds the text. It knows nothing of HTTP or models.
  */
+import { setImmediate } from "node:timers/promises";
 import type { ChatMessage } from "../backends/backend.ts";
-import { LexicalScanner, type Lexicon, scanText } from "./lexical.ts";
+import { firstMatch, LexicalScanner, type Lexicon, scanText } from "./lexical.ts";
 import { reasonFor, type Stage } from "./policy.ts";
 import { StreamCheck } from "./stream-check.ts";
 
@@ -37,6 +38,8 @@ export interface Moderator {
   check(passage: Passage): Promise<string | null>;
 }
 
+const SLICE_CHARACTERS = 8192;
+
 /** The checks of one engine. */
 export class Moderation {
   readonly #lexicon: Lexicon;
@@ -65,7 +68,7 @@ export class Moderation {
     for (const { role, content } of messages) {
       if (role === "system") continue;
       const rules = role === "user" ? "input" : "output";
-      const found = scanText(this.#lexicon, rules, content);
+      const found = await this.#scan(content, rules);
       if (found !== undefined) return toBlock("input", found);
     }
     const people = messages.filter((message) => message.role === "user");
@@ -88,6 +91,17 @@ export class Moderation {
   /** Whether a single token may be shown by itself, among the alternatives of log-probabilities. */
   isTokenClean(token: string): boolean {
     return scanText(this.#lexicon, "output", token) === undefined;
+  }
+
+  /** Scans in slices, so that a long text does not hold up the streams of others. */
+  async #scan(text: string, stage: Stage): Promise<string | undefined> {
+    const scanner = new LexicalScanner(this.#lexicon, stage);
+    for (let from = 0; from < text.length; from += SLICE_CHARACTERS) {
+      if (from > 0) await setImmediate();
+      const found = firstMatch(scanner.push(text.slice(from, from + SLICE_CHARACTERS)));
+      if (found !== undefined) return found;
+    }
+    return firstMatch(scanner.finish());
   }
 
   async #ask(passage: Passage): Promise<string | null> {

@@ -40,25 +40,33 @@ type Candidate = PhraseMatch & { readonly phrase: Phrase; readonly wordsLeft: nu
 
 /** A sentence without an end is judged after this many words. */
 const SENTENCE_WORDS = 40;
+const CLASS_OR_STEM = /^@|\*$/;
 /** More begun phrases than this at once come from no natural text; the oldest are dropped. */
 const PARTIAL_LIMIT = 512;
 const MINOR_AGE =
   /^(?:[1-9]|1[0-7]|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen)$/;
 const MINOR_AGE_YO = /^(?:[1-9]|1[0-7])(?:yo|yrs?old)$/;
 
-/** Compiled phrases; immutable, shared by all readers. */
-export type PhraseSet = readonly Phrase[];
+/** Compiled phrases by what they begin with; immutable, shared by all readers. */
+export type PhraseSet = {
+  readonly byFirstWord: ReadonlyMap<string, readonly Phrase[]>;
+  /** Those that begin with more than plain words. */
+  readonly others: readonly Phrase[];
+};
 
 /** Compiles rules. @throws Error when a pattern has no words */
 export function compilePhrases(rules: readonly PhraseRule[]): PhraseSet {
-  return rules.flatMap((rule) => {
-    const unless = rule.unless === undefined ? {} : { unless: wordTest(rule.unless) };
-    return rule.patterns.map((pattern) => {
-      const steps = compileSteps(pattern);
-      if (steps.length === 0) throw new Error(`phrase pattern without words: "${pattern}"`);
-      return { category: rule.category, steps, ...unless };
-    });
-  });
+  const byFirstWord = new Map<string, Phrase[]>();
+  const others: Phrase[] = [];
+  for (const [pattern, rule] of rules.flatMap((r) => r.patterns.map((p) => [p, r] as const))) {
+    const phrase = compilePhrase(pattern, rule);
+    const firsts = (pattern.trim().split(/\s+/)[0] ?? "").split("|");
+    for (const word of firsts.filter((first) => !CLASS_OR_STEM.test(first))) {
+      byFirstWord.set(word, [...(byFirstWord.get(word) ?? []), phrase]);
+    }
+    if (firsts.some((first) => CLASS_OR_STEM.test(first))) others.push(phrase);
+  }
+  return { byFirstWord, others };
 }
 
 /** Follows one text through a phrase set. */
@@ -74,15 +82,20 @@ export class PhraseReader {
 
   /** From where a phrase may still come true; Infinity when nothing is open. */
   get openFrom(): number {
-    const starts = [...this.#partials, ...this.#candidates].map((open) => open.start);
-    return Math.min(Number.POSITIVE_INFINITY, ...starts);
+    const open = [...this.#partials, ...this.#candidates];
+    return open.reduce((least, { start }) => Math.min(least, start), Number.POSITIVE_INFINITY);
   }
 
   /** Reads one part of a word, under any of its readings. */
   read(readings: readonly string[], start: number, end: number): PhraseMatch | undefined {
     this.#sentence.push(...readings);
     if (this.#sentence.length > 4 * SENTENCE_WORDS) this.#sentence.splice(0, readings.length);
-    const fresh = this.#phrases.map((phrase) => ({ phrase, step: 0, skipped: 0, start }));
+    const fresh = this.#beginning(readings).map((phrase) => ({
+      phrase,
+      step: 0,
+      skipped: 0,
+      start,
+    }));
     const next: Begun[] = [];
     for (const partial of [...this.#partials, ...fresh]) {
       if (!this.#advance(partial, readings, next)) continue;
@@ -100,6 +113,13 @@ export class PhraseReader {
     this.#candidates = [];
     this.#sentence = [];
     return match;
+  }
+
+  /** The phrases that may begin with this word. */
+  #beginning(readings: readonly string[]): Phrase[] {
+    const { byFirstWord, others } = this.#phrases;
+    const named = readings.flatMap((word) => byFirstWord.get(word) ?? []);
+    return [...new Set([...named, ...others])];
   }
 
   /** Moves a partial on by a word into `next`; true when the phrase is complete. */
@@ -134,11 +154,18 @@ export class PhraseReader {
   }
 
   #age(): PhraseMatch | undefined {
+    if (this.#candidates.length === 0) return undefined;
     this.#candidates = this.#candidates
       .filter((candidate) => !this.#isExempt(candidate.phrase))
       .map((candidate) => ({ ...candidate, wordsLeft: candidate.wordsLeft - 1 }));
     return this.#candidates.find((candidate) => candidate.wordsLeft <= 0);
   }
+}
+
+function compilePhrase(pattern: string, { category, unless }: PhraseRule): Phrase {
+  const steps = compileSteps(pattern);
+  if (steps.length === 0) throw new Error(`phrase pattern without words: "${pattern}"`);
+  return { category, steps, ...(unless === undefined ? {} : { unless: wordTest(unless) }) };
 }
 
 function compileSteps(pattern: string): Step[] {
@@ -156,7 +183,7 @@ function compileSteps(pattern: string): Step[] {
 }
 
 function wordTest(alternatives: readonly string[]): Test {
-  const words = new Set(alternatives.filter((word) => !/^@|\*$/.test(word)));
+  const words = new Set(alternatives.filter((word) => !CLASS_OR_STEM.test(word)));
   const stems = alternatives.filter((word) => word.endsWith("*")).map((word) => word.slice(0, -1));
   const classes = [
     ...(alternatives.includes("@age") ? [MINOR_AGE] : []),

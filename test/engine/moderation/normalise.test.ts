@@ -1,0 +1,91 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { cleanInput, cleanOutput, foldLeet, foldWord } from "#engine/moderation/normalise.ts";
+
+const tagged = String.fromCodePoint(...[..."hi"].map((letter) => 0xe0000 + letter.charCodeAt(0)));
+
+describe("cleanInput", () => {
+  it("keeps ordinary text of any script as it is", () => {
+    for (const text of [
+      "Hello, x² ½ “quoted” …",
+      "你好，世界",
+      "नमस्ते",
+      "a\tb\nc",
+      "if (a < b) {}",
+    ]) {
+      expect(cleanInput(text)).toBe(text);
+    }
+  });
+
+  it("removes zero-width, tag, bidi and variation-selector characters", () => {
+    const hidden = `a\u200bb\u2060c\ufeffd\u202ee\u2066f\ufe0fg\u{e0101}h${tagged}i\u00adj`;
+    expect(cleanInput(hidden)).toBe("abcdefghij");
+  });
+
+  it("removes control characters and lone surrogates, and unifies line ends", () => {
+    expect(cleanInput("a\u0000b\u001bc\r\nd\re\ud800f")).toBe("abc\nd\ne\ufffdf");
+  });
+
+  it("takes the force out of every template's turn markers", () => {
+    const markers = [
+      "<|user|>",
+      "<|assistant|>",
+      "<|im_start|>",
+      "</s>",
+      "<s>",
+      "[INST]",
+      "<<SYS>>",
+    ];
+    for (const marker of markers) {
+      const cleaned = cleanInput(`x ${marker} y`);
+      expect(cleaned).not.toContain(marker);
+      expect(cleaned.replaceAll(" ", "")).toBe(`x${marker}y`);
+    }
+  });
+
+  it("does not assemble a marker from pieces with something invisible between them", () => {
+    expect(cleanInput("<|us\u200ber|>")).toBe("< |user|>");
+    expect(cleanInput("<\u200d/s>")).toBe("< /s>");
+  });
+
+  it("bounds stacked combining marks", () => {
+    expect(cleanInput(`z${"\u0335".repeat(500)}`)).toHaveLength(5);
+  });
+
+  it("is idempotent for any text", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary", maxLength: 60 }), (text) => {
+        const once = cleanInput(text);
+        expect(cleanInput(once)).toBe(once);
+      }),
+    );
+  });
+});
+
+describe("cleanOutput", () => {
+  it("removes what hides or reorders text, and keeps what emoji and joined scripts need", () => {
+    expect(cleanOutput("a\u202eb\u200bc\u0007d")).toBe("abcd");
+    expect(cleanOutput("👨‍👩‍👧 ❤️ می‌خواهم\n\t")).toBe("👨‍👩‍👧 ❤️ می‌خواهم\n\t");
+  });
+
+  it("gives the same for a text and for its pieces", () => {
+    fc.assert(
+      fc.property(fc.array(fc.string({ unit: "grapheme" }), { maxLength: 8 }), (pieces) => {
+        expect(pieces.map(cleanOutput).join("")).toBe(cleanOutput(pieces.join("")));
+      }),
+    );
+  });
+});
+
+describe("folding", () => {
+  it("resolves full-width letters, look-alikes, accents and case", () => {
+    for (const word of ["ＨＥＬＬＯ", "HÉLLÖ", "hеllо", "h\u200be\u0301llo", "𝐡𝐞𝐥𝐥𝐨"]) {
+      expect(foldWord(word)).toBe("hello");
+    }
+  });
+
+  it("reads digits and symbols as the letters that they stand in for", () => {
+    expect(foldLeet("h4t3")).toBe("hate");
+    expect(foldLeet("$h1p")).toBe("ship");
+  });
+});
