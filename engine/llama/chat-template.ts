@@ -15,7 +15,7 @@ export type TemplateMessage = {
 };
 
 /** A stretch of the rendered conversation: the template's own marker, or plain text. */
-export type TemplatePiece =
+type TemplatePiece =
   | { readonly kind: "marker"; readonly text: string }
   | { readonly kind: "endOfTurn" }
   | { readonly kind: "text"; readonly text: string };
@@ -24,7 +24,7 @@ export type TemplatePiece =
 export type TemplateOptions = { readonly addGenerationPrompt: boolean };
 
 /** How Zephyr's EOS token is written. */
-export const END_OF_TURN = "</s>";
+const END_OF_TURN = "</s>";
 
 /** The template as HuggingFaceH4/zephyr-7b-beta's tokenizer_config.json has it, for GGUF files made here. */
 export const ZEPHYR_JINJA = `{% for message in messages %}
