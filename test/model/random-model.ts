@@ -4,7 +4,12 @@ import { SeededRandom } from "#trainer/data/random.ts";
 import type { WeightType } from "#trainer/gguf/encode.ts";
 import { type LlamaShape, llamaTensors, type TensorShape } from "#trainer/gguf/llama-shape.ts";
 import { writeModelGguf } from "#trainer/gguf/model-file.ts";
-import { byteToken, TOKEN_TYPE, type TokenTable } from "#trainer/gguf/tokenizer-metadata.ts";
+import {
+  byteToken,
+  TOKEN_TYPE,
+  type TokenTable,
+  ZEPHYR_CHAT_TEMPLATE,
+} from "#trainer/gguf/tokenizer-metadata.ts";
 
 /** What to make; what is left out comes from `TINY_SHAPE`. `nVocab` follows from the vocabulary. */
 export type RandomModelOptions = {
