@@ -99,10 +99,14 @@ export class Vocabulary implements Disposable {
     return tokens.slice(0, head + count);
   }
 
-  /** The text of tokens; control tokens give none, invalid UTF-8 becomes U+FFFD. */
+  /**
+   * The text that `tokenize` made these tokens of: BOS in front and the space that SentencePiece begins with are
+   * dropped. Control tokens give no text, invalid UTF-8 becomes U+FFFD.
+   */
   detokenize(ids: ArrayLike<number>): string {
     this.#assertOpen();
-    const tokens = Int32Array.from(ids, (id) => this.#checked(id));
+    const all = Int32Array.from(ids, (id) => this.#checked(id));
+    const tokens = all[0] === this.bos ? all.subarray(1) : all;
     let text = new Uint8Array(tokens.length * 8 + 16);
     let count = this.#detokenizeInto(tokens, text);
     if (count < 0) {
