@@ -1,0 +1,74 @@
+/** A local Discord, the real bot in it, and a scripted engine behind it. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { APIMessage } from "discord-api-types/v10";
+import { type RunningBot, startBot } from "#bot/discord/start-bot.ts";
+import type { Playground } from "#deploy/playground/playground.ts";
+import { startPlayground } from "#deploy/playground/start.ts";
+import { systemClock } from "#engine/base/clock.ts";
+import { type Config, parseConfig } from "#engine/base/config.ts";
+import { createLog } from "#engine/base/log.ts";
+import { FeedbackLog, feedbackPath } from "#trainer/feedback/log.ts";
+import { ScriptedEngine } from "./scripted-engine.ts";
+import { Wiretap } from "./wiretap.ts";
+
+/** Everything a test needs; closed by `close`. */
+export type Lounge = {
+  readonly playground: Playground;
+  readonly engine: ScriptedEngine;
+  readonly tap: Wiretap;
+  readonly config: Config;
+  readonly bot: RunningBot;
+  /** The feedback log as a second reader sees it. */
+  readonly feedback: FeedbackLog;
+  close(): Promise<void>;
+};
+
+const TOKEN = "a-token-for-tests";
+
+/** @param settings on top of the defaults, by their names in `.env` */
+export async function openLounge(settings: Record<string, string> = {}): Promise<Lounge> {
+  const dataDir = mkdtempSync(join(tmpdir(), "lounge-"));
+  const playground = await startPlayground({
+    host: "127.0.0.1",
+    port: 0,
+    dataDir,
+    botToken: TOKEN,
+    clock: systemClock,
+  });
+  const engine = await ScriptedEngine.start();
+  const tap = await Wiretap.start(playground.url);
+  const config = parseConfig({
+    DISCORD_TOKEN: TOKEN,
+    DISCORD_API_URL: `${tap.url}/api`,
+    ENGINE_URL: engine.url,
+    DATA_DIR: dataDir,
+    PERSON_REQUESTS_PER_MINUTE: "600",
+    LOG_LEVEL: "silent",
+    ...settings,
+  });
+  const bot = await startBot(config, createLog("bot", process.env["TEST_LOG"] ?? config.LOG_LEVEL));
+  await playground.waitForBot({ command: "chat" });
+  const feedback = FeedbackLog.open(feedbackPath(dataDir));
+  const close = async () => {
+    await bot.stop(0);
+    feedback.close();
+    await Promise.all([tap.close(), engine.close(), playground.close()]);
+    rmSync(dataDir, { recursive: true, force: true });
+  };
+  return { playground, engine, tap, config, bot, feedback, close };
+}
+
+/** An answer is finished when its footer stands and both votes' emoji are placed. */
+export function isFinished(message: APIMessage): boolean {
+  return /\n-# nano · /.test(message.content) && (message.reactions?.length ?? 0) === 2;
+}
+
+/** The next answer that is finished and says `text`. */
+export function finishedAnswer(lounge: Lounge, text: string): Promise<APIMessage> {
+  return lounge.playground.waitFor(
+    (message) =>
+      message.author.bot === true && isFinished(message) && message.content.includes(text),
+  );
+}

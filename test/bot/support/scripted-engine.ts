@@ -1,0 +1,125 @@
+/** An engine that says what a test tells it to, over real HTTP with server-sent events. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { z } from "zod";
+
+/** One step of an answer, in order. */
+export type Step =
+  | { readonly queued: number }
+  | { readonly text: string }
+  /** Holds the answer until the promise resolves. */
+  | { readonly wait: Promise<unknown> }
+  | { readonly end: "stop" | "length" }
+  | { readonly blocked: string }
+  /** Breaks the connection off, as a crash does. */
+  | { readonly crash: true };
+
+const bodySchema = z.object({
+  messages: z.array(z.object({ role: z.string(), content: z.string() })),
+  seed: z.number(),
+  metadata: z.object({ person: z.string(), guild: z.string().optional() }),
+});
+
+/** What the engine was asked. */
+export type Asked = z.infer<typeof bodySchema>;
+
+/** Steps of an answer, or an error of the API. */
+export type Script =
+  | readonly Step[]
+  | { readonly status: number; readonly code: string; readonly message: string };
+
+/** Listens on loopback. Answers every question by `script`. */
+export class ScriptedEngine {
+  readonly asked: Asked[] = [];
+  /** Decides the answer; a test may replace it. */
+  script: (asked: Asked) => Script = () => [{ text: "An answer." }, { end: "stop" }];
+  adapter: string | null = null;
+  contextTokens = 2_048;
+  readonly #server: Server;
+
+  private constructor(server: Server) {
+    this.#server = server;
+  }
+
+  /** @param port 0 for any free one */
+  static async start(port = 0): Promise<ScriptedEngine> {
+    const server = createServer();
+    const engine = new ScriptedEngine(server);
+    server.on("request", (request, response) => {
+      engine.#answer(request, response).catch(() => response.destroy());
+    });
+    await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+    return engine;
+  }
+
+  get url(): string {
+    const address = this.#server.address();
+    if (address === null || typeof address === "string") throw new Error("not listening");
+    return `http://127.0.0.1:${address.port}`;
+  }
+
+  /** The last question's messages, as `role: content` lines, without the system prompt. */
+  lastConversation(): readonly string[] {
+    const messages = this.asked.at(-1)?.messages ?? [];
+    return messages.slice(1).map(({ role, content }) => `${role}: ${content}`);
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (request.url === "/health") return this.#health(response);
+    const asked = bodySchema.parse(JSON.parse(await readAll(request)));
+    this.asked.push(asked);
+    const script = this.script(asked);
+    if ("status" in script) {
+      const { status, code, message } = script;
+      response.writeHead(status, { "content-type": "application/json" });
+      response.end(JSON.stringify({ error: { message, code } }));
+      return;
+    }
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    for (const step of script) await this.#step(step, response);
+    response.end("data: [DONE]\n\n");
+  }
+
+  async #step(step: Step, response: ServerResponse): Promise<void> {
+    if ("queued" in step) response.write(`: queued position=${step.queued}\n\n`);
+    else if ("text" in step) this.#send(response, { delta: { content: step.text } });
+    else if ("wait" in step) await step.wait;
+    else if ("end" in step) this.#send(response, { delta: {}, finish_reason: step.end });
+    else if ("crash" in step) response.destroy();
+    else {
+      const verdict = { stage: "output", category: "S1", reason: step.blocked };
+      this.#send(response, { delta: {}, finish_reason: "content_filter", verdict });
+    }
+  }
+
+  #send(response: ServerResponse, choice: object): void {
+    const chunk = { model: "nano", adapter: this.adapter, choices: [{ index: 0, ...choice }] };
+    response.write(`data: ${JSON.stringify(chunk)}\n\n`);
+  }
+
+  #health(response: ServerResponse): void {
+    const model = {
+      id: "nano",
+      sha256: "0".repeat(64),
+      parameters: 5_000_000,
+      context_tokens: this.contextTokens,
+      streams: 4,
+      device: "CPU: no GPU was found",
+    };
+    const queue = { waiting: 0, running: 1, limit: 256 };
+    response.writeHead(200, { "content-type": "application/json" });
+    response.end(
+      JSON.stringify({ status: "ok", problems: [], model, adapter: this.adapter, queue }),
+    );
+  }
+}
+
+async function readAll(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(Buffer.from(chunk));
+  return Buffer.concat(chunks).toString("utf8");
+}
