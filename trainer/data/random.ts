@@ -34,7 +34,8 @@ export class SeededRandom {
   }
 
   get state(): RandomState {
-    return [...this.#state];
+    const [a, b, c, d] = this.#state;
+    return [a >>> 0, b >>> 0, c >>> 0, d >>> 0];
   }
 
   /** A whole number in [0, 2³²). */

@@ -66,26 +66,18 @@ class TrainingLoop {
   }
 
   async run(): Promise<TrainOutcome> {
+    const { options, onStep } = this.#run;
     while (this.#step < this.#totalSteps && !this.#outOfTime) {
       const before = this.#batches.position;
-      if (!(await this.#trainStep())) return this.#abort(before);
-      if (!(await this.#afterStep())) return this.#abort(this.#batches.position);
+      // Evaluating before the next step, not after the last, makes up for it where an abort came between.
+      const evaluated = !isDue(this.#step, options.evalEverySteps) || (await this.#evaluate());
+      if (!evaluated || !(await this.#trainStep())) return this.#abort(before);
+      if (isDue(this.#step, options.checkpointEverySteps)) this.#save(this.#batches.position);
+      if (this.#last !== undefined) await onStep?.(this.#last);
     }
     if (!(await this.#evaluate())) return this.#abort(this.#batches.position);
     if (this.#step > this.#resumedFrom) this.#save(this.#batches.position);
     return this.#outcome(this.#step < this.#totalSteps ? "time_limit" : "finished");
-  }
-
-  /** What is due after a step; false when the signal came. */
-  async #afterStep(): Promise<boolean> {
-    const { options, onStep } = this.#run;
-    const ends = this.#step === this.#totalSteps;
-    if (!ends && isDue(this.#step, options.evalEverySteps) && !(await this.#evaluate()))
-      return false;
-    if (!ends && isDue(this.#step, options.checkpointEverySteps))
-      this.#save(this.#batches.position);
-    if (this.#last !== undefined) await onStep?.(this.#last);
-    return true;
   }
 
   /** One optimiser step; false when the signal came before it was done, which leaves no trace. */
@@ -284,7 +276,7 @@ function fingerprint({ examples, options, lossKey, model }: TrainingRun): string
 }
 
 function isDue(step: number, every: number): boolean {
-  return every > 0 && step % every === 0;
+  return every > 0 && step > 0 && step % every === 0;
 }
 
 /** torch.nn.utils.clip_grad_norm_'s factor. */

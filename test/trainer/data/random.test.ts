@@ -7,6 +7,7 @@ test("a generator resumed from its state goes on with the same numbers", () => {
     fc.property(fc.integer(), fc.nat(50), (seed, skipped) => {
       const random = SeededRandom.from(seed);
       for (let i = 0; i < skipped; i++) random.next();
+      for (const word of random.state) expect(word).toBe(word >>> 0);
       const twin = SeededRandom.resume(random.state);
       expect(Array.from({ length: 20 }, () => twin.next())).toEqual(
         Array.from({ length: 20 }, () => random.next()),

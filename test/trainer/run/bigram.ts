@@ -14,8 +14,11 @@ export class Bigram implements TrainingModel {
   #optimizer: { step: number; m: Float32Array; v: Float32Array } | undefined;
   /** Forward and backward passes done: what a test counts to interrupt at one. */
   passes = 0;
+  readonly #onPass: (passes: number) => void;
 
-  constructor(size: number) {
+  /** @param onPass called after each forward and backward pass with how many there were */
+  constructor(size: number, onPass: (passes: number) => void = () => undefined) {
+    this.#onPass = onPass;
     this.#size = size;
     this.#initial = Float32Array.from({ length: size * size }, (_, i) => Math.sin(i));
     this.#table = this.#initial.slice();
@@ -35,7 +38,6 @@ export class Bigram implements TrainingModel {
     batch: readonly Sequence[],
     weigh: (logps: Float32Array[]) => readonly Float32Array[],
   ): Float32Array[] {
-    this.passes += 1;
     const logps = this.logps(batch);
     const weights = weigh(logps);
     batch.forEach((sequence, row) => {
@@ -44,6 +46,8 @@ export class Bigram implements TrainingModel {
         if (weight !== 0) this.#addGradient(before(sequence, i), token, weight);
       });
     });
+    this.passes += 1;
+    this.#onPass(this.passes);
     return logps;
   }
 
@@ -77,7 +81,7 @@ export class Bigram implements TrainingModel {
     return [{ name: NAME, ne: [this.#size, this.#size] }];
   }
 
-  readParameter(): Float32Array {
+  readParameter(_name: string = NAME): Float32Array {
     return this.#table.slice();
   }
 
