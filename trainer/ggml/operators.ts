@@ -74,9 +74,10 @@ export class Operators {
     return this.#like(a, this.#ggml.ggml_add(this.#context, a.pointer, b.pointer));
   }
 
-  /** a + b written over a. */
+  /** a + b written over a, which may be a slice. */
   addInto(a: Tensor, b: Tensor): Tensor {
-    this.#demandSame("add_inplace", a, b);
+    this.#demandFloats("add_inplace", a, b);
+    this.#demand(sameSizes(a, b), "add_inplace: equal sizes", a, b);
     return this.#like(a, this.#ggml.ggml_add_inplace(this.#context, a.pointer, b.pointer));
   }
 
@@ -92,18 +93,11 @@ export class Operators {
     return this.#like(a, this.#ggml.ggml_mul_inplace(this.#context, a.pointer, b.pointer));
   }
 
-  /** factor · a */
-  scale(a: Tensor, factor: number): Tensor {
-    this.#demandFloats("scale", a);
-    this.#demand(isContiguous(this.#ggml, a), "scale: contiguous", a);
-    return this.#like(a, this.#ggml.ggml_scale(this.#context, a.pointer, factor));
-  }
-
-  /** a + summand, a number. */
-  shift(a: Tensor, summand: number): Tensor {
+  /** factor · a + summand, numbers. */
+  scale(a: Tensor, factor: number, summand = 0): Tensor {
     this.#demandFloats("scale_bias", a);
     this.#demand(isContiguous(this.#ggml, a), "scale_bias: contiguous", a);
-    return this.#like(a, this.#ggml.ggml_scale_bias(this.#context, a.pointer, 1, summand));
+    return this.#like(a, this.#ggml.ggml_scale_bias(this.#context, a.pointer, factor, summand));
   }
 
   /** Natural logarithm. */
@@ -259,23 +253,23 @@ export class Operators {
     );
   }
 
-  /** Columns [from, from + count) of a matrix, the same memory. */
-  columns(a: Tensor, from: number, count: number): Tensor {
-    this.#demand(from >= 0 && count > 0 && from + count <= a.ne[1], "view: in range", a);
-    this.#demand(a.ne[2] === 1 && a.ne[3] === 1, "view: a matrix", a);
-    const [, row] = a.nb;
-    const sizes: Four = [a.ne[0], count, 1, 1];
-    const strides: Four = [a.nb[0], row, row * count, row * count];
-    const pointer = this.#ggml.ggml_view_4d(
-      this.#context,
-      a.pointer,
-      ...sizes,
-      strides[1],
-      strides[2],
-      strides[3],
-      from * row,
+  /** Indices [from, from + count) of one dimension, the same memory; of dimension 0 in plain types only. */
+  slice(a: Tensor, dimension: 0 | 1 | 2 | 3, from: number, count: number): Tensor {
+    this.#demand(from >= 0 && count > 0 && from + count <= a.ne[dimension], "view: in range", a);
+    const ne = four(a.ne.map((size, i) => (i === dimension ? count : size)));
+    const offset = from * a.nb[dimension];
+    const [, nb1, nb2, nb3] = a.nb;
+    const pointer = this.#ggml.ggml_view_4d(this.#context, a.pointer, ...ne, nb1, nb2, nb3, offset);
+    return { pointer, type: a.type, ne, nb: a.nb };
+  }
+
+  /** F32 memory of the graph's own to copy parts into; copies must be expanded before it is read. */
+  scratch(...ne: readonly number[]): Tensor {
+    const sizes = four(ne);
+    return this.#float(
+      this.#ggml.ggml_new_tensor_4d(this.#context, GGML_TYPE.f32, ...sizes),
+      sizes,
     );
-    return { pointer, type: a.type, ne: sizes, nb: strides };
   }
 
   /** The same memory with dimensions moved: dimension i of a becomes dimension axes[i]. */

@@ -30,7 +30,7 @@ export function headForward(pass: Pass, weights: Weights, x: Tensor, backward: b
   const rows = chunkRows(weights.shape.nVocab);
   for (let from = 0; from < batch.nScored; from += rows) {
     const count = Math.min(rows, batch.nScored - from);
-    const h = operators.columns(norm.y, from, count);
+    const h = operators.slice(norm.y, 1, from, count);
     const p = chunkLogps(pass, weights, h, from, count);
     if (!backward) continue;
     const error = subtractOnehot(pass, p, from, count);
@@ -40,7 +40,7 @@ export function headForward(pass: Pass, weights: Weights, x: Tensor, backward: b
       graph.expand(errorT);
       errorsT.push(errorT);
     }
-    graph.expand(operators.copyInto(product, operators.columns(inputs.headGradient, from, count)));
+    graph.expand(operators.copyInto(product, operators.slice(inputs.headGradient, 1, from, count)));
   }
   return { norm: norm.trace, h: norm.y, errorsT };
 }
@@ -54,7 +54,7 @@ export function headBackward(pass: Pass, weights: Weights, trace: HeadTrace, x: 
     const rows = chunkRows(weights.shape.nVocab);
     for (const [index, errorT] of trace.errorsT.entries()) {
       const from = index * rows;
-      const chunk = operators.columns(weighted, from, Math.min(rows, batch.nScored - from));
+      const chunk = operators.slice(weighted, 1, from, Math.min(rows, batch.nScored - from));
       const dw = operators.mulMat(pass.pack(operators.transpose(chunk)), errorT);
       pass.accumulate(weights.head.gradient, dw);
     }
@@ -82,7 +82,7 @@ function chunkLogps(
   const { operators, inputs, graph } = pass;
   const logits = operators.mulMat(head.forward, h);
   const cells = operators.reshape(logits, 1, shape.nVocab, count);
-  const labels = operators.columns(inputs.labels, from, count);
+  const labels = operators.slice(inputs.labels, 1, from, count);
   const greatest = operators.reshape(operators.argmax(logits), 1, count);
   const labelLogit = operators.getRows(cells, labels);
   const greatestLogit = operators.getRows(cells, greatest);
@@ -92,7 +92,7 @@ function chunkLogps(
   const pGreatest = operators.getRows(operators.reshape(p, 1, shape.nVocab, count), greatest);
   const difference = operators.add(labelLogit, operators.scale(greatestLogit, -1));
   const logps = operators.add(difference, operators.log(pGreatest));
-  const out = operators.columns(inputs.logps, from, count);
+  const out = operators.slice(inputs.logps, 1, from, count);
   graph.expand(operators.copyInto(operators.reshape(logps, 1, count), out));
   return p;
 }
@@ -102,8 +102,8 @@ function subtractOnehot(pass: Pass, p: Tensor, from: number, count: number): Ten
   const { operators, inputs, graph } = pass;
   const nVocab = p.ne[0];
   const cells = operators.reshape(p, 1, nVocab, count);
-  const labels = operators.columns(inputs.labels, from, count);
-  const lowered = operators.shift(operators.getRows(cells, labels), -1);
+  const labels = operators.slice(inputs.labels, 1, from, count);
+  const lowered = operators.scale(operators.getRows(cells, labels), 1, -1);
   graph.expand(lowered);
   return operators.reshape(operators.setRows(cells, lowered, labels), nVocab, count);
 }

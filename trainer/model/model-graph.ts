@@ -7,7 +7,7 @@ import type { Tensor } from "../ggml/tensor.ts";
 import { type AttentionTrace, attentionBackward, attentionForward } from "./attention.ts";
 import { headBackward, headForward } from "./head.ts";
 import { type MlpTrace, mlpBackward, mlpForward } from "./mlp.ts";
-import { type BatchShape, Pass, type PassInputs } from "./pass.ts";
+import { attentionSpans, type BatchShape, Pass, type PassInputs } from "./pass.ts";
 import type { Block, Weights } from "./weights.ts";
 
 /** What a graph is built for. */
@@ -24,8 +24,8 @@ export type ModelGraphOptions = {
 /** A built graph with the inputs to fill. */
 export type ModelGraph = { readonly graph: Graph; readonly inputs: PassInputs };
 
-const FORWARD_NODES_A_BLOCK = 120;
-const BACKWARD_NODES_A_BLOCK = 240;
+const NODES_A_BLOCK = 320;
+const NODES_A_SPAN = 64;
 const NODES_A_HEAD_CHUNK = 48;
 const NODES_BESIDE = 64;
 /** The smallest chunk of head.ts. */
@@ -101,7 +101,9 @@ function declareInputs(graph: Graph, { shape }: Weights, batch: BatchShape): Pas
   return {
     tokens: graph.input(i32, [nTokens * nBatch]),
     positions: graph.input(i32, [nTokens]),
-    mask: graph.input(f32, [nTokens, nTokens * group]),
+    masks: attentionSpans(nTokens).map(({ from, to }) =>
+      graph.input(f32, [to, (to - from) * group]),
+    ),
     ones: graph.input(f32, [1, Math.max(nTokens * nBatch, nScored)]),
     rows: graph.input(i32, [nScored]),
     labels: graph.input(i32, [1, nScored]),
@@ -115,7 +117,7 @@ function fillConstants(
   device: Device,
   { shape }: Weights,
   { nTokens }: BatchShape,
-  { positions, mask, ones }: PassInputs,
+  { positions, masks, ones }: PassInputs,
 ): void {
   writeTensor(
     device,
@@ -123,16 +125,26 @@ function fillConstants(
     Int32Array.from({ length: nTokens }, (_, i) => i),
   );
   writeTensor(device, ones, new Float32Array(ones.ne[1]).fill(1));
-  const causal = new Float32Array(nTokens * mask.ne[1]);
-  for (let row = 0; row < mask.ne[1]; row++) {
-    const position = row % nTokens;
-    causal.fill(Number.NEGATIVE_INFINITY, row * nTokens + position + 1, (row + 1) * nTokens);
+  const group = shape.nHead / shape.nHeadKv;
+  for (const [index, { from }] of attentionSpans(nTokens).entries()) {
+    const mask = masks[index];
+    if (mask !== undefined)
+      writeTensor(device, mask, causalMask(mask.ne[0], mask.ne[1], from, group));
   }
-  writeTensor(device, mask, causal);
-  if (shape.nHead * nTokens !== mask.ne[1] * shape.nHeadKv) throw new Error("uneven head groups");
 }
 
-function maxNodes({ shape }: Weights, { nScored }: BatchShape): number {
-  const blocks = shape.nLayer * (FORWARD_NODES_A_BLOCK + BACKWARD_NODES_A_BLOCK);
-  return blocks + Math.ceil(nScored / HEAD_CHUNK_ROWS) * NODES_A_HEAD_CHUNK + NODES_BESIDE;
+/** Row r belongs to the query at `from` + ⌊r / group⌋, which sees the keys up to itself. */
+function causalMask(keys: number, rows: number, from: number, group: number): Float32Array {
+  const mask = new Float32Array(keys * rows);
+  for (let row = 0; row < rows; row++) {
+    const query = from + Math.floor(row / group);
+    mask.fill(Number.NEGATIVE_INFINITY, row * keys + query + 1, (row + 1) * keys);
+  }
+  return mask;
+}
+
+function maxNodes({ shape }: Weights, { nTokens, nScored }: BatchShape): number {
+  const block = NODES_A_BLOCK + NODES_A_SPAN * attentionSpans(nTokens).length;
+  const head = Math.ceil(nScored / HEAD_CHUNK_ROWS) * NODES_A_HEAD_CHUNK;
+  return shape.nLayer * block + head + NODES_BESIDE;
 }

@@ -16,7 +16,7 @@ export function normForward(pass: Pass, norm: Norm, x: Tensor): { y: Tensor; tra
 export function normBackward(pass: Pass, norm: Norm, trace: NormTrace, dy: Tensor): Tensor {
   const { operators } = pass;
   if (norm.gradient !== undefined) {
-    const ones = operators.columns(pass.inputs.ones, 0, dy.ne[1]);
+    const ones = operators.slice(pass.inputs.ones, 1, 0, dy.ne[1]);
     const product = operators.mul(dy, trace.normal);
     pass.accumulate(norm.gradient, operators.outProd(product, ones));
   }

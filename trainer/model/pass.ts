@@ -17,14 +17,33 @@ export type BatchShape = {
   readonly nScored: number;
 };
 
+/** Queries `from` up to `to`, which see keys 0 up to `to`. */
+export type Span = { readonly from: number; readonly to: number };
+
+const SPAN_TOKENS = 64;
+const MAX_SPANS = 6;
+/** Products over keys are fast for multiples of this. */
+const SPAN_STEP = 32;
+
+/** Splits the queries of a sequence, so that attention skips most of the keys that the mask hides. */
+export function attentionSpans(nTokens: number): readonly Span[] {
+  const least = Math.max(SPAN_TOKENS, nTokens / MAX_SPANS);
+  const length = Math.ceil(least / SPAN_STEP) * SPAN_STEP;
+  const count = Math.ceil(nTokens / length);
+  return Array.from({ length: count }, (_, i) => ({
+    from: i * length,
+    to: Math.min((i + 1) * length, nTokens),
+  }));
+}
+
 /** The inputs that the caller fills before each run. */
 export type PassInputs = {
   /** I32 [tokens · batch] */
   readonly tokens: Tensor;
   /** I32 [tokens] */
   readonly positions: Tensor;
-  /** F32 [tokens, tokens · group]: 0 where a query may look, −∞ elsewhere. */
-  readonly mask: Tensor;
+  /** For each span F32 [to, (to − from) · group]: 0 where a query may look, −∞ elsewhere. */
+  readonly masks: readonly Tensor[];
   /** F32 [1, tokens · batch] of ones, to sum over tokens. */
   readonly ones: Tensor;
   /** I32 [scored]: the columns whose next token is scored. */
@@ -49,6 +68,8 @@ export class Pass {
   readonly rope: RopeOptions;
   /** ggml type of products' operands: F32 or BF16. */
   readonly workType: number;
+  /** How attention splits the queries; one mask each. */
+  readonly spans: readonly Span[];
   /** Whether adapters are left out. */
   readonly reference: boolean;
   readonly #transposed = new Map<bigint, Tensor>();
@@ -69,6 +90,7 @@ export class Pass {
     this.shape = fields.shape;
     this.rope = fields.rope;
     this.workType = fields.workType;
+    this.spans = attentionSpans(fields.batch.nTokens);
     this.reference = fields.reference;
   }
 

@@ -79,7 +79,7 @@ export class AdamW implements Disposable {
     const { operators } = this.#graph;
     for (const [index, { gradient }] of parameters.entries()) {
       const square = operators.sum(operators.mul(gradient, gradient));
-      const to = operators.columns(this.#squares, index, 1);
+      const to = operators.slice(this.#squares, 1, index, 1);
       this.#graph.expand(operators.copyInto(square, to));
     }
     this.#graph.cut();
