@@ -3,7 +3,11 @@
  * https://discord.com/developers/docs/events/gateway. Knows nothing of what events mean.
  */
 import { randomBytes } from "node:crypto";
-import { GatewayCloseCodes as Close, GatewayOpcodes as Op } from "discord-api-types/v10";
+import {
+  GatewayCloseCodes as Close,
+  GatewayIntentBits,
+  GatewayOpcodes as Op,
+} from "discord-api-types/v10";
 import type { WebSocket } from "ws";
 import { z } from "zod";
 import type { Clock } from "#engine/base/clock.ts";
@@ -74,6 +78,11 @@ export class Gateway {
   /** Sessions that get events: those with a socket and those that may still resume. */
   get sessions(): readonly GatewaySession[] {
     return [...this.#sessions.values()];
+  }
+
+  /** Whether the application may ask for the Message Content intent. */
+  get mayReadContent(): boolean {
+    return (this.#options.disallowedIntents & GatewayIntentBits.MessageContent) === 0;
   }
 
   /** Whether a bot is connected now. */

@@ -1,4 +1,5 @@
 /** Routes of the gateway's address, the application, users and the guild. */
+import { ApplicationFlags } from "discord-api-types/v10";
 import type { Hono } from "hono";
 import { z } from "zod";
 import { DiscordError } from "../world/discord-error.ts";
@@ -26,8 +27,9 @@ export function addGuildRoutes(api: Hono, services: RestServices): void {
       session_start_limit: services.gateway.sessionStartLimit(),
     }),
   );
-  api.get("/applications/@me", () => Response.json(presentApplication(world)));
-  api.get("/oauth2/applications/@me", () => Response.json(presentApplication(world)));
+  const presentSelf = () => Response.json(presentApplication(world, services.gateway));
+  api.get("/applications/@me", presentSelf);
+  api.get("/oauth2/applications/@me", presentSelf);
   api.get("/users/@me", () =>
     Response.json({
       ...presentUser(world.user(BOT_ID)),
@@ -106,7 +108,7 @@ export function requireGuild(id: string): void {
   if (id !== GUILD_ID) throw new DiscordError("unknownGuild");
 }
 
-function presentApplication(world: World): object {
+function presentApplication(world: World, gateway: RestServices["gateway"]): object {
   const bot = presentUser(world.user(BOT_ID));
   return {
     id: BOT_ID,
@@ -118,8 +120,9 @@ function presentApplication(world: World): object {
     bot_public: false,
     bot_require_code_grant: false,
     verify_key: "0".repeat(64),
-    flags: 0,
-    flags_new: "0",
+    // Tells the bot that it may ask for the privileged intent.
+    flags: gateway.mayReadContent ? ApplicationFlags.GatewayMessageContentLimited : 0,
+    flags_new: gateway.mayReadContent ? String(ApplicationFlags.GatewayMessageContentLimited) : "0",
     redirect_uris: [],
     interactions_endpoint_url: null,
     role_connections_verification_url: null,
