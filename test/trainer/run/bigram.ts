@@ -107,11 +107,14 @@ export class Bigram implements TrainingModel {
   }
 
   #addGradient(token: number, next: number, weight: number): void {
-    for (let other = 0; other < this.#size; other++) {
-      const p = Math.exp(this.#logSoftmax(this.#table, token, other));
+    const row = this.#table.subarray(token * this.#size, (token + 1) * this.#size);
+    const logNext = this.#logSoftmax(this.#table, token, next);
+    const logSum = (row[next] ?? 0) - logNext;
+    row.forEach((logit, other) => {
       const at = token * this.#size + other;
+      const p = Math.exp(logit - logSum);
       this.#gradient[at] = (this.#gradient[at] ?? 0) + weight * ((other === next ? 1 : 0) - p);
-    }
+    });
   }
 }
 
