@@ -54,7 +54,10 @@ const whole = (low: number, high: number) => {
 };
 const flag = z.boolean({ error: "expected true or false" }).nullish();
 const key = z.string({ error: "expected a string" }).max(128).nullish();
-const stopText = z.string().min(1).max(256);
+const stopText = z
+  .string()
+  .min(1, { error: "expected a text of 1 to 256 characters" })
+  .max(256, { error: "expected a text of 1 to 256 characters" });
 
 const schema = z.object(
   {
