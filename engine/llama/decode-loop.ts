@@ -30,6 +30,7 @@ class Slot {
   readonly adapter: LlamaAdapterPointer | null;
   lane: Lane | undefined;
   opening = false;
+  closing: Promise<void> = Promise.resolve();
   lastUse = 0;
   /** Set when the adapter was unloaded: called once nothing runs or waits on it. */
   onDrained: (() => void) | undefined;
@@ -124,7 +125,7 @@ export class DecodeLoop implements AsyncDisposable {
     const slot = new Slot(adapter);
     this.#adapters.set(name, slot);
     this.#slots.add(slot);
-    if (replaced !== undefined) await this.#retire(replaced);
+    if (replaced !== undefined) await this.#inBackground(() => this.#retire(replaced));
   }
 
   /** Takes an adapter away from new completions; settles once the last one on it has ended and it is freed. */
@@ -132,7 +133,7 @@ export class DecodeLoop implements AsyncDisposable {
     const slot = this.#adapters.get(name);
     if (slot === undefined) return;
     this.#adapters.delete(name);
-    await this.#retire(slot);
+    await this.#inBackground(() => this.#retire(slot));
   }
 
   /** Ends all completions as aborted and frees all contexts and adapters. */
@@ -140,16 +141,15 @@ export class DecodeLoop implements AsyncDisposable {
     this.#disposed = true;
     for (const { stream } of this.#waiting.splice(0)) stream.finish("aborted");
     await this.#running;
+    for (const lane of this.#openLanes()) lane.abortAll();
+    // Nothing runs any more: adapters that wait to be freed can be, lanes that are opening end up idle.
+    this.#settle();
     while (this.#background.size > 0) await Promise.all(this.#background);
     for (const slot of this.#slots) {
-      slot.lane?.abortAll();
-      await slot.lane?.[Symbol.asyncDispose]();
-      slot.lane = undefined;
+      await this.#closeLane(slot);
       if (slot.adapter !== null) await this.#model.freeAdapter(slot.adapter);
     }
-    const slots = [...this.#slots];
     this.#slots.clear();
-    for (const slot of slots) slot.onDrained?.();
   }
 
   #openLanes(): readonly Lane[] {
@@ -206,7 +206,7 @@ export class DecodeLoop implements AsyncDisposable {
   #openInBackground(slot: Slot): void {
     if (slot.opening) return;
     slot.opening = true;
-    this.#inBackground(async () => {
+    void this.#inBackground(async () => {
       try {
         const makeRoom = () => this.#closeIdle(0);
         slot.lane = await openLane(this.#model, slot.adapter, this.#limits, makeRoom);
@@ -221,9 +221,15 @@ export class DecodeLoop implements AsyncDisposable {
     });
   }
 
-  #inBackground(work: () => Promise<void>): void {
-    const task = work().finally(() => this.#background.delete(task));
+  /** Runs work beside the steps; closing waits for it. */
+  async #inBackground(work: () => Promise<void>): Promise<void> {
+    const task = work();
     this.#background.add(task);
+    try {
+      await task;
+    } finally {
+      this.#background.delete(task);
+    }
   }
 
   /** Frees what nobody needs any more; called between steps. */
@@ -232,7 +238,7 @@ export class DecodeLoop implements AsyncDisposable {
       if (slot.onDrained !== undefined && !this.#isUsed(slot)) slot.onDrained();
     }
     const idle = [...this.#slots].filter((slot) => slot.idle).length;
-    if (idle > MAX_IDLE_LANES) this.#inBackground(() => this.#closeIdle(MAX_IDLE_LANES));
+    if (idle > MAX_IDLE_LANES) void this.#inBackground(() => this.#closeIdle(MAX_IDLE_LANES));
   }
 
   #isUsed(slot: Slot): boolean {
@@ -244,15 +250,21 @@ export class DecodeLoop implements AsyncDisposable {
   async #closeIdle(kept: number): Promise<void> {
     const idle = [...this.#slots].filter((slot) => slot.idle && !this.#isUsed(slot));
     const surplus = idle.toSorted((a, b) => b.lastUse - a.lastUse).slice(kept);
-    for (const slot of surplus) await this.#closeLane(slot);
+    for (const slot of surplus) {
+      // Closing the one before took a while: this one may be in use again.
+      if (!this.#isUsed(slot)) await this.#closeLane(slot);
+    }
   }
 
+  /** Settles when the slot's context is freed, whoever began that. */
   async #closeLane(slot: Slot): Promise<void> {
     const { lane } = slot;
-    if (lane === undefined) return;
-    slot.lane = undefined;
-    this.#closedLanes = addStats(this.#closedLanes, lane.stats);
-    await lane[Symbol.asyncDispose]();
+    if (lane !== undefined) {
+      slot.lane = undefined;
+      this.#closedLanes = addStats(this.#closedLanes, lane.stats);
+      slot.closing = lane[Symbol.asyncDispose]();
+    }
+    await slot.closing;
   }
 
   async #retire(slot: Slot): Promise<void> {
@@ -262,7 +274,7 @@ export class DecodeLoop implements AsyncDisposable {
       });
     }
     slot.onDrained = undefined;
-    if (!this.#slots.delete(slot)) return;
+    this.#slots.delete(slot);
     await this.#closeLane(slot);
     if (slot.adapter !== null) await this.#model.freeAdapter(slot.adapter);
   }
