@@ -1,0 +1,103 @@
+import { describe, expect, it } from "vitest";
+import { until } from "./scripted-backend.ts";
+import { answer, ask, chat, collect, post, startScripted } from "./test-service.ts";
+
+describe("waiting", () => {
+  it("is told by comments, and ends in the order of turns", async () => {
+    const { client, backend } = await startScripted({ streams: 1 });
+    const first = client.complete(chat("first"));
+    const running = await backend.run(0);
+    const chunks = client.chat({ ...chat("second"), metadata: { guild: "g", person: "p" } });
+    const iterator = chunks[Symbol.asyncIterator]();
+    expect((await iterator.next()).value).toEqual({ type: "queued", position: 0 });
+    expect(backend.runs).toHaveLength(1);
+    answer("one")(running);
+    expect((await first).answers).toEqual([{ text: "one", reason: "stop" }]);
+    answer("two")(await backend.run(1));
+    expect((await iterator.next()).value).toEqual({ type: "text", text: "two" });
+    await iterator.return?.();
+  });
+
+  it("is refused when the queue is full, with when to come back", async () => {
+    const { url, client, backend } = await startScripted({ streams: 1, queueLimit: 1 });
+    const running = client.complete(chat("a"));
+    await backend.run(0);
+    const waiting = client.complete(chat("b"));
+    await until(async () => (await client.health()).queue.waiting === 1);
+    const response = await post(url, ask("c"));
+    expect(response.status).toBe(429);
+    expect(Number(response.headers.get("retry-after"))).toBeGreaterThanOrEqual(1);
+    expect((await response.json()).error).toMatchObject({
+      code: "queue_full",
+      type: "rate_limit_error",
+      message: expect.stringContaining("Too many requests wait already (1)"),
+    });
+    for (const index of [0, 1]) answer("ok")(await backend.run(index));
+    await Promise.all([running, waiting]);
+  });
+});
+
+describe("leaving", () => {
+  it("aborts the completion, streamed or not, and frees its place", async () => {
+    const { url, client, backend } = await startScripted({ streams: 2 });
+    for (const [index, stream] of [true, false].entries()) {
+      const leave = new AbortController();
+      const gone = post(url, ask("hi", { stream }), { signal: leave.signal }).catch(
+        () => undefined,
+      );
+      const run = await backend.run(index);
+      run.say("Hello ");
+      leave.abort();
+      await gone;
+      await until(() => run.isAborted);
+    }
+    await until(async () => (await client.health()).queue.running === 0);
+  });
+
+  it("takes a waiting request out of the queue", async () => {
+    const { url, client, backend } = await startScripted({ streams: 1 });
+    const first = client.complete(chat("a"));
+    await backend.run(0);
+    const leave = new AbortController();
+    const gone = post(url, ask("b"), { signal: leave.signal }).catch(() => undefined);
+    await until(async () => (await client.health()).queue.waiting === 1);
+    leave.abort();
+    await gone;
+    await until(async () => (await client.health()).queue.waiting === 0);
+    answer("ok")(await backend.run(0));
+    await first;
+    expect(backend.runs).toHaveLength(1);
+  });
+});
+
+describe("draining", () => {
+  it("lets running requests finish, refuses new ones, then closes", async () => {
+    const { client, backend, service, url } = await startScripted();
+    const chunks = client.chat(chat("hi"))[Symbol.asyncIterator]();
+    const first = chunks.next();
+    const run = await backend.run(0);
+    run.say("Hello ");
+    run.say("there ");
+    expect((await first).value).toEqual({ type: "text", text: "Hello" });
+    const drained = service.drain(60_000);
+    await expect(client.complete(chat("late"))).rejects.toMatchObject({ name: "CodedError" });
+    run.end();
+    const rest = await collect({ [Symbol.asyncIterator]: () => chunks });
+    expect(rest.map((chunk) => (chunk.type === "text" ? chunk.text : "")).join("")).toBe(" there ");
+    expect(rest.at(-1)).toMatchObject({ type: "end", reason: "stop" });
+    await drained;
+    await expect(fetch(`${url}/health`)).rejects.toThrow();
+  });
+
+  it("ends what has not finished in time with an error, streamed or not", async () => {
+    const { client, backend, service } = await startScripted();
+    const streamed = collect(client.chat(chat("a"))).catch((error: unknown) => error);
+    const whole = client.complete(chat("b")).catch((error: unknown) => error);
+    (await backend.run(0)).say("Hello ");
+    await backend.run(1);
+    await service.drain(1);
+    for (const error of [await streamed, await whole]) {
+      expect(error).toMatchObject({ code: "engine_stopping" });
+    }
+  });
+});
