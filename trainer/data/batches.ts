@@ -2,6 +2,7 @@
  * Which examples form each optimiser step, in an order that a seed fixes and a checkpoint can take up again;
  * and how a step is split into parts that fit the model's batch. It knows lengths, not contents.
  */
+import { paddedTokens } from "../model/batch.ts";
 import { type RandomState, SeededRandom } from "./random.ts";
 import { type Example, longest } from "./sequence.ts";
 
@@ -77,14 +78,14 @@ export class EpochBatches {
 /** A step's examples in parts whose padded size fits the model. */
 export type MicroBatches = {
   readonly parts: readonly (readonly Example[])[];
-  /** Tokens that are computed: each part's sequences, all padded to its longest one. */
+  /** Tokens that are computed: each part's sequences, padded as the model pads a batch. */
   readonly paddedTokens: number;
   /** Tokens that are there. */
   readonly tokens: number;
 };
 
 /**
- * Splits a step's examples, longest together, so that sequences × longest never exceeds `maxTokens`.
+ * Splits a step's examples, longest together, so that no part's padded size exceeds `maxTokens`.
  * @throws RangeError when one example alone exceeds it
  */
 export function splitStep(examples: readonly Example[], maxTokens: number): MicroBatches {
@@ -113,9 +114,20 @@ export function splitStep(examples: readonly Example[], maxTokens: number): Micr
   return { parts, paddedTokens, tokens };
 }
 
+/**
+ * The longest that `sequences` of equal length may be to fit one batch.
+ * @throws RangeError when not even a single token each fits
+ */
+export function longestThatFits(sequences: number, maxTokensPerBatch: number): number {
+  let length = Math.floor(maxTokensPerBatch / sequences);
+  while (length > 0 && paddedTokens(Array(sequences).fill(length)) > maxTokensPerBatch) length -= 1;
+  if (length > 0) return length;
+  throw new RangeError(`a batch of ${maxTokensPerBatch} tokens holds no ${sequences} sequences`);
+}
+
 function paddedSize(examples: readonly Example[]): number {
   const sequences = examples.flatMap((example) => example.sequences);
-  return sequences.length * longest(sequences);
+  return paddedTokens(sequences.map(({ tokens }) => tokens.length));
 }
 
 function chunks<T>(items: readonly T[], size: number): T[][] {

@@ -5,6 +5,7 @@
 import type { ChatMessage } from "#engine/backends/backend.ts";
 import type { Vocabulary } from "#engine/llama/vocabulary.ts";
 import type { Sequence } from "../model/trainable.ts";
+import { longestThatFits } from "./batches.ts";
 import type { Dialogue, PreferencePair } from "./preference.ts";
 import { concatTokens, type Example, scoredRange, scoredTokens } from "./sequence.ts";
 
@@ -18,6 +19,20 @@ export type LengthLimits = {
   /** What is left to the prompt where both do not fit; below `maxTokens`. */
   readonly maxPromptTokens: number;
 };
+
+/**
+ * Limits under which `sequences` sequences always fit one batch; the prompt keeps its share of the length.
+ * @throws RangeError when the batch is too small to hold anything
+ */
+export function fittingLimits(
+  { maxTokens, maxPromptTokens }: LengthLimits,
+  maxTokensPerBatch: number,
+  sequences: number,
+): LengthLimits {
+  const fitting = Math.min(maxTokens, longestThatFits(sequences, maxTokensPerBatch));
+  const share = Math.min(maxPromptTokens / maxTokens, 1 - 1 / fitting);
+  return { maxTokens: fitting, maxPromptTokens: Math.floor(fitting * share) };
+}
 
 /** Encoded data with what became of it. */
 export type EncodedExamples = {

@@ -80,7 +80,8 @@ function assertPairs(parameters: readonly Parameter[]): void {
     const a = byName.get(`${base}.lora_a`);
     const b = byName.get(`${base}.lora_b`);
     if (a === undefined || b === undefined) throw new RangeError(`${name} lacks its partner`);
-    if (ne.length !== 2 || a.ne[1] !== b.ne[0]) {
+    // A rank of 1 may come with that dimension dropped.
+    if (ne.length > 2 || (a.ne[1] ?? 1) !== b.ne[0]) {
       throw new RangeError(`ranks of ${base} disagree: [${a.ne}] and [${b.ne}]`);
     }
   }

@@ -1,7 +1,7 @@
 /** Direct preference optimisation: pairs in, a trained model and TRL's figures out. */
 import { join } from "node:path";
 import { CodedError } from "#engine/base/errors.ts";
-import { type ChatEncoder, encodePairs, type LengthLimits } from "../data/chat.ts";
+import { type ChatEncoder, encodePairs, fittingLimits, type LengthLimits } from "../data/chat.ts";
 import type { PreferencePair } from "../data/preference.ts";
 import { type Example, scoredTokens, sequenceLogp } from "../data/sequence.ts";
 import { type DpoLossOptions, sigmoidDpoLoss } from "../losses/dpo.ts";
@@ -66,7 +66,8 @@ export type DpoOutcome = TrainOutcome & {
  */
 export async function trainDpo(run: DpoRun): Promise<DpoOutcome> {
   const options = { ...DPO_DEFAULTS, ...run.options };
-  const limits = { ...options, maxTokens: pairLimit(options) };
+  // Both answers of a pair stand in one batch.
+  const limits = fittingLimits(options, options.maxTokensPerBatch, 2);
   const { examples, truncated, dropped } = encodePairs(run.vocabulary, run.pairs, limits);
   assertEnough(examples.length, run.pairs.length, options.minPairs);
   const evalExamples = encodePairs(run.vocabulary, run.evalPairs ?? [], limits).examples;
@@ -101,11 +102,6 @@ const NOT_BEGUN: TrainOutcome = {
   resumedFrom: 0,
   damagedCheckpoints: [],
 };
-
-/** Both answers of a pair stand in one batch. */
-function pairLimit({ maxTokens, maxTokensPerBatch }: DpoOptions): number {
-  return Math.min(maxTokens, Math.floor(maxTokensPerBatch / 2));
-}
 
 function assertEnough(usable: number, given: number, needed: number): void {
   if (usable >= Math.max(1, needed)) return;

@@ -1,6 +1,11 @@
 /** Supervised training: imitating the assistant's turns of dialogues, or every token of plain documents. */
 import { CodedError } from "#engine/base/errors.ts";
-import { type ChatEncoder, encodeDialogues, type LengthLimits } from "../data/chat.ts";
+import {
+  type ChatEncoder,
+  encodeDialogues,
+  fittingLimits,
+  type LengthLimits,
+} from "../data/chat.ts";
 import type { Dialogue } from "../data/preference.ts";
 import { type Example, scoredTokens } from "../data/sequence.ts";
 import { maskedSftLoss } from "../losses/sft.ts";
@@ -49,7 +54,7 @@ export type SftOutcome = TrainOutcome & {
  */
 export async function trainSft(run: SftRun): Promise<SftOutcome> {
   const options = { ...SFT_DEFAULTS, ...run.options };
-  const limits = { ...options, maxTokens: Math.min(options.maxTokens, options.maxTokensPerBatch) };
+  const limits = fittingLimits(options, options.maxTokensPerBatch, 1);
   const { examples, truncated, dropped } = encodeDialogues(run.vocabulary, run.dialogues, limits);
   const evalExamples = encodeDialogues(run.vocabulary, run.evalDialogues ?? [], limits).examples;
   const outcome = await trainLanguageModel({ ...run, examples, evalExamples, options });

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { EpochBatches, splitStep } from "#trainer/data/batches.ts";
+import { EpochBatches, longestThatFits, splitStep } from "#trainer/data/batches.ts";
 import { type Example, scoredRange } from "#trainer/data/sequence.ts";
+import { paddedTokens } from "#trainer/model/batch.ts";
 
 function examples(lengths: readonly number[]): Example[] {
   return lengths.map((length, i) => ({
@@ -48,7 +49,7 @@ test("two epochs differ in order, the same seed does not", () => {
   expect(Array.from({ length: 16 }, () => again.next())).toEqual(epochs[0]);
 });
 
-test("batches hold similar lengths, so that less than a tenth of what is computed is padding", () => {
+test("batches hold similar lengths, so that less than a sixth of what is computed is padding", () => {
   const data = examples(Array.from({ length: 256 }, (_, i) => 10 + ((i * 37) % 200)));
   const batches = new EpochBatches(data, 8, 1);
   let padded = 0;
@@ -61,12 +62,12 @@ test("batches hold similar lengths, so that less than a tenth of what is compute
     padded += step.paddedTokens;
     tokens += step.tokens;
   }
-  expect(1 - tokens / padded).toBeLessThan(0.1);
+  expect(1 - tokens / padded).toBeLessThan(1 / 6);
 });
 
 test("a step's parts hold each example once and none exceeds the limit", () => {
   fc.assert(
-    fc.property(lengths, fc.integer({ min: 60, max: 300 }), (given, limit) => {
+    fc.property(lengths, fc.integer({ min: 64, max: 300 }), (given, limit) => {
       const step = splitStep(examples(given), limit);
       expect(
         step.parts
@@ -80,7 +81,7 @@ test("a step's parts hold each example once and none exceeds the limit", () => {
       );
       for (const part of step.parts) {
         const longest = Math.max(...part.flatMap((e) => e.sequences.map((s) => s.tokens.length)));
-        expect(longest * part.length).toBeLessThanOrEqual(limit);
+        expect(paddedTokens(part.map(() => longest))).toBeLessThanOrEqual(limit);
       }
       expect(step.tokens).toBe(given.reduce((sum, n) => sum + n, 0));
     }),
@@ -88,5 +89,18 @@ test("a step's parts hold each example once and none exceeds the limit", () => {
 });
 
 test("an example that no batch can hold is refused by name", () => {
-  expect(() => splitStep(examples([50]), 49)).toThrow(/e0 takes 50 tokens/);
+  expect(() => splitStep(examples([50]), 63)).toThrow(/e0 takes 64 tokens/);
+});
+
+test("the longest sequences that fit a batch do fit, and one token more does not", () => {
+  for (const [sequences, limit] of [
+    [1, 64],
+    [2, 300],
+    [3, 1000],
+  ] as const) {
+    const length = longestThatFits(sequences, limit);
+    expect(paddedTokens(Array(sequences).fill(length))).toBeLessThanOrEqual(limit);
+    expect(paddedTokens(Array(sequences).fill(length + 1))).toBeGreaterThan(limit);
+  }
+  expect(() => longestThatFits(2, 63)).toThrow(/holds no 2 sequences/);
 });

@@ -39,8 +39,13 @@ test("an adapter carries the keys and the orientation that llama-adapter.cpp che
   }
 });
 
-test("a rank of one keeps two dimensions", () => {
-  const trainable = source({ "w.lora_a": [8, 1], "w.lora_b": [1, 6] });
+test("a rank of one is written, its dimension dropped or not", () => {
+  const trainable = source({
+    "w.lora_a": [8],
+    "w.lora_b": [1, 6],
+    "x.lora_a": [8, 1],
+    "x.lora_b": [1, 6],
+  });
   writeLoraGguf(path, { ...options, trainable, type: "f16" });
   using file = GgufFile.open(path, libraries);
   expect(file.tensor("w.lora_b")?.ne).toEqual([1, 6]);

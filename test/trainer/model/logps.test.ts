@@ -1,0 +1,155 @@
+/** The trainer's forward pass against libllama's on the same file, with and without an adapter. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { SeededRandom } from "#trainer/data/random.ts";
+import type { LlamaShape } from "#trainer/gguf/llama-shape.ts";
+import { writeLoraGguf } from "#trainer/gguf/lora.ts";
+import { openTrainable } from "#trainer/model/open-trainable.ts";
+import type { LoraOptions } from "#trainer/model/trainable.ts";
+import { cpuLibraries } from "../../model/libraries.ts";
+import { type RandomModelOptions, writeRandomModel } from "../../model/random-model.ts";
+import { libllamaLogps } from "./libllama-logps.ts";
+import { greatestDifference, perturbAdapter, randomSequences } from "./sequences.ts";
+
+const WIDE: Partial<Omit<LlamaShape, "nVocab" | "tied">> = {
+  nEmbd: 256,
+  nHead: 4,
+  nHeadKv: 2,
+  headDim: 64,
+  nFf: 256,
+};
+const ALL: LoraOptions = {
+  rank: 4,
+  alpha: 8,
+  targets: ["q", "k", "v", "o", "gate", "up", "down"],
+  seed: 2,
+};
+
+let folder = "";
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "zephyr-logps-"));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function modelFile(options: Omit<RandomModelOptions, "libraries">): string {
+  const path = join(folder, `${JSON.stringify(options).replaceAll(/\W+/g, "-")}.gguf`);
+  writeRandomModel(path, { libraries: cpuLibraries(), ...options });
+  return path;
+}
+
+function open(ggufPath: string, lora: LoraOptions | null, precision: "f32" | "bf16" = "f32") {
+  const libraries = cpuLibraries();
+  return openTrainable({
+    ggufPath,
+    lora,
+    precision,
+    threads: 1,
+    maxTokensPerBatch: 600,
+    libraries,
+  });
+}
+
+describe("log-probabilities of an F32 model are libllama's", () => {
+  it.each([
+    { name: "untied head", options: {} },
+    { name: "tied head", options: { tied: true } },
+    {
+      name: "another rope base and epsilon",
+      options: { shape: { ropeTheta: 1_000_000, rmsEps: 1e-6 } },
+    },
+    {
+      name: "odd widths",
+      options: { shape: { nEmbd: 50, nHead: 5, nHeadKv: 1, headDim: 10, nFf: 77 } },
+    },
+  ])("$name", ({ options }) => {
+    const modelPath = modelFile(options);
+    using trainable = open(modelPath, null);
+    const batch = randomSequences([150, 33, 7], trainable.shape.nVocab, SeededRandom.from(3));
+    const theirs = libllamaLogps(batch, { libraries: cpuLibraries(), modelPath });
+    const gap = greatestDifference(trainable.logps(batch), theirs);
+    expect(gap).toBeLessThan(1e-3);
+  });
+});
+
+describe("log-probabilities of other weights differ from libllama's no more than its kernels among themselves", () => {
+  it.each(["f16", "bf16", "q8_0", "q4_0", "q4_K", "q6_K"] as const)("%s", (type) => {
+    const modelPath = modelFile({ type, shape: WIDE });
+    using trainable = open(modelPath, ALL);
+    const libraries = cpuLibraries();
+    const batch = randomSequences([64, 33, 20], trainable.shape.nVocab, SeededRandom.from(4));
+    const ways = [
+      {},
+      { repack: false },
+      { batchTokens: 1 },
+      { batchTokens: 1, repack: false },
+      { batchTokens: 7, threads: 2 },
+    ].map((way) => libllamaLogps(batch, { libraries, modelPath, ...way }));
+    const among = ways.flatMap((a) => ways.map((b) => greatestDifference(a, b)));
+    const ours = trainable.logps(batch);
+    const gap = Math.min(...ways.map((way) => greatestDifference(ours, way)));
+    // Where its kernels agree bit for bit, rounding of F32 sums is what is left.
+    expect(gap).toBeLessThanOrEqual(Math.max(...among, 1e-3));
+  });
+});
+
+describe("an adapter", () => {
+  it("changes libllama's log-probabilities as the trainer's own forward pass says", () => {
+    const modelPath = modelFile({});
+    using trainable = open(modelPath, ALL);
+    const libraries = cpuLibraries();
+    const random = SeededRandom.from(5);
+    perturbAdapter(trainable, random);
+    const batch = randomSequences([40, 21], trainable.shape.nVocab, random);
+    const adapterPath = join(folder, "adapter.gguf");
+    writeLoraGguf(adapterPath, {
+      libraries,
+      trainable,
+      alpha: ALL.alpha,
+      baseArchitecture: "llama",
+    });
+    const adapted = libllamaLogps(batch, { libraries, modelPath, adapterPath });
+    const bare = libllamaLogps(batch, { libraries, modelPath });
+    expect(greatestDifference(adapted, bare)).toBeGreaterThan(0.1);
+    expect(greatestDifference(trainable.logps(batch), adapted)).toBeLessThan(1e-3);
+    expect(greatestDifference(trainable.logps(batch, { reference: true }), bare)).toBeLessThan(
+      1e-3,
+    );
+  });
+
+  it("trained for some steps raises the answer's probability in libllama by as much as in the trainer", () => {
+    const modelPath = modelFile({ type: "q8_0" });
+    using trainable = open(modelPath, ALL, "bf16");
+    const libraries = cpuLibraries();
+    const batch = randomSequences([30, 25], trainable.shape.nVocab, SeededRandom.from(6));
+    const before = total(trainable.logps(batch));
+    for (let step = 0; step < 20; step++) {
+      trainable.forwardBackward(batch, (logps) => logps.map((list) => list.map(() => -0.02)));
+      trainable.step({
+        learningRate: 5e-3,
+        beta1: 0.9,
+        beta2: 0.99,
+        epsilon: 1e-8,
+        weightDecay: 0,
+        gradientScale: 1,
+      });
+    }
+    const adapterPath = join(folder, "trained.gguf");
+    writeLoraGguf(adapterPath, {
+      libraries,
+      trainable,
+      alpha: ALL.alpha,
+      baseArchitecture: "llama",
+    });
+    const gained = total(trainable.logps(batch)) - before;
+    const adapted = total(libllamaLogps(batch, { libraries, modelPath, adapterPath }));
+    const theirGain = adapted - total(libllamaLogps(batch, { libraries, modelPath }));
+    expect(gained).toBeGreaterThan(20);
+    expect(Math.abs(theirGain - gained) / gained).toBeLessThan(0.01);
+  });
+});
+
+function total(logps: readonly Float32Array[]): number {
+  return logps.reduce((sum, list) => sum + list.reduce((a, b) => a + b, 0), 0);
+}
