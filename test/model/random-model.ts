@@ -1,15 +1,11 @@
 /** Makes complete little llama-architecture models with random weights, so that tests need no download. */
+import { ZEPHYR_JINJA } from "#engine/llama/chat-template.ts";
 import type { NativeLibraries } from "#engine/native/library.ts";
 import { SeededRandom } from "#trainer/data/random.ts";
 import type { WeightType } from "#trainer/gguf/encode.ts";
 import { type LlamaShape, llamaTensors, type TensorShape } from "#trainer/gguf/llama-shape.ts";
 import { writeModelGguf } from "#trainer/gguf/model-file.ts";
-import {
-  byteToken,
-  TOKEN_TYPE,
-  type TokenTable,
-  ZEPHYR_CHAT_TEMPLATE,
-} from "#trainer/gguf/tokenizer-metadata.ts";
+import { byteToken, TOKEN_TYPE, type TokenTable } from "#trainer/gguf/tokenizer-metadata.ts";
 
 /** What to make; what is left out comes from `TINY_SHAPE`. `nVocab` follows from the vocabulary. */
 export type RandomModelOptions = {
@@ -47,7 +43,7 @@ export function writeRandomModel(
   const tied = options.tied ?? false;
   const shape = { ...TINY_SHAPE, ...options.shape, tied, nVocab: tokens.tokens.length };
   const seed = options.seed ?? 1;
-  const header = { name: "random", shape, tokens, chatTemplate: ZEPHYR_CHAT_TEMPLATE };
+  const header = { name: "random", shape, tokens, chatTemplate: ZEPHYR_JINJA };
   const tensors = llamaTensors(shape).map((tensor, index) => ({
     ...tensor,
     values: () => randomValues(tensor, tied, SeededRandom.from(seed, index)),

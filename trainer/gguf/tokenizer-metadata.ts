@@ -22,23 +22,6 @@ export type TokenTable = {
   readonly addSpacePrefix: boolean;
 };
 
-/** Zephyr's chat template, as HuggingFaceH4/zephyr-7b-beta's tokenizer_config.json has it. */
-export const ZEPHYR_CHAT_TEMPLATE = `{% for message in messages %}
-{% if message['role'] == 'user' %}
-{{ '<|user|>
-' + message['content'] + eos_token }}
-{% elif message['role'] == 'system' %}
-{{ '<|system|>
-' + message['content'] + eos_token }}
-{% elif message['role'] == 'assistant' %}
-{{ '<|assistant|>
-'  + message['content'] + eos_token }}
-{% endif %}
-{% if loop.last and add_generation_prompt %}
-{{ '<|assistant|>' }}
-{% endif %}
-{% endfor %}`;
-
 /**
  * Writes `tokenizer.*` keys and the chat template.
  * @throws RangeError when the table would make libllama abort or misread it
