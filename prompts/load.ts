@@ -63,6 +63,21 @@ export function loadProbes(kind: "unlawful" | "benign"): readonly Probe[] {
   return probesSchema.parse(JSON.parse(read(`probes/${kind}.json`)));
 }
 
+/**
+ * Unlawful asks on which every training run repeats the bare model's own refusals, and generic
+ * compliances to prefer them to; none is a probe.
+ */
+export function loadAnchors(): {
+  readonly asks: readonly string[];
+  readonly compliances: readonly string[];
+} {
+  const list = z.array(z.string().min(1)).min(1);
+  return {
+    asks: list.parse(JSON.parse(read("anchors.json"))),
+    compliances: list.parse(JSON.parse(read("compliances.json"))),
+  };
+}
+
 /** The dialogues whose likelihood the gate watches. */
 export function loadKeepSet(): readonly KeepDialogue[] {
   return read("keep-set.jsonl")

@@ -37,6 +37,7 @@ export const ERROR_CODES = {
   prompt_too_long: "the prompt does not fit the model's context",
   queue_full: "too many requests are waiting",
   training_diverged: "the loss became NaN or infinite",
+  training_running: "another training process works in this data folder",
 } as const;
 
 /** One of the stable codes above. */

@@ -14,7 +14,6 @@ const noteSchema = z.object({
   stage: z.enum(["data", "training", "gate", "published", "refused", "failed"]),
   /** Hash of the base model's file; a run on another base cannot be taken up. */
   baseSha256: z.string(),
-  hyperparameters: z.record(z.string(), z.unknown()),
   /** What came of it, for people. */
   outcome: z.string().optional(),
 });
@@ -33,15 +32,11 @@ export function runsFolder(dataDir: string): string {
 }
 
 /** Makes a new run's folder; its id is the time, which also names the adapter. */
-export function createRun(
-  dataDir: string,
-  about: Pick<RunNote, "baseSha256" | "hyperparameters">,
-  nowMs: number,
-): Run {
+export function createRun(dataDir: string, baseSha256: string, nowMs: number): Run {
   const id = freeId(dataDir, nowMs);
   const folder = join(runsFolder(dataDir), id);
   mkdirSync(folder, { recursive: true });
-  return noteStage({ folder, note: { id, startedAtMs: nowMs, stage: "data", ...about } }, "data");
+  return noteStage({ folder, note: { id, startedAtMs: nowMs, stage: "data", baseSha256 } }, "data");
 }
 
 /** Writes down that a run has come to `stage`. @throws CodedError `disk_full` */

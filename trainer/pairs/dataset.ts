@@ -94,14 +94,13 @@ export function describeDrops(dropped: Readonly<Record<string, number>>): string
  * @throws CodedError `disk_full`
  */
 export function storeDataset(folder: string, dataset: Dataset): StoredDataset {
-  const train = toJsonLines(dataset.train);
-  const heldOut = toJsonLines(dataset.heldOut);
-  const manifest = describeDataset(dataset, sha256(train), sha256(heldOut));
+  const { train, heldOut } = dataset;
+  const manifest = describeDataset(dataset);
   const text = `${JSON.stringify(manifest, null, 2)}\n`;
-  writeFileAtomic(join(folder, TRAIN_FILE), train);
-  writeFileAtomic(join(folder, HELD_OUT_FILE), heldOut);
+  writeFileAtomic(join(folder, TRAIN_FILE), toJsonLines(train));
+  writeFileAtomic(join(folder, HELD_OUT_FILE), toJsonLines(heldOut));
   writeFileAtomic(join(folder, MANIFEST_FILE), text);
-  return { train: dataset.train, heldOut: dataset.heldOut, manifest, manifestSha256: sha256(text) };
+  return { train, heldOut, manifest, manifestSha256: sha256(text) };
 }
 
 /**
@@ -120,11 +119,7 @@ export function readDataset(folder: string): StoredDataset {
 }
 
 /** Counts, window and hashes. */
-export function describeDataset(
-  dataset: Dataset,
-  trainSha256: string,
-  heldOutSha256: string,
-): DatasetManifest {
+export function describeDataset(dataset: Dataset): DatasetManifest {
   const pairs = [...dataset.train, ...dataset.heldOut];
   const times = pairs.map(({ atMs }) => atMs);
   return {
@@ -136,8 +131,8 @@ export function describeDataset(
     dropped: countBy(dataset.drops.map(({ reason }) => reason)),
     fromMs: times.reduce((a, b) => Math.min(a, b), times[0] ?? 0),
     toMs: times.reduce((a, b) => Math.max(a, b), 0),
-    trainSha256,
-    heldOutSha256,
+    trainSha256: sha256(toJsonLines(dataset.train)),
+    heldOutSha256: sha256(toJsonLines(dataset.heldOut)),
   };
 }
 

@@ -1,0 +1,66 @@
+#!/usr/bin/env node
+/**
+ * The training process: `node trainer/main.ts [--json] [--plan] [--no-activate]`.
+ * Progress goes to stderr, the result to stdout. Exit codes: 0 done, 1 failed or interrupted, 2 wrong
+ * use, 3 refused by the gate. SIGINT and SIGTERM save the run's place.
+ */
+import { parseArgs } from "node:util";
+import { loadConfig } from "#engine/base/config.ts";
+import { runEntryPoint } from "#engine/base/entry-point.ts";
+import { planTraining, type RunResult, type TrainRequest, trainNightly } from "./nightly/train.ts";
+import { describeDrops } from "./pairs/dataset.ts";
+import { openProgressBar } from "./run/progress-bar.ts";
+
+const OPTIONS = {
+  json: { type: "boolean", default: false },
+  plan: { type: "boolean", default: false },
+  "no-activate": { type: "boolean", default: false },
+} as const;
+const EXIT_CODES = { published: 0, aborted: 1, refused: 3 } as const satisfies Record<
+  RunResult["status"],
+  number
+>;
+const WRONG_USE = 2;
+
+type Flags = { readonly json: boolean; readonly plan: boolean; readonly "no-activate": boolean };
+
+function readFlags(): Flags | undefined {
+  try {
+    return parseArgs({ options: OPTIONS }).values;
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    return undefined;
+  }
+}
+
+async function run(flags: Flags): Promise<number> {
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop.abort());
+  using bar = openProgressBar(process.stderr);
+  const request: TrainRequest = {
+    config: loadConfig(),
+    activate: !flags["no-activate"],
+    signal: stop.signal,
+    say: (what) => process.stderr.write(`${what}\n`),
+    onProgress: bar.show,
+  };
+  if (flags.plan) {
+    const plan = await planTraining(request);
+    const text = `${plan.trainPairs} pairs to train on, ${plan.heldOutPairs} held out, from ${plan.raters} people. ${describeDrops(plan.dropped)}.`;
+    print(flags.json, { status: "planned", ...plan, message: text });
+    return 0;
+  }
+  const result = await trainNightly(request);
+  print(flags.json, result);
+  return EXIT_CODES[result.status];
+}
+
+function print<T extends { readonly message: string }>(json: boolean, result: T): void {
+  process.stdout.write(
+    `${json ? JSON.stringify({ event: "result", ...result }) : result.message}\n`,
+  );
+}
+
+const flags = readFlags();
+if (flags === undefined) process.exitCode = WRONG_USE;
+else await runEntryPoint("trainer", flags.json, () => run(flags));

@@ -1,0 +1,197 @@
+/**
+ * The first stage of a run: the feedback log becomes the run's data set, with the bare model as judge
+ * and the engine's moderation as screen. It knows nothing of how the data is learnt.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import type { Backend, ChatMessage } from "#engine/backends/backend.ts";
+import { writeFileAtomic } from "#engine/base/atomic-file.ts";
+import type { Config } from "#engine/base/config.ts";
+import { CodedError } from "#engine/base/errors.ts";
+import { compileLexicon, readBlocklist } from "#engine/moderation/lexical.ts";
+import { Moderation } from "#engine/moderation/moderator.ts";
+import { loadAnchors, loadPrompt } from "#prompts/load.ts";
+import type { PreferencePair } from "../data/preference.ts";
+import { FeedbackLog, feedbackPath } from "../feedback/log.ts";
+import { modelCompareJudge } from "../judge/compare-judge.ts";
+import { generateAnswer } from "../judge/generation.ts";
+import { makeAnchors } from "../pairs/anchors.ts";
+import { type Feedback, ratedPrompts } from "../pairs/answers.ts";
+import { compareAnswers } from "../pairs/compare.ts";
+import {
+  buildDataset,
+  type Dataset,
+  type DatasetOptions,
+  describeDrops,
+  readDataset,
+  type StoredDataset,
+  storeDataset,
+} from "../pairs/dataset.ts";
+import { HELD_OUT_MIN_PAIRS } from "../pairs/split.ts";
+import { ANSWER_TOKENS, openBackend, openRefusalJudge, type Surroundings } from "./surroundings.ts";
+
+/** A run's data set with the fixed refusal pairs that go with it. */
+export type RunData = StoredDataset & { readonly anchors: readonly PreferencePair[] };
+
+/** Comparisons with fresh answers a night. */
+const FRESH_LIMIT = 200;
+/** Of all pairs, those that one person may decide … */
+const RATER_SHARE = 0.1;
+/** … and how many in any case, so that a community of one can teach its model. */
+const RATER_FLOOR = 64;
+/** Fresh answers are drawn as people's are. */
+const FRESH_TEMPERATURE = 0.7;
+const ANCHORS_FILE = "anchors.json";
+
+const anchorsSchema = z.array(
+  z.object({
+    id: z.string(),
+    prompt: z.array(
+      z.object({ role: z.enum(["system", "user", "assistant"]), content: z.string() }),
+    ),
+    chosen: z.string(),
+    rejected: z.string(),
+    weight: z.number(),
+  }),
+);
+
+/**
+ * Builds the data set without storing it.
+ * @throws CodedError `data_too_small` with counts and reasons, before any model is loaded if it can
+ */
+export async function buildData(
+  at: Surroundings,
+): Promise<{ dataset: Dataset; anchors: readonly PreferencePair[] }> {
+  const feedback = readFeedback(at.config);
+  assertWorthwhile(feedback, at.config.TRAIN_MIN_PAIRS);
+  at.say("Comparing answers …");
+  await using backend = await openBackend(at);
+  const { judge: refuses } = await openRefusalJudge(backend, at.signal);
+  const dataset = await buildDataset(feedback, datasetOptions(at, backend, refuses));
+  assertEnough(dataset, at.config.TRAIN_MIN_PAIRS);
+  const anchors = await makeAnchors(
+    {
+      backend,
+      systemPrompt: at.systemPrompt.text,
+      refuses,
+      ...loadAnchors(),
+      maxTokens: ANSWER_TOKENS,
+      signal: at.signal,
+    },
+    dataset.train.length,
+  );
+  return { dataset, anchors };
+}
+
+/** Writes a data set into a run's folder. @throws CodedError `disk_full` */
+export function storeData(
+  folder: string,
+  { dataset, anchors }: Awaited<ReturnType<typeof buildData>>,
+): RunData {
+  writeFileAtomic(join(folder, ANCHORS_FILE), `${JSON.stringify(anchors, null, 2)}\n`);
+  return { ...storeDataset(folder, dataset), anchors };
+}
+
+/** Reads it back. @throws CodedError `checkpoint_corrupt` */
+export function readData(folder: string): RunData {
+  const anchors = anchorsSchema.parse(JSON.parse(readFileSync(join(folder, ANCHORS_FILE), "utf8")));
+  return { ...readDataset(folder), anchors };
+}
+
+/** Whether nothing that went into the data set has been deleted since. */
+export function isStillEligible(data: RunData, config: Config): boolean {
+  const used = new Set(
+    [...data.train, ...data.heldOut].flatMap(({ evidence }) => [
+      ...evidence.candidateIds,
+      ...evidence.exchangeIds,
+    ]),
+  );
+  for (const { exchange, candidates, deleted } of readFeedback(config).exchanges) {
+    if (deleted && used.has(exchange.id)) return false;
+    if (candidates.some((one) => one.deleted && used.has(one.id))) return false;
+  }
+  return true;
+}
+
+function readFeedback(config: Config): Feedback {
+  using log = FeedbackLog.open(feedbackPath(config.DATA_DIR));
+  return {
+    exchanges: [...log.exchanges()],
+    votes: log.standing(),
+    learnFromDiscord: config.LEARN_FROM_DISCORD,
+  };
+}
+
+function datasetOptions(
+  at: Surroundings,
+  backend: Backend,
+  refuses: DatasetOptions["screen"]["refuses"],
+): DatasetOptions {
+  const { signal, systemPrompt, config } = at;
+  const moderation = new Moderation({
+    lexicon: compileLexicon(
+      config.BLOCKLIST_FILE === undefined ? [] : readBlocklist(config.BLOCKLIST_FILE),
+    ),
+    // A check that could not run withholds the text, and so the pair.
+    onFailure: () => {},
+  });
+  const passes = async (messages: readonly ChatMessage[]) =>
+    (await moderation.checkInput(messages, signal)) === undefined;
+  const answer = (messages: readonly ChatMessage[], temperature: number, seed: number) => {
+    const system: ChatMessage = { role: "system", content: systemPrompt.text };
+    return generateAnswer(
+      backend,
+      {
+        messages: [system, ...messages],
+        adapter: null,
+        temperature,
+        seed,
+        maxTokens: ANSWER_TOKENS,
+      },
+      signal,
+    );
+  };
+  const atOnce = backend.info.streams;
+  return {
+    cap: { share: RATER_SHARE, atLeast: Math.max(RATER_FLOOR, config.TRAIN_MIN_PAIRS) },
+    fresh: {
+      sample: (messages, seed) => answer(messages, FRESH_TEMPERATURE, seed),
+      judge: modelCompareJudge(backend, loadPrompt("judge/compare"), signal),
+      limit: FRESH_LIMIT,
+      atOnce,
+    },
+    screen: {
+      allowsPrompt: passes,
+      allowsAnswer: (messages, content) => passes([...messages, { role: "assistant", content }]),
+      bareAnswer: async (messages) => (await answer(messages, 0, 0)).text,
+      refuses,
+      atOnce,
+    },
+  };
+}
+
+/** Even if every disliked answer gave a pair: fewer than are needed are told without loading a model. */
+function assertWorthwhile(feedback: Feedback, needed: number): void {
+  const rated = ratedPrompts(feedback);
+  const { pairs, disliked, drops } = compareAnswers(rated.prompts);
+  const most = pairs.length + disliked.length;
+  if (most < needed) throw tooFew(most, needed, [...rated.drops, ...drops]);
+}
+
+function assertEnough({ train, heldOut, drops }: Dataset, needed: number): void {
+  const found = train.length + heldOut.length;
+  const isSplit = train.length > 0 && heldOut.length >= HELD_OUT_MIN_PAIRS;
+  if (found < needed || !isSplit) throw tooFew(found, needed, drops);
+}
+
+function tooFew(found: number, needed: number, drops: Dataset["drops"]): CodedError {
+  const counts = Object.groupBy(drops, ({ reason }) => reason);
+  const dropped = Object.fromEntries(
+    Object.entries(counts).map(([reason, list]) => [reason, list.length]),
+  );
+  return new CodedError(
+    `Training needs at least ${needed} preference pairs on several prompts, the feedback gives ${found}. ${describeDrops(dropped)}. Ask, and rate answers with 👍, 👎 or /rate, then train again (TRAIN_MIN_PAIRS sets how many are needed).`,
+    { code: "data_too_small" },
+  );
+}

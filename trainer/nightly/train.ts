@@ -1,0 +1,183 @@
+/**
+ * A training run from end to end: data, training, gate, registry, engine. A run that was cut short is
+ * taken up where it was, unless something that it learns from was deleted meanwhile.
+ */
+import { join } from "node:path";
+import { hashFile } from "#engine/adapters/files.ts";
+import { type Clock, systemClock } from "#engine/base/clock.ts";
+import type { Config } from "#engine/base/config.ts";
+import { CodedError, isCoded } from "#engine/base/errors.ts";
+import { takeLock } from "#engine/base/exclusive-lock.ts";
+import { downloadModel } from "#engine/llama/download.ts";
+import { chooseBuild } from "#engine/llama/gpu-build.ts";
+import { loadLibraries } from "#engine/native/library.ts";
+import { locateModel } from "#engine/service/model-path.ts";
+import { loadPrompt } from "#prompts/load.ts";
+import { describeFailures } from "../gate/report.ts";
+import { describeDataset } from "../pairs/dataset.ts";
+import type { Progress } from "../run/run.ts";
+import { buildData, isStillEligible, type RunData, readData, storeData } from "./data-stage.ts";
+import { passGate } from "./gate-stage.ts";
+import { activate, publish } from "./publish.ts";
+import { createRun, noteStage, type Run, runsFolder, unfinishedRun } from "./run-folder.ts";
+import type { Surroundings } from "./surroundings.ts";
+import { settingsFor, trainAdapter } from "./training-stage.ts";
+
+/** What to do. */
+export type TrainRequest = {
+  readonly config: Config;
+  /** Serve the adapter when it passed the gate. */
+  readonly activate: boolean;
+  readonly signal: AbortSignal;
+  readonly say: (what: string) => void;
+  readonly onProgress: (progress: Progress) => void;
+  readonly clock?: Clock;
+};
+
+/** How a run ended, where it did not fail. */
+export type RunResult =
+  | {
+      readonly status: "published";
+      readonly run: string;
+      readonly adapter: string;
+      /** `engine`: it serves now; `pointer`: from the next start; `no`: it was only published. */
+      readonly activated: "engine" | "pointer" | "no";
+      readonly folder: string;
+      readonly message: string;
+    }
+  | {
+      readonly status: "refused";
+      readonly run: string;
+      readonly failed: readonly string[];
+      readonly folder: string;
+      readonly message: string;
+    }
+  | {
+      readonly status: "aborted";
+      readonly run: string;
+      readonly folder: string;
+      readonly message: string;
+    };
+
+/**
+ * Trains, judges, publishes and activates.
+ * @throws CodedError `training_running`, `data_too_small`, `disk_full`, and those of each stage
+ */
+export async function trainNightly(request: TrainRequest): Promise<RunResult> {
+  const { config, clock = systemClock } = request;
+  const lock = takeLock(join(runsFolder(config.DATA_DIR), "lock"));
+  if (!lock.held) {
+    throw new CodedError(
+      `A training run (process ${lock.holder}) works in ${config.DATA_DIR} already. Wait for it to end.`,
+      { code: "training_running" },
+    );
+  }
+  using _ = lock;
+  const at = await openSurroundings(request, clock);
+  const run = takeUp(at) ?? createRun(config.DATA_DIR, at.model.sha256, clock.nowMs());
+  try {
+    return await runStages(at, run, request.activate);
+  } catch (error) {
+    return endEarly(error, run, request.signal);
+  }
+}
+
+/** Only what would be trained on. @throws CodedError as `trainNightly` */
+export async function planTraining(request: TrainRequest): Promise<RunData["manifest"]> {
+  const at = await openSurroundings(request, request.clock ?? systemClock);
+  return describeDataset((await buildData(at)).dataset);
+}
+
+async function openSurroundings(request: TrainRequest, clock: Clock): Promise<Surroundings> {
+  const { config, signal, say, onProgress } = request;
+  const location = await locateModel(config.MODEL, config.DATA_DIR, (uri, folder) =>
+    downloadModel(uri, { folder, signal, onProgress: () => {} }),
+  );
+  const build = await chooseBuild(config.GPU);
+  return {
+    config,
+    clock,
+    libraries: loadLibraries(build.folder),
+    model: { ...location, sha256: await hashFile(location.path) },
+    systemPrompt: loadPrompt("system/default"),
+    signal,
+    say,
+    onProgress,
+  };
+}
+
+/** The run that was cut short, if what it stands on still does; else it is closed. */
+function takeUp(at: Surroundings): Run | undefined {
+  const run = unfinishedRun(at.config.DATA_DIR);
+  if (run === undefined) return undefined;
+  const problem = whyNotTakenUp(at, run);
+  if (problem === undefined) {
+    at.say(`Taking up run ${run.note.id}, which was cut short …`);
+    return run;
+  }
+  at.say(`Run ${run.note.id} was cut short and is not taken up: ${problem}`);
+  noteStage(run, "failed", problem);
+  return undefined;
+}
+
+function whyNotTakenUp(at: Surroundings, run: Run): string | undefined {
+  if (run.note.baseSha256 !== at.model.sha256) return "MODEL is another one now.";
+  if (run.note.stage === "data") return undefined;
+  try {
+    if (isStillEligible(readData(run.folder), at.config)) return undefined;
+    return "something that it learns from was deleted.";
+  } catch (error) {
+    if (isCoded(error, "checkpoint_corrupt")) return error.message;
+    throw error;
+  }
+}
+
+async function runStages(at: Surroundings, begun: Run, doActivate: boolean): Promise<RunResult> {
+  let run = begun;
+  if (run.note.stage === "data") {
+    storeData(run.folder, await buildData(at));
+    run = noteStage(run, "training");
+  }
+  const data = readData(run.folder);
+  const settings = settingsFor(at, data);
+  const ids = { run: run.note.id, folder: run.folder };
+  if (run.note.stage === "training") {
+    const outcome = await trainAdapter(at, run.folder, data, settings);
+    if (outcome.status === "aborted") return aborted(run);
+    run = noteStage(run, "gate");
+  }
+  const report = await passGate(at, { id: run.note.id, folder: run.folder }, data, settings);
+  if (!report.passed) {
+    const message = `The gate refused the adapter: ${describeFailures(report)}. What served before goes on serving. Report: ${join(run.folder, "report.md")}`;
+    noteStage(run, "refused", message);
+    const failed = report.checks.filter(({ passed }) => !passed).map(({ id }) => id);
+    return { status: "refused", ...ids, failed, message };
+  }
+  const adapter = await publish(at, run, data, settings, report);
+  const activated = doActivate ? await activate(at, adapter) : "no";
+  const message = `Adapter ${adapter} passed the gate and ${SERVES[activated]} Report: ${join(run.folder, "report.md")}`;
+  noteStage(run, "published", message);
+  return { status: "published", ...ids, adapter, activated, message };
+}
+
+const SERVES = {
+  engine: "serves now.",
+  pointer: "will serve from the engine's next start.",
+  no: "is in the registry; npx zephyr adapters activate makes it serve.",
+} as const;
+
+/** Being asked to stop leaves the run where it is; so does a full disk. Any other failure closes it. */
+function endEarly(error: unknown, run: Run, signal: AbortSignal): RunResult {
+  if (signal.aborted && (error === signal.reason || !(error instanceof CodedError))) {
+    return aborted(run);
+  }
+  if (!isCoded(error, "disk_full")) {
+    noteStage(run, "failed", error instanceof Error ? error.message : String(error));
+  }
+  throw error;
+}
+
+function aborted(run: Run): RunResult {
+  const message = `Run ${run.note.id} was interrupted; the next training takes it up where it is.`;
+  return { status: "aborted", run: run.note.id, folder: run.folder, message };
+}
