@@ -51,13 +51,16 @@ const KEPT = 2;
 const NAME = /^step-(\d{8})\.checkpoint$/;
 
 /**
- * Saves the run into `folder` and removes all but the newest two checkpoints.
+ * Saves the run into `folder` and removes all but the newest two checkpoints, and what a killed process left.
  * @throws CodedError `disk_full`; older checkpoints then still stand
  */
 export function writeCheckpoint(folder: string, state: RunState, model: CheckpointedModel): void {
   const path = join(folder, `step-${String(state.step).padStart(8, "0")}.checkpoint`);
   writeChunksAtomic(path, sealed(contents(state, model)));
-  for (const { file } of checkpoints(folder).slice(KEPT)) rmSync(join(folder, file));
+  const surplus = checkpoints(folder).slice(KEPT);
+  const leftBehind = readdirSync(folder).filter((file) => file.endsWith(".tmp"));
+  for (const file of [...surplus.map((each) => each.file), ...leftBehind])
+    rmSync(join(folder, file));
 }
 
 /** What `restoreCheckpoint` found. */
