@@ -1,0 +1,267 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { GgufWriter } from "#engine/native/gguf-writer.ts";
+import { SeededRandom } from "#trainer/data/random.ts";
+import { openTrainable } from "#trainer/model/open-trainable.ts";
+import type {
+  LoraOptions,
+  StepOptions,
+  Trainable,
+  TrainableOptions,
+} from "#trainer/model/trainable.ts";
+import { cpuLibraries } from "../../model/libraries.ts";
+import { writeRandomModel } from "../../model/random-model.ts";
+import {
+  cosine,
+  greatestDifference,
+  perturbAdapter,
+  randomSequences,
+  randomWeights,
+} from "./sequences.ts";
+
+const LORA: LoraOptions = { rank: 2, alpha: 4, targets: ["q", "v", "down"], seed: 3 };
+const STEP: StepOptions = {
+  learningRate: 1e-2,
+  beta1: 0.9,
+  beta2: 0.99,
+  epsilon: 1e-8,
+  weightDecay: 0.01,
+  gradientScale: 1,
+};
+
+let folder = "";
+let ggufPath = "";
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "zephyr-trainable-"));
+  ggufPath = join(folder, "model.gguf");
+  writeRandomModel(ggufPath, { libraries: cpuLibraries(), tied: true });
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function open(options: Partial<TrainableOptions> = {}): Trainable {
+  return openTrainable({
+    ggufPath,
+    lora: null,
+    precision: "f32",
+    threads: 1,
+    maxTokensPerBatch: 256,
+    libraries: cpuLibraries(),
+    ...options,
+  });
+}
+
+function sequences(trainable: Trainable, lengths: readonly number[]) {
+  return randomSequences(lengths, trainable.shape.nVocab, SeededRandom.from(8));
+}
+
+/** One step towards more probable sequences. */
+function train(trainable: Trainable, lengths: readonly number[]): void {
+  const batch = sequences(trainable, lengths);
+  trainable.forwardBackward(batch, (logps) => logps.map((list) => list.map(() => -0.05)));
+  trainable.step(STEP);
+}
+
+describe("log-probabilities", () => {
+  it("do not depend on what else is in the batch, nor on how it is split", () => {
+    using trainable = open({ maxTokensPerBatch: 64 });
+    const batch = sequences(trainable, [5, 31, 33, 1, 20]);
+    const alone = batch.flatMap((sequence) => trainable.logps([sequence]));
+    expect(greatestDifference(trainable.logps(batch), alone)).toBeLessThan(1e-4);
+  });
+
+  it("are 0 where not scored, and below 0 where scored", () => {
+    using trainable = open();
+    const batch = sequences(trainable, [12]);
+    const [logps = new Float32Array()] = trainable.logps(batch);
+    const isRight = [...logps].every((logp, i) =>
+      batch[0]?.scored[i] === 1 ? logp < 0 : logp === 0,
+    );
+    expect(isRight).toBe(true);
+  });
+
+  it("of no sequences are none", () => {
+    using trainable = open();
+    expect(trainable.logps([])).toEqual([]);
+    expect(trainable.forwardBackward([], () => [])).toEqual([]);
+  });
+
+  it("stay finite for logits of which softmax leaves nothing", () => {
+    using trainable = open();
+    const name = "output_norm.weight";
+    trainable.writeParameter(
+      name,
+      trainable.readParameter(name).map((each) => 400 * each),
+    );
+    const [logps = new Float32Array()] = trainable.logps(sequences(trainable, [12]));
+    expect(logps.every(Number.isFinite)).toBe(true);
+    expect(Math.min(...logps)).toBeLessThan(-200);
+  });
+
+  it("of a fresh adapter are the bare model's, since B begins at 0", () => {
+    using trainable = open({ lora: LORA });
+    const batch = sequences(trainable, [9, 14]);
+    const reference = trainable.logps(batch, { reference: true });
+    expect(greatestDifference(trainable.logps(batch), reference)).toBe(0);
+    perturbAdapter(trainable, SeededRandom.from(1));
+    expect(greatestDifference(trainable.logps(batch), reference)).toBeGreaterThan(1e-3);
+    expect(trainable.logps(batch, { reference: true })).toEqual(reference);
+  });
+
+  it("are the same through graphs that were kept while many others came", () => {
+    using trainable = open({ maxTokensPerBatch: 4096 });
+    const batch = sequences(trainable, [9]);
+    const first = trainable.logps(batch);
+    for (let count = 2; count < 18; count++) {
+      trainable.logps(sequences(trainable, Array<number>(count).fill(20)));
+      expect(trainable.logps(batch)).toEqual(first);
+    }
+  });
+});
+
+describe("gradients", () => {
+  it("accumulate over batches, and are zeroed on demand and by a step", () => {
+    using trainable = open({ lora: LORA });
+    perturbAdapter(trainable, SeededRandom.from(2));
+    const batch = sequences(trainable, [9, 14]);
+    const weights = randomWeights(batch, SeededRandom.from(3));
+    const name = "blk.1.attn_v.weight.lora_a";
+    trainable.forwardBackward(batch, () => weights);
+    const once = trainable.readGradient(name);
+    trainable.forwardBackward(batch, () => weights);
+    const twice = trainable.readGradient(name);
+    expect(greatestDifference([twice], [once.map((g) => 2 * g)])).toBeLessThan(1e-4);
+    trainable.zeroGradients();
+    expect(trainable.gradientNorm()).toBe(0);
+    trainable.forwardBackward(batch, () => weights);
+    trainable.step(STEP);
+    expect(trainable.gradientNorm()).toBe(0);
+  });
+
+  it("have the norm of all their elements together", () => {
+    using trainable = open();
+    const batch = sequences(trainable, [9, 14]);
+    trainable.forwardBackward(batch, () => randomWeights(batch, SeededRandom.from(3)));
+    let squares = 0;
+    for (const { name } of trainable.parameters()) {
+      for (const gradient of trainable.readGradient(name)) squares += gradient ** 2;
+    }
+    expect(trainable.gradientNorm() / Math.sqrt(squares)).toBeCloseTo(1, 5);
+  });
+
+  it.each([null, LORA])("in BF16 point where those in F32 do (lora %j)", (lora) => {
+    using exact = open({ lora });
+    using fast = open({ lora, precision: "bf16" });
+    const batch = sequences(exact, [33, 70]);
+    const weights = randomWeights(batch, SeededRandom.from(3));
+    for (const trainable of [exact, fast]) {
+      perturbAdapter(trainable, SeededRandom.from(2));
+      trainable.forwardBackward(batch, () => weights);
+    }
+    const cosines = exact
+      .parameters()
+      .map(({ name }) => cosine(exact.readGradient(name), fast.readGradient(name)));
+    expect(Math.min(...cosines)).toBeGreaterThan(0.999);
+  });
+});
+
+describe("training", () => {
+  it.each(["f32", "bf16"] as const)(
+    "raises the probability of what it is shown (%s)",
+    (precision) => {
+      using trainable = open({ precision });
+      const batch = sequences(trainable, [20, 30]);
+      const total = () =>
+        trainable
+          .logps(batch)
+          .flatMap((list) => [...list])
+          .reduce((a, b) => a + b, 0);
+      const before = total();
+      for (let i = 0; i < 10; i++) train(trainable, [20, 30]);
+      expect(total()).toBeGreaterThan(before / 2);
+    },
+  );
+
+  it("goes on exactly from saved parameters and moments", () => {
+    using straight = open({ lora: LORA });
+    train(straight, [9, 14]);
+    const values = straight
+      .parameters()
+      .map(({ name }) => ({ name, v: straight.readParameter(name) }));
+    const optimizer = straight.readOptimizer();
+    using resumed = open({ lora: LORA });
+    for (const { name, v } of values) resumed.writeParameter(name, v);
+    resumed.writeOptimizer(optimizer);
+    for (const trainable of [straight, resumed]) train(trainable, [30]);
+    for (const { name } of straight.parameters()) {
+      expect(resumed.readParameter(name)).toEqual(straight.readParameter(name));
+    }
+    expect(resumed.readOptimizer()).toEqual(straight.readOptimizer());
+    expect(resumed.readOptimizer().step).toBe(2);
+  });
+
+  it("begins alike for a seed, and otherwise for another", () => {
+    const name = "blk.0.attn_q.weight.lora_a";
+    const draw = (seed: number) => {
+      using trainable = open({ lora: { ...LORA, seed } });
+      return trainable.readParameter(name);
+    };
+    expect(draw(3)).toEqual(draw(3));
+    expect(draw(4)).not.toEqual(draw(3));
+  });
+
+  it("names an adapter's parameters as llama.cpp does, with their shapes", () => {
+    using trainable = open({ lora: { ...LORA, targets: ["k"] } });
+    expect(trainable.parameters()).toEqual(
+      [0, 1].flatMap((layer) => [
+        { name: `blk.${layer}.attn_k.weight.lora_a`, ne: [64, 2] },
+        { name: `blk.${layer}.attn_k.weight.lora_b`, ne: [2, 32] },
+      ]),
+    );
+  });
+});
+
+describe("refused with a reason", () => {
+  it("a batch above the bound", () => {
+    using trainable = open({ maxTokensPerBatch: 64 });
+    const batch = sequences(trainable, [33, 40]);
+    expect(() => trainable.forwardBackward(batch, () => [])).toThrow("at most 64 padded tokens");
+    expect(() => trainable.logps(sequences(trainable, [65]))).toThrow("at most 64 padded tokens");
+  });
+
+  it("an unknown parameter, values of another size, moments that lack one", () => {
+    using trainable = open({ lora: LORA });
+    expect(() => trainable.readParameter("blk.9.attn_q.weight")).toThrow("no trained parameter");
+    const name = "blk.0.attn_q.weight.lora_a";
+    expect(() => trainable.writeParameter(name, new Float32Array(3))).toThrow("expected 512 bytes");
+    expect(() => trainable.writeOptimizer({ step: 1, moments: new Map() })).toThrow(
+      "no moments of",
+    );
+  });
+
+  it("options that contradict each other", () => {
+    expect(() => open({ maxTokensPerBatch: 0 })).toThrow("maxTokensPerBatch");
+    expect(() => open({ threads: 0 })).toThrow("threads");
+    expect(() => open({ lora: { ...LORA, rank: 0 } })).toThrow("rank");
+    expect(() => open({ lora: { ...LORA, targets: [] } })).toThrow("target");
+  });
+
+  it("a missing file and one that is no GGUF", () => {
+    expect(() => open({ ggufPath: join(folder, "none.gguf") })).toThrow(
+      expect.objectContaining({ code: "model_missing" }),
+    );
+    const path = join(folder, "text.gguf");
+    writeFileSync(path, "not a model at all, but long enough for a header");
+    expect(() => open({ ggufPath: path })).toThrow(
+      expect.objectContaining({ code: "model_invalid" }),
+    );
+  });
+
+  it("a file of another architecture, saying what was expected", () => {
+    const path = join(folder, "other.gguf");
+    using writer = new GgufWriter(cpuLibraries());
+    writer.set("general.architecture", "str", "gpt2").write(path);
+    expect(() => open({ ggufPath: path })).toThrow(/expected the architecture llama.*found gpt2/);
+  });
+});
