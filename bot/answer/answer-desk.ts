@@ -58,6 +58,8 @@ export class AnswerDesk {
   /** Resolves once the answer that this message shows, if it is still in the making, is recorded. */
   async settled(messageId: string): Promise<void> {
     for (const { view, done } of this.#inFlight) {
+      // Discord may tell of a reaction before it tells us the id of the message that we sent.
+      await view.rest();
       if (view.messageIds.includes(messageId)) await done;
     }
   }

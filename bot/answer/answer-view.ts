@@ -34,6 +34,7 @@ export class AnswerView implements EditSource {
   readonly #shown: Shown[] = [];
   #wanted: readonly string[] = [];
   #settled: ((outcome: ViewOutcome) => void) | undefined;
+  #sending: Promise<unknown> = Promise.resolve();
   #failures = 0;
   #lost: { readonly cause: unknown } | undefined;
 
@@ -71,7 +72,18 @@ export class AnswerView implements EditSource {
     });
   }
 
-  async sendNext(): Promise<"more" | "nothing"> {
+  /** Resolves once no request is on its way, so that `messageIds` is complete. */
+  async rest(): Promise<void> {
+    await this.#sending;
+  }
+
+  sendNext(): Promise<"more" | "nothing"> {
+    const sending = this.#send();
+    this.#sending = sending;
+    return sending;
+  }
+
+  async #send(): Promise<"more" | "nothing"> {
     try {
       await this.#step();
     } catch (error) {

@@ -16,8 +16,8 @@ export type EditSource = {
 
 /** Time between two requests to one channel, in milliseconds. */
 const INTERVAL_MS = 1_000;
-/** Kept free after a request that itself took longer than the interval (Discord made it wait). */
-const LEAST_PAUSE_MS = 250;
+/** The clock and pace of a scheduler; about one request a second when left out. */
+type SchedulerOptions = { readonly clock?: Clock; readonly intervalMs?: number };
 
 /** The scheduler of one channel. A source waits at most once, however often it asks. */
 export class EditScheduler {
@@ -28,7 +28,7 @@ export class EditScheduler {
   #nextAtMs = 0;
   #isRunning = false;
 
-  constructor(options: { readonly clock?: Clock; readonly intervalMs?: number } = {}) {
+  constructor(options: SchedulerOptions = {}) {
     this.#clock = options.clock ?? systemClock;
     this.#intervalMs = options.intervalMs ?? INTERVAL_MS;
   }
@@ -80,7 +80,12 @@ export class EditScheduler {
     const startedMs = this.#clock.monotonicMs();
     const outcome = await source.sendNext();
     const now = this.#clock.monotonicMs();
-    this.#nextAtMs = Math.max(this.#nextAtMs, startedMs + this.#intervalMs, now + LEAST_PAUSE_MS);
+    // A pause also after a request that itself took longer (Discord made it wait).
+    this.#nextAtMs = Math.max(
+      this.#nextAtMs,
+      startedMs + this.#intervalMs,
+      now + this.#intervalMs / 4,
+    );
     if (outcome === "more") queue.add(source);
   }
 }
@@ -91,10 +96,10 @@ const KEPT_CHANNELS = 1_000;
 /** The schedulers of all channels, made as they are needed. */
 export class EditSchedulers {
   readonly #byChannel = new Map<string, EditScheduler>();
-  readonly #clock: Clock;
+  readonly #options: SchedulerOptions;
 
-  constructor(clock: Clock = systemClock) {
-    this.#clock = clock;
+  constructor(options: SchedulerOptions = {}) {
+    this.#options = options;
   }
 
   /** The one scheduler of a channel or thread. */
@@ -102,7 +107,7 @@ export class EditSchedulers {
     const present = this.#byChannel.get(channelId);
     if (present !== undefined) return present;
     if (this.#byChannel.size >= KEPT_CHANNELS) this.#dropIdle();
-    const scheduler = new EditScheduler({ clock: this.#clock });
+    const scheduler = new EditScheduler(this.#options);
     this.#byChannel.set(channelId, scheduler);
     return scheduler;
   }

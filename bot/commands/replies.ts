@@ -28,7 +28,7 @@ export function statusReply(figures: StatusFigures): string {
   const { health, counts, waiting, inFlight, learning } = figures;
   return [
     ...(health === undefined ? ["**Engine:** not running right now"] : engineLines(health)),
-    `**Here:** ${inFlight - waiting} answers in the making, ${waiting} waiting`,
+    `**Here:** answers in the making: ${inFlight - waiting}, waiting: ${waiting}`,
     counts === undefined
       ? "**Feedback:** the log can't be read right now"
       : `**Feedback:** ${counts.candidates} answers, ${counts.standingVotes} votes that stand`,

@@ -38,20 +38,27 @@ const SEED_LIMIT = 2 ** 31;
 
 /**
  * Joins Discord and begins to answer.
+ * @param pace for tests: the clock, and the time between two edits in a channel
  * @throws CodedError `discord_token_missing`, `discord_token_invalid`, `discord_unreachable`,
  *   `database_failed`, `disk_full`, `config_invalid`
  */
 export async function startBot(
   config: Config,
   log: Logger,
-  clock: Clock = systemClock,
+  pace: { readonly clock?: Clock; readonly editIntervalMs?: number } = {},
 ): Promise<RunningBot> {
+  const { clock = systemClock, editIntervalMs } = pace;
   const access = { apiUrl: config.DISCORD_API_URL, token: requireToken(config) };
   using opened = new DisposableStack();
   const store = opened.use(openSqliteStore(join(config.DATA_DIR, "bot.db")));
   const feedback = opened.use(FeedbackLog.open(feedbackPath(config.DATA_DIR), clock));
-  const schedulers = new EditSchedulers(clock);
+  const schedulers = new EditSchedulers({
+    clock,
+    ...(editIntervalMs === undefined ? {} : { intervalMs: editIntervalMs }),
+  });
   const client = await connect(access, schedulers, log);
+  using left = new DisposableStack();
+  left.defer(() => void client.destroy());
   const settings = openKeyv(store, "settings", log);
   if (await registerCommands(client, settings)) log.info("commands were registered");
   const memory = new ConversationMemory(openKeyv(store, "conversations", log));
@@ -70,15 +77,21 @@ export async function startBot(
     notices: new Notices(clock),
     log,
   });
+  left.move();
   const resources = opened.move();
+  let stopping: Promise<void> | undefined;
+  const stop = async (drainMs: number) => {
+    await desk.drain(drainMs);
+    await client.destroy();
+    await limits.disconnect();
+    resources.dispose();
+  };
   return {
     inviteUrl: inviteUrl(client.application.id),
     name: client.user.tag,
-    stop: async (drainMs) => {
-      await desk.drain(drainMs);
-      await client.destroy();
-      await limits.disconnect();
-      resources.dispose();
+    stop: (drainMs) => {
+      stopping ??= stop(drainMs);
+      return stopping;
     },
   };
 }

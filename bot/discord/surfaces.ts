@@ -10,9 +10,11 @@ import {
 import type { MessageSurface } from "../answer/answer-view.ts";
 import { VOTE_EMOJI } from "../feedback/reactions.ts";
 
-/** Interaction tokens live 15 minutes; a minute is kept for slow requests. */
-const TOKEN_LIFE_MS = 14 * 60_000;
-
+/** The interaction's token is no longer accepted. */
+const TOKEN_OVER: ReadonlySet<number | string> = new Set([
+  Code.InvalidWebhookToken,
+  Code.UnknownWebhook,
+]);
 /** Trying again would not help: what was to be changed, or the permission to, is gone. */
 const HOPELESS: ReadonlySet<number | string> = new Set([
   Code.UnknownChannel,
@@ -46,7 +48,10 @@ export function replySurface(question: Message, channel: SendableChannels): Mess
   };
 }
 
-/** The response to a slash command that has been deferred, and messages that follow it. */
+/**
+ * The response to a slash command that has been deferred, and messages that follow it. When the
+ * interaction's token is over (15 minutes), it goes on as the bot itself.
+ */
 export function interactionSurface(
   interaction: ChatInputCommandInteraction,
   channel: SendableChannels | undefined,
@@ -54,18 +59,46 @@ export function interactionSurface(
   const isEphemeral = interaction.ephemeral === true;
   // Nobody but the person sees an ephemeral message: the bot cannot touch it by other ways.
   const own = channel === undefined || isEphemeral ? undefined : ownMessages(channel);
-  const hasToken = () => Date.now() - interaction.createdTimestamp < TOKEN_LIFE_MS;
   const viaToken = responseMessages(interaction, isEphemeral);
+  let isTokenOver = false;
+  const withToken = async <T>(work: () => Promise<T>, otherwise: () => Promise<T>): Promise<T> => {
+    if (!isTokenOver) {
+      try {
+        return await work();
+      } catch (error) {
+        isTokenOver = own !== undefined && isTokenError(error);
+        if (!isTokenOver) throw error;
+      }
+    }
+    return otherwise();
+  };
   return {
-    create: (content) => {
-      if (hasToken() || own === undefined || channel === undefined) return viaToken.create(content);
-      return channel.send({ content }).then((message) => message.id);
-    },
-    edit: (id, content) => (hasToken() ? viaToken : (own ?? viaToken)).edit(id, content),
-    remove: (id) => (hasToken() ? viaToken : (own ?? viaToken)).remove(id),
+    create: (content) =>
+      withToken(
+        () => viaToken.create(content),
+        async () => (await (channel ?? missing()).send({ content })).id,
+      ),
+    edit: (id, content) =>
+      withToken(
+        () => viaToken.edit(id, content),
+        () => (own ?? missing()).edit(id, content),
+      ),
+    remove: (id) =>
+      withToken(
+        () => viaToken.remove(id),
+        () => (own ?? missing()).remove(id),
+      ),
     isGone,
     placeVotes: async (id) => own?.placeVotes(id),
   };
+}
+
+function isTokenError(error: unknown): boolean {
+  return error instanceof DiscordAPIError && TOKEN_OVER.has(error.code);
+}
+
+function missing(): never {
+  throw new Error("there is no way around an interaction's token here");
 }
 
 function responseMessages(

@@ -79,7 +79,9 @@ describe("limits", () => {
     await Promise.all(runs);
     await limits.disconnect();
   });
+});
 
+describe("places in a server's queue", () => {
   test("closing refuses what waits and lets finish what runs", async () => {
     const limits = new RequestLimits({ personRequestsPerMinute: 60, guildConcurrentRequests: 1 });
     const { work, end } = job();

@@ -6,7 +6,7 @@ import type { APIMessage } from "discord-api-types/v10";
 import { type RunningBot, startBot } from "#bot/discord/start-bot.ts";
 import type { Playground } from "#deploy/playground/playground.ts";
 import { startPlayground } from "#deploy/playground/start.ts";
-import { systemClock } from "#engine/base/clock.ts";
+import { type Clock, systemClock } from "#engine/base/clock.ts";
 import { type Config, parseConfig } from "#engine/base/config.ts";
 import { createLog } from "#engine/base/log.ts";
 import { FeedbackLog, feedbackPath } from "#trainer/feedback/log.ts";
@@ -25,17 +25,23 @@ export type Lounge = {
   close(): Promise<void>;
 };
 
+/** A tenth of the real one, so that tests are short. */
+const EDIT_INTERVAL_MS = 100;
 const TOKEN = "a-token-for-tests";
 
 /** @param settings on top of the defaults, by their names in `.env` */
-export async function openLounge(settings: Record<string, string> = {}): Promise<Lounge> {
+export async function openLounge(
+  settings: Record<string, string> = {},
+  /** The local Discord's own. */
+  clock: Clock = systemClock,
+): Promise<Lounge> {
   const dataDir = mkdtempSync(join(tmpdir(), "lounge-"));
   const playground = await startPlayground({
     host: "127.0.0.1",
     port: 0,
     dataDir,
     botToken: TOKEN,
-    clock: systemClock,
+    clock,
   });
   const engine = await ScriptedEngine.start();
   const tap = await Wiretap.start(playground.url);
@@ -48,7 +54,8 @@ export async function openLounge(settings: Record<string, string> = {}): Promise
     LOG_LEVEL: "silent",
     ...settings,
   });
-  const bot = await startBot(config, createLog("bot", process.env["TEST_LOG"] ?? config.LOG_LEVEL));
+  const log = createLog("bot", process.env["TEST_LOG"] ?? config.LOG_LEVEL);
+  const bot = await startBot(config, log, { editIntervalMs: EDIT_INTERVAL_MS });
   await playground.waitForBot({ command: "chat" });
   const feedback = FeedbackLog.open(feedbackPath(dataDir));
   const close = async () => {
