@@ -19,7 +19,7 @@ export type RandomModelOptions = {
 };
 
 /** Small enough for finite differences, with grouped queries (two heads to a key). */
-export const TINY_SHAPE: Omit<LlamaShape, "nVocab" | "tied"> = {
+const TINY_SHAPE: Omit<LlamaShape, "nVocab" | "tied"> = {
   nLayer: 2,
   nEmbd: 64,
   nHead: 4,

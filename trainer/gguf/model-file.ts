@@ -12,7 +12,7 @@ import type { LlamaShape } from "./llama-shape.ts";
 import { setTokenizer, type TokenTable } from "./tokenizer-metadata.ts";
 
 /** Everything in a new model's file but its tensors. */
-export type ModelHeader = {
+type ModelHeader = {
   /** For people: `general.name` */
   readonly name: string;
   readonly shape: LlamaShape;
@@ -21,7 +21,7 @@ export type ModelHeader = {
 };
 
 /** One tensor's values, asked for when they are written. */
-export type ModelTensor = {
+type ModelTensor = {
   readonly name: string;
   /** ggml's order: row length first */
   readonly ne: readonly number[];

@@ -3,13 +3,11 @@ import { join } from "node:path";
 import { CodedError } from "#engine/base/errors.ts";
 import { type ChatEncoder, encodePairs, fittingLimits, type LengthLimits } from "../data/chat.ts";
 import type { PreferencePair } from "../data/preference.ts";
-import { type Example, scoredTokens, sequenceLogp } from "../data/sequence.ts";
-import { type DpoLossOptions, sigmoidDpoLoss } from "../losses/dpo.ts";
+import type { DpoLossOptions } from "../losses/dpo.ts";
+import { dpoLoss } from "./dpo-loss.ts";
 import { train } from "./loop.ts";
 import { referenceLogps } from "./reference.ts";
 import {
-  type Loss,
-  type PartLoss,
   type RunSurroundings,
   TRAIN_DEFAULTS,
   type TrainOptions,
@@ -109,65 +107,4 @@ function assertEnough(usable: number, given: number, needed: number): void {
     `Training needs at least ${Math.max(1, needed)} usable preference pairs, found ${usable} of ${given} given. Collect more votes and ratings, then train again.`,
     { code: "data_too_small" },
   );
-}
-
-/**
- * The loss of pairs as the loop takes it: means over the step, weighted by the pairs' weights; the other
- * figures are plain means, by TRL's names.
- * @param reference log π_ref of chosen and rejected for every example
- */
-function dpoLoss(
-  reference: ReadonlyMap<Example, readonly number[]>,
-  options: DpoLossOptions,
-): Loss {
-  return (step) => {
-    const weights = step.reduce((sum, { weight }) => sum + weight, 0);
-    return (part, logps) => weighPart(part, logps, reference, options, weights, step.length);
-  };
-}
-
-function weighPart(
-  part: readonly Example[],
-  logps: readonly Float32Array[],
-  reference: ReadonlyMap<Example, readonly number[]>,
-  options: DpoLossOptions,
-  weights: number,
-  pairs: number,
-): PartLoss {
-  const sums = logps.map(sequenceLogp);
-  const policyChosenLogps = sums.filter((_, i) => i % 2 === 0);
-  const policyRejectedLogps = sums.filter((_, i) => i % 2 === 1);
-  const loss = sigmoidDpoLoss(
-    {
-      policyChosenLogps,
-      policyRejectedLogps,
-      referenceChosenLogps: part.map((example) => reference.get(example)?.[0] ?? Number.NaN),
-      referenceRejectedLogps: part.map((example) => reference.get(example)?.[1] ?? Number.NaN),
-    },
-    part.map(({ sequences: [chosen] }) => (chosen === undefined ? 0 : scoredTokens(chosen))),
-    options,
-  );
-  const gradients = logps.map((sequence, i) => {
-    const pair = i >> 1;
-    const ofPair = i % 2 === 0 ? loss.policyChosenGradients : loss.policyRejectedGradients;
-    const gradient = ((ofPair[pair] ?? 0) * (part[pair]?.weight ?? 1)) / weights;
-    return new Float32Array(sequence.length).fill(gradient);
-  });
-  const total = (values: ArrayLike<number>) => Array.from(values).reduce((sum, x) => sum + x, 0);
-  const mean = (values: ArrayLike<number>) => total(values) / pairs;
-  const { chosenRewards, rejectedRewards, losses } = loss;
-  return {
-    gradients,
-    metrics: {
-      loss: total(losses.map((value, i) => value * (part[i]?.weight ?? 1))) / weights,
-      "rewards/chosen": mean(chosenRewards),
-      "rewards/rejected": mean(rejectedRewards),
-      "rewards/accuracies": mean(
-        chosenRewards.map((r, i) => Number(r > (rejectedRewards[i] ?? r))),
-      ),
-      "rewards/margins": mean(chosenRewards.map((r, i) => r - (rejectedRewards[i] ?? r))),
-      "logps/chosen": mean(policyChosenLogps),
-      "logps/rejected": mean(policyRejectedLogps),
-    },
-  };
 }

@@ -1,7 +1,7 @@
 /** The learning rate over a run, as a pure function of how far it is. */
 
 /** How the rate falls after the warm-up. */
-export type Decay = "cosine" | "linear" | "constant";
+type Decay = "cosine" | "linear" | "constant";
 
 /** Peak and shape of the learning rate. */
 export type Schedule = {

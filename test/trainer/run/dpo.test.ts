@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { Vocabulary } from "#engine/llama/vocabulary.ts";
 import { encodePairs } from "#trainer/data/chat.ts";
 import type { PreferencePair } from "#trainer/data/preference.ts";
-import { sequenceLogp } from "#trainer/data/sequence.ts";
+import { scoredTokens, sequenceLogp } from "#trainer/data/sequence.ts";
 import { type DpoRun, trainDpo } from "#trainer/run/dpo.ts";
 import { readMetrics } from "#trainer/run/metrics.ts";
 import { cpuLibraries } from "../../model/libraries.ts";
@@ -141,6 +141,33 @@ test("interrupted and resumed, dpo ends with the same parameters", async () => {
   expect((await trainDpo({ ...run, model: resumed })).resumedFrom).toBe(5);
   expect(resumed.readParameter()).toEqual(trained.model.readParameter());
 });
+
+test("with an RPO term the chosen's NLL per token is reported and added to the loss", async () => {
+  const run = newRun({ options: { rpoAlpha: 0.5, epochs: 1, batchSize: 5 } });
+  await trainDpo(run);
+  const [first] = lines(run);
+  expect(first?.["nll_loss"]).toBeGreaterThan(0);
+  const chosen = untrainedNll();
+  expect(first?.["nll_loss"]).toBeCloseTo(chosen.nll, 5);
+  expect(first?.["loss"]).toBeCloseTo(Math.LN2 + 0.5 * chosen.weightedNll, 5);
+});
+
+/** What the untrained table says of the five chosen answers: mean NLL per token, plain and by weight. */
+function untrainedNll() {
+  const limits = { maxTokens: 256, maxPromptTokens: 128 };
+  const { examples } = encodePairs(vocabulary, pairs.slice(0, 5), limits);
+  const model = new Bigram(vocabulary.size);
+  const rows = examples.flatMap(({ sequences: [sequence], weight }) => {
+    if (sequence === undefined) return [];
+    const [logps = new Float32Array()] = model.logps([sequence]);
+    return [{ weight, nll: -sequenceLogp(logps) / scoredTokens(sequence) }];
+  });
+  const weights = rows.reduce((sum, { weight }) => sum + weight, 0);
+  return {
+    nll: rows.reduce((sum, { nll }) => sum + nll, 0) / rows.length,
+    weightedNll: rows.reduce((sum, { nll, weight }) => sum + nll * weight, 0) / weights,
+  };
+}
 
 test("too few pairs is data_too_small, saying how many were needed and found", async () => {
   const same = { ...(pairs[0] ?? { id: "", prompt: [], weight: 1 }), chosen: "a", rejected: "a" };
