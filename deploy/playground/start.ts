@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Hono } from "hono";
 import type { Clock } from "#engine/base/clock.ts";
 import { createLog } from "#engine/base/log.ts";
+import { EngineClient } from "#engine/client/engine-client.ts";
 import { addFileRoutes } from "./files.ts";
 import { Delivery } from "./gateway/deliver.ts";
 import { Gateway, HEARTBEAT_INTERVAL_MS } from "./gateway/gateway.ts";
@@ -10,9 +11,12 @@ import { createHostGuard } from "./guard.ts";
 import { InteractionDesk } from "./interactions/desk.ts";
 import { interactionPayload } from "./interactions/payload.ts";
 import { listen } from "./listen.ts";
+import { addPageRoutes } from "./page-files.ts";
 import { PersonActions } from "./people/actions.ts";
+import { createPageApi } from "./people/routes.ts";
+import { StatusBoard } from "./people/status.ts";
 import { Playground } from "./playground.ts";
-import { createRestApi } from "./rest/api.ts";
+import { answerError, createRestApi } from "./rest/api.ts";
 import { RateLimits } from "./rest/rate-limits.ts";
 import { Store } from "./world/store.ts";
 import { World } from "./world/world.ts";
@@ -95,7 +99,17 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
   app.route("/api/v10", rest);
   app.route("/api/v9", rest);
   app.route("/api", rest);
+  const status = new StatusBoard({
+    clock,
+    dataDir: options.dataDir,
+    engine:
+      options.engineUrl === undefined ? undefined : new EngineClient({ url: options.engineUrl }),
+    isBotConnected: () => gateway.isConnected,
+  });
+  app.route("/local", createPageApi({ world, actions, status }));
   addFileRoutes(app, store);
+  addPageRoutes(app);
+  app.onError((error) => answerError(error, log));
   const fetch = (request: Request) => app.fetch(request);
   const server = await listenOrClose(store, () =>
     listen(options, { fetch, admits, socket: (socket, query) => gateway.accept(socket, query) }),
@@ -111,6 +125,7 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
     desk.close();
     gateway.close();
     await server.close();
+    status[Symbol.dispose]();
     store[Symbol.dispose]();
   };
   return new Playground({ world, gateway, limits, actions, url: baseUrl(), botToken, tick, close });

@@ -1,7 +1,9 @@
 /** The REST API as one Hono app: authorization, rate limits, routes, errors in Discord's shape. */
+
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
+import type { Logger } from "#engine/base/log.ts";
 import { DiscordError } from "../world/discord-error.ts";
 import { BODY_LIMIT_BYTES } from "./body.ts";
 import { addChannelRoutes } from "./channels.ts";
@@ -48,19 +50,19 @@ export function createRestApi(services: RestServices): Hono {
   addCommandRoutes(api, services);
   addInteractionRoutes(api, services);
   api.notFound(() => errorResponse(new DiscordError("notFound")));
-  api.onError((error) => toResponse(error, services));
+  api.onError((error) => answerError(error, services.log));
   return api;
 }
 
-/** An error as Discord words it. */
-export function errorResponse(error: DiscordError): Response {
+function errorResponse(error: DiscordError): Response {
   return Response.json(error.toJson(), { status: error.status });
 }
 
-function toResponse(error: unknown, services: RestServices): Response {
+/** Any error as Discord words it; unexpected ones are logged and told without their details. */
+export function answerError(error: unknown, log: Logger): Response {
   if (error instanceof DiscordError) return errorResponse(error);
   if (error instanceof HTTPException) return error.getResponse();
-  services.log.error({ err: error }, "a request failed");
+  log.error({ err: error }, "a request failed");
   return Response.json({ message: "500: Internal Server Error", code: 0 }, { status: 500 });
 }
 

@@ -247,10 +247,13 @@ export class World {
     const memberIds = thread.memberIds.includes(message.authorId)
       ? thread.memberIds
       : [...thread.memberIds, message.authorId];
+    // A thread's own starting message is not counted: it stands in the parent channel.
+    const isCounted = message.type !== MessageType.ThreadStarterMessage;
+    const messageCount = thread.messageCount + (isCounted ? 1 : 0);
     const changed: ChannelRecord = {
       ...channel,
       lastMessageId: message.id,
-      thread: { ...thread, memberIds, archived: false, messageCount: thread.messageCount + 1 },
+      thread: { ...thread, memberIds, archived: false, messageCount },
     };
     this.store.saveChannel(changed);
     return thread.archived ? changed : undefined;

@@ -1,0 +1,146 @@
+/** Buttons, selects and layouts of a message as elements. */
+import { el } from "./dom.ts";
+import type { MessageActions } from "./message-view.ts";
+import type { Message } from "./types.ts";
+
+type Component = Readonly<Record<string, unknown>>;
+
+/** Discord's component types: https://discord.com/developers/docs/components/reference */
+const ROW = 1;
+const BUTTON = 2;
+const STRING_SELECT = 3;
+const SECTION = 9;
+const TEXT = 10;
+const SEPARATOR = 14;
+const CONTAINER = 17;
+const STYLES = ["", "primary", "secondary", "success", "danger", "link", "primary"];
+
+/** Everything in the message's `components`. */
+export function componentViews(message: Message, actions: MessageActions): HTMLElement[] {
+  return (message.components ?? []).flatMap(
+    (each: unknown) => view(asComponent(each), message, actions) ?? [],
+  );
+}
+
+/** A value as a component's record; anything else counts as an empty one. */
+export function asComponent(value: unknown): Component {
+  return typeof value === "object" && value !== null ? { ...value } : {};
+}
+
+/** The components within a component. */
+export function childrenOf(component: Component): Component[] {
+  const children = component["components"];
+  return Array.isArray(children) ? children.map(asComponent) : [];
+}
+
+/** The options of a string select. */
+export function selectOptions(
+  component: Component,
+): { label: string; value: string; description: string; isDefault: boolean }[] {
+  const options: unknown = component["options"];
+  if (!Array.isArray(options)) return [];
+  return options.map(asComponent).map((each) => ({
+    label: String(each["label"] ?? ""),
+    value: String(each["value"] ?? ""),
+    description: String(each["description"] ?? ""),
+    isDefault: each["default"] === true,
+  }));
+}
+
+function view(
+  component: Component,
+  message: Message,
+  actions: MessageActions,
+): HTMLElement | undefined {
+  const inner = () => childrenOf(component).flatMap((each) => view(each, message, actions) ?? []);
+  switch (component["type"]) {
+    case ROW:
+      return el("div", { class: "component-row" }, ...inner());
+    case BUTTON:
+      return buttonView(component, message, actions);
+    case STRING_SELECT:
+      return selectView(component, message, actions);
+    case TEXT:
+      return el("div", { class: "content" }, actions.render(String(component["content"] ?? "")));
+    case SEPARATOR:
+      return component["divider"] === false ? el("div", { class: "space" }) : el("hr");
+    case SECTION: {
+      const accessory = view(asComponent(component["accessory"]), message, actions);
+      return el("div", { class: "section" }, el("div", {}, ...inner()), accessory);
+    }
+    case CONTAINER:
+      return el("section", { class: "embed" }, ...inner());
+    default:
+      return undefined;
+  }
+}
+
+function buttonView(component: Component, message: Message, actions: MessageActions): HTMLElement {
+  const style = STYLES[Number(component["style"])] ?? "secondary";
+  const emoji = asComponent(component["emoji"])["name"];
+  const label = [emoji, component["label"]].filter((part) => typeof part === "string").join(" ");
+  if (style === "link") {
+    const url = String(component["url"] ?? "");
+    const href = /^https?:\/\//i.test(url) ? url : undefined;
+    return el(
+      "a",
+      { class: "press link-button", href, target: "_blank", rel: "noopener noreferrer nofollow" },
+      label,
+      " ↗",
+    );
+  }
+  const customId = String(component["custom_id"]);
+  const button = el(
+    "button",
+    {
+      type: "button",
+      class: `press ${style}`,
+      disabled: component["disabled"] === true,
+      "data-focus": `press ${customId}`,
+    },
+    label,
+  );
+  button.addEventListener("click", () => {
+    button.disabled = true;
+    void actions.onComponent(message, customId).finally(() => {
+      button.disabled = false;
+    });
+  });
+  return button;
+}
+
+function selectView(component: Component, message: Message, actions: MessageActions): HTMLElement {
+  const most = Number(component["max_values"] ?? 1);
+  const placeholder = String(component["placeholder"] ?? "Make a selection");
+  const options = selectOptions(component);
+  const customId = String(component["custom_id"]);
+  const select = el(
+    "select",
+    {
+      class: "pick",
+      "aria-label": placeholder,
+      multiple: most > 1,
+      disabled: component["disabled"] === true,
+      "data-focus": `select ${customId}`,
+    },
+    most > 1
+      ? null
+      : el(
+          "option",
+          { value: "", disabled: true, selected: !options.some((each) => each.isDefault) },
+          placeholder,
+        ),
+    ...options.map((each) =>
+      el(
+        "option",
+        { value: each.value, selected: each.isDefault },
+        each.description === "" ? each.label : `${each.label} — ${each.description}`,
+      ),
+    ),
+  );
+  select.addEventListener("change", () => {
+    const values = [...select.selectedOptions].map((each) => each.value);
+    void actions.onComponent(message, customId, values);
+  });
+  return select;
+}

@@ -1,0 +1,113 @@
+/** Forms of the application as dialogs. */
+import { asComponent, childrenOf, selectOptions } from "./component-view.ts";
+import { el } from "./dom.ts";
+import { openDialog } from "./overlay.ts";
+import type { Modal } from "./types.ts";
+
+type FormValues = Record<string, string | readonly string[]>;
+type Control = HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement;
+
+const PARAGRAPH = 2;
+const TEXT_INPUT = 4;
+const TEXT = 10;
+
+/** What becomes of the form. `submit` rejects with what is wrong, which is shown in the form. */
+export type ModalHost = {
+  readonly submit: (values: FormValues) => Promise<void>;
+  readonly cancel: () => void;
+  readonly render: (content: string) => DocumentFragment;
+};
+
+/** Shows a form until it is sent or cancelled. */
+export function openModal(modal: Modal, host: ModalHost): void {
+  const controls = new Map<string, Control>();
+  const error = el("p", { class: "form-error", role: "alert" });
+  const fields = modal.components.map((each) => fieldView(each, controls, host));
+  const form = el(
+    "form",
+    { class: "modal-form", novalidate: true },
+    ...fields,
+    error,
+    el(
+      "div",
+      { class: "modal-actions" },
+      el("button", { type: "button", class: "press secondary", onclick: () => leave() }, "Cancel"),
+      el("button", { type: "submit", class: "press primary" }, "Submit"),
+    ),
+  );
+  const close = openDialog(modal.title, form, () => host.cancel());
+  const leave = () => {
+    host.cancel();
+    close();
+  };
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    host.submit(readValues(controls)).then(close, (refused: Error) => {
+      error.textContent = refused.message;
+    });
+  });
+  form.querySelector<HTMLElement>("input, textarea, select")?.focus();
+}
+
+function fieldView(
+  component: Readonly<Record<string, unknown>>,
+  controls: Map<string, Control>,
+  host: ModalHost,
+): HTMLElement {
+  if (component["type"] === TEXT)
+    return el("div", { class: "content" }, host.render(String(component["content"] ?? "")));
+  const inner =
+    component["component"] === undefined
+      ? childrenOf(component)[0]
+      : asComponent(component["component"]);
+  const field = inner ?? {};
+  const control = controlView(field);
+  controls.set(String(field["custom_id"]), control);
+  const label = String(component["label"] ?? field["label"] ?? "");
+  const isNeeded = field["required"] !== false;
+  const description = component["description"];
+  return el(
+    "label",
+    { class: "field-label" },
+    el("span", {}, label, isNeeded ? el("span", { class: "needed", title: "Needed" }, " *") : null),
+    typeof description === "string" ? el("small", {}, description) : null,
+    control,
+  );
+}
+
+function controlView(field: Readonly<Record<string, unknown>>): Control {
+  if (field["type"] !== TEXT_INPUT) return selectControl(field);
+  const shared = {
+    placeholder: String(field["placeholder"] ?? ""),
+    maxlength: Number(field["max_length"] ?? 4_000),
+  };
+  const control =
+    field["style"] === PARAGRAPH
+      ? el("textarea", { ...shared, rows: "4" })
+      : el("input", { ...shared, type: "text" });
+  control.value = String(field["value"] ?? "");
+  return control;
+}
+
+function selectControl(field: Readonly<Record<string, unknown>>): HTMLSelectElement {
+  const isMany = Number(field["max_values"] ?? 1) > 1;
+  return el(
+    "select",
+    { multiple: isMany },
+    isMany ? null : el("option", { value: "" }, String(field["placeholder"] ?? "choose…")),
+    ...selectOptions(field).map((each) =>
+      el("option", { value: each.value, selected: each.isDefault }, each.label),
+    ),
+  );
+}
+
+function readValues(controls: ReadonlyMap<string, Control>): FormValues {
+  const values: FormValues = {};
+  for (const [customId, control] of controls) {
+    values[customId] =
+      control instanceof HTMLSelectElement
+        ? [...control.selectedOptions].map((each) => each.value).filter((value) => value !== "")
+        : control.value;
+  }
+  return values;
+}
