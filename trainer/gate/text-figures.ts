@@ -8,10 +8,16 @@ const LOOP_TIMES = 3;
 const STUTTER_TIMES = 4;
 const STUTTER_LONGEST_WORDS = 5;
 
-/** Whether an answer is caught in a loop: the same six words three times, or a phrase four times in a row. */
+/** A piece of a word or a sign, right behind itself ten times, is one too. */
+const PIECE_LOOP = /(\S{1,12}?)\1{9,}/u;
+
+/**
+ * Whether an answer is caught in a loop: the same six words three times, a phrase four times in a row,
+ * or a piece without spaces ten times.
+ */
 export function isRepetitive(text: string): boolean {
   const words = wordsOf(text);
-  return repeatsAnywhere(words) || stutters(words);
+  return repeatsAnywhere(words) || stutters(words) || PIECE_LOOP.test(text);
 }
 
 /** Whether an answer holds no word or number at all. One word, such as "Yes.", is an answer. */

@@ -1,0 +1,159 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { watch } from "node:fs/promises";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { describe, expect, test } from "vitest";
+import { openRegistry } from "#engine/adapters/registry.ts";
+import { takeLock } from "#engine/base/exclusive-lock.ts";
+import { FeedbackLog, feedbackPath } from "#trainer/feedback/log.ts";
+import { readMetrics } from "#trainer/run/metrics.ts";
+import { type SmallWorld, smallWorld, taste } from "./small-world.ts";
+
+const ROOT = join(import.meta.dirname, "../../..");
+
+type Ended = { readonly code: number | null; readonly result: Record<string, unknown> };
+
+function begin(world: SmallWorld, ...flags: string[]): ChildProcess {
+  return spawn(process.execPath, [join(ROOT, "trainer/main.ts"), "--json", ...flags], {
+    env: { ...process.env, ...world.settings },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+}
+
+async function end(child: ChildProcess): Promise<Ended> {
+  if (child.stdout === null || child.stderr === null) throw new Error("no pipes");
+  const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+  const last = out.trim().split("\n").at(-1) ?? "";
+  if (last === "") throw new Error(`no result; stderr: ${err}`);
+  return { code: child.exitCode, result: JSON.parse(last) };
+}
+
+function train(world: SmallWorld, ...flags: string[]): Promise<Ended> {
+  return end(begin(world, ...flags));
+}
+
+function runFolders(world: SmallWorld): string[] {
+  const root = join(world.dataDir, "runs");
+  return readdirSync(root)
+    .filter((name) => /^\d/.test(name))
+    .sort()
+    .map((name) => join(root, name));
+}
+
+function runNote(folder: string): { stage: string; outcome?: string } {
+  return JSON.parse(readFileSync(join(folder, "run.json"), "utf8"));
+}
+
+/** Kills a run right behind its first checkpoint. */
+async function killInTraining(world: SmallWorld): Promise<void> {
+  const stop = new AbortController();
+  const events = watch(world.dataDir, { recursive: true, signal: stop.signal });
+  const child = begin(world);
+  for await (const { filename } of events) {
+    if (filename?.endsWith(".checkpoint") === true) break;
+  }
+  child.kill("SIGKILL");
+  await once(child, "exit");
+}
+
+describe("a training run", () => {
+  test("learns the taste, passes the gate, and serves from the next start", async () => {
+    const world = smallWorld(taste(40));
+    const { code, result } = await train(world);
+    expect(result).toMatchObject({ event: "result", status: "published", activated: "pointer" });
+    expect(code).toBe(0);
+    const registry = openRegistry(world.dataDir);
+    expect(registry.current()).toBe(result["adapter"]);
+    const { manifest } = await registry.verify(String(result["adapter"]));
+    expect(manifest).toMatchObject({ parent: null, gate: { passed: true } });
+    expect(manifest.data.pairs).toBeGreaterThan(24);
+    const report = readFileSync(join(String(result["folder"]), "report.md"), "utf8");
+    expect(report).toContain("held-out preferences");
+
+    const second = await train(world, "--no-activate");
+    expect(second.result).toMatchObject({ status: "published", activated: "no" });
+    expect(registry.current()).toBe(result["adapter"]);
+    const again = await registry.verify(String(second.result["adapter"]));
+    expect(again.manifest.parent).toBe(result["adapter"]);
+    const checks = JSON.stringify(again.manifest.gate.report);
+    expect(checks).toContain("preference_serving");
+  });
+
+  test("that makes answers worse is refused with exit code 3, and what served goes on", async () => {
+    const world = smallWorld(taste(40), false);
+    const { code, result } = await train(world);
+    expect(code).toBe(3);
+    expect(result["status"]).toBe("refused");
+    expect(result["failed"]).toContain("repetition_base");
+    expect(String(result["message"])).toMatch(/caught in a loop: .*needs at most/);
+    expect(openRegistry(world.dataDir).list()).toEqual([]);
+    const [folder = ""] = runFolders(world);
+    expect(runNote(folder).stage).toBe("refused");
+    expect(existsSync(join(folder, "report.json"))).toBe(true);
+  });
+
+  test("with too little feedback says how much there is and where the rest went", async () => {
+    const liked = taste(30).filter((_, index) => index % 2 === 0);
+    const world = smallWorld([...taste(3), ...liked]);
+    const { code, result } = await train(world);
+    expect(code).toBe(1);
+    expect(result).toMatchObject({ event: "error", code: "data_too_small" });
+    expect(result["message"]).toMatch(/at least 24 .* gives 3\. Dropped: 2\d × liked, but/);
+  });
+
+  test("does not begin while another one works in the same folder", async () => {
+    const world = smallWorld(taste(30));
+    const lock = takeLock(join(world.dataDir, "runs", "lock"));
+    const { code, result } = await train(world);
+    expect(code).toBe(1);
+    expect(result).toMatchObject({ event: "error", code: "training_running" });
+    expect(result["message"]).toContain(String(process.pid));
+    if (lock.held) lock[Symbol.dispose]();
+  });
+
+  test("can be planned without being made", async () => {
+    const world = smallWorld(taste(30));
+    const { code, result } = await train(world, "--plan");
+    expect(code).toBe(0);
+    expect(Number(result["trainPairs"]) + Number(result["heldOutPairs"])).toBe(30);
+    expect(existsSync(join(world.dataDir, "runs"))).toBe(false);
+  });
+});
+
+describe("a run that was killed in the middle of training", () => {
+  test("is taken up at its checkpoint and gives the same adapter, bit for bit", async () => {
+    const [whole, cut] = [smallWorld(taste(40)), smallWorld(taste(40))];
+    const undisturbed = await train(whole);
+    await killInTraining(cut);
+    const [folder = ""] = runFolders(cut);
+    expect(runNote(folder).stage).toBe("training");
+
+    const resumed = await train(cut);
+    expect(resumed.result).toMatchObject({ status: "published", folder });
+    const adapter = (ended: Ended) =>
+      readFileSync(join(String(ended.result["folder"]), "adapter.gguf"));
+    expect(adapter(resumed).equals(adapter(undisturbed))).toBe(true);
+    const steps = readMetrics(join(folder, "metrics.jsonl"))
+      .filter((line) => line["loss"] !== undefined && line["learning_rate"] !== undefined)
+      .map(({ step }) => step);
+    expect(steps).toEqual(Array.from({ length: steps.length }, (_, index) => index + 1));
+  });
+
+  test("is not taken up once something that it learns from was deleted", async () => {
+    const world = smallWorld(taste(40));
+    await killInTraining(world);
+    {
+      using log = FeedbackLog.open(feedbackPath(world.dataDir));
+      for (let index = 0; index < 40; index += 2) log.recordDeletion(`x${index}`);
+    }
+    const { result } = await train(world);
+    expect(result).toMatchObject({ event: "error", code: "data_too_small" });
+    const [first = "", second = ""] = runFolders(world);
+    expect(runNote(first)).toMatchObject({ stage: "failed" });
+    expect(runNote(first).outcome).toContain("deleted");
+    expect(runNote(second)).toMatchObject({ stage: "failed" });
+  });
+});
