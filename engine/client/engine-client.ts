@@ -2,18 +2,17 @@
  * The HTTP client of the engine, for the bot, the trainer and the command line.
  * It knows the wire and nothing of Discord, prompts or where the engine runs.
  */
-import { createParser, type EventSourceParser } from "eventsource-parser";
 import type { z } from "zod";
 import type { ChatMessage } from "../backends/backend.ts";
 import { CodedError } from "../base/errors.ts";
+import { readEventStream, type WireEvent } from "./event-stream.ts";
 import {
   activationSchema,
   adaptersSchema,
-  chunkSchema,
-  completionSchema,
   healthSchema,
   modelsSchema,
   parseWireError,
+  type WireChunk,
   type WireVerdict,
 } from "./wire.ts";
 
@@ -33,7 +32,7 @@ export type ChatRequest = {
   readonly seed?: number;
   readonly maxTokens?: number;
   readonly stop?: readonly string[];
-  /** How many answers to draw; `complete` only. */
+  /** How many answers to draw, 1 to 16; `chat` gives the first alone. */
   readonly n?: number;
   /** Whose turn it is in the queue; pseudonymous keys, never shown. */
   readonly metadata?: { readonly person?: string; readonly guild?: string };
@@ -103,40 +102,34 @@ export class EngineClient {
   }
 
   /** Streams one answer. Ending the iteration early ends the request. */
-  async *chat(request: ChatRequest): AsyncIterable<ChatChunk> {
-    const leave = new AbortController();
-    const signals = [leave.signal, ...(request.signal === undefined ? [] : [request.signal])];
-    try {
-      const body = { ...toBody(request), stream: true, stream_options: { include_usage: true } };
-      const response = await this.#send("/v1/chat/completions", {
-        method: "POST",
-        body: JSON.stringify(body),
-        signal: AbortSignal.any(signals),
-      });
-      if (response.body === null) throw this.#unreachable("it sent no body");
-      yield* this.#readChunks(response.body, request.signal);
-    } finally {
-      leave.abort();
+  async *chat(request: ChatRequest): AsyncGenerator<ChatChunk> {
+    const tally = new Tally();
+    for await (const event of this.#stream(toBody(request), request.signal)) {
+      if (event.type === "queued") yield event;
+      else for (const text of tally.add(event.chunk)) yield { type: "text", text };
     }
+    const { adapter, usage } = tally;
+    const { reason, verdict } = this.#complete(tally.answers().slice(0, 1))[0] ?? {};
+    yield {
+      type: "end",
+      reason: reason ?? "stop",
+      adapter,
+      usage,
+      ...(verdict === undefined ? {} : { verdict }),
+    };
   }
 
-  /** Awaits `n` whole answers. */
+  /**
+   * Awaits `n` whole answers. It streams underneath, so that no timeout strikes however long they take.
+   */
   async complete(request: ChatRequest): Promise<Completion> {
-    const body = JSON.stringify({ ...toBody(request), n: request.n ?? 1 });
-    const init = { method: "POST", body, ...withSignal(request.signal) };
-    const completion = await this.#json("/v1/chat/completions", completionSchema, init);
-    return {
-      id: completion.id,
-      adapter: completion.adapter,
-      answers: completion.choices
-        .toSorted((a, b) => a.index - b.index)
-        .map((choice) => ({
-          text: choice.message.content ?? "",
-          reason: choice.finish_reason,
-          ...(choice.verdict === undefined ? {} : { verdict: choice.verdict }),
-        })),
-      usage: toUsage(completion.usage),
-    };
+    const tally = new Tally();
+    const body = { ...toBody(request), n: request.n ?? 1 };
+    for await (const event of this.#stream(body, request.signal)) {
+      if (event.type === "chunk") tally.add(event.chunk);
+    }
+    const { id, adapter, usage } = tally;
+    return { id, adapter, usage, answers: this.#complete(tally.answers()) };
   }
 
   /** The names that requests may give as `model`. */
@@ -164,23 +157,32 @@ export class EngineClient {
     return this.#json(path, activationSchema, { method: "POST" });
   }
 
-  async *#readChunks(
-    body: ReadableStream<Uint8Array>,
+  async *#stream(
+    body: Record<string, unknown>,
     signal: AbortSignal | undefined,
-  ): AsyncIterable<ChatChunk> {
-    const reading = new StreamReading();
-    const decoder = new TextDecoder();
+  ): AsyncGenerator<WireEvent> {
+    const leave = new AbortController();
     try {
-      for await (const bytes of body) {
-        yield* reading.feed(decoder.decode(bytes, { stream: true }));
-      }
+      const response = await this.#send("/v1/chat/completions", {
+        method: "POST",
+        body: JSON.stringify({ ...body, stream: true, stream_options: { include_usage: true } }),
+        signal: signal === undefined ? leave.signal : AbortSignal.any([leave.signal, signal]),
+      });
+      if (response.body !== null) yield* readEventStream(response.body);
     } catch (error) {
       if (error instanceof CodedError || signal?.aborted === true) throw error;
       throw this.#unreachable("the stream broke off", error);
+    } finally {
+      leave.abort();
     }
-    const end = reading.end();
-    if (end === undefined) throw this.#unreachable("the stream ended before the answer did");
-    yield end;
+  }
+
+  /** Answers without an end were cut off. */
+  #complete(answers: readonly Draft[]): Answer[] {
+    return answers.map(({ text, reason, verdict }) => {
+      if (reason === undefined) throw this.#unreachable("the stream ended before the answer did");
+      return { text, reason, ...(verdict === undefined ? {} : { verdict }) };
+    });
   }
 
   async #json<T>(
@@ -223,58 +225,39 @@ export class EngineClient {
   }
 }
 
-/** Turns server-sent events into chunks, and remembers what the `end` will say. */
-class StreamReading {
-  readonly #parser: EventSourceParser;
-  #ready: ChatChunk[] = [];
-  #failure: CodedError | undefined;
-  #reason: FinishReason | undefined;
-  #adapter: string | null = null;
-  #verdict: WireVerdict | undefined;
-  #usage: Usage = { promptTokens: 0, completionTokens: 0 };
+type Draft = { text: string; reason?: FinishReason; verdict?: WireVerdict };
 
-  constructor() {
-    this.#parser = createParser({
-      onComment: (comment) => this.#onComment(comment),
-      onEvent: ({ data }) => this.#onData(data),
-    });
+/** Adds up the chunks of one request. */
+class Tally {
+  id = "";
+  adapter: string | null = null;
+  usage: Usage = { promptTokens: 0, completionTokens: 0 };
+  readonly #drafts = new Map<number, Draft>();
+
+  /** Takes a chunk; the pieces of text in it. */
+  add(chunk: WireChunk): string[] {
+    this.id = chunk.id;
+    this.adapter = chunk.adapter;
+    if (chunk.usage) this.usage = toUsage(chunk.usage);
+    return chunk.choices
+      .map(({ index, delta, finish_reason: reason, verdict }) => {
+        const draft = this.#drafts.get(index) ?? { text: "" };
+        const text = delta.content ?? "";
+        this.#drafts.set(index, {
+          ...draft,
+          text: draft.text + text,
+          ...(reason ? { reason } : {}),
+          ...(verdict === undefined ? {} : { verdict }),
+        });
+        return text;
+      })
+      .filter((text) => text !== "");
   }
 
-  /** @throws CodedError the error event that the engine sent */
-  feed(text: string): ChatChunk[] {
-    this.#parser.feed(text);
-    if (this.#failure !== undefined) throw this.#failure;
-    const ready = this.#ready;
-    this.#ready = [];
-    return ready;
-  }
-
-  /** The last chunk; undefined when no finish reason came. */
-  end(): ChatChunk | undefined {
-    if (this.#reason === undefined) return undefined;
-    const common = { reason: this.#reason, adapter: this.#adapter, usage: this.#usage };
-    const verdict = this.#verdict === undefined ? {} : { verdict: this.#verdict };
-    return { type: "end", ...common, ...verdict };
-  }
-
-  #onComment(comment: string): void {
-    const position = /queued position=(\d+)/.exec(comment)?.[1];
-    if (position !== undefined) this.#ready.push({ type: "queued", position: Number(position) });
-  }
-
-  #onData(data: string): void {
-    if (data === "[DONE]") return;
-    const body = parseJson(data);
-    this.#failure ??= parseWireError(body);
-    const chunk = chunkSchema.safeParse(body);
-    if (!chunk.success) return;
-    this.#adapter = chunk.data.adapter;
-    if (chunk.data.usage) this.#usage = toUsage(chunk.data.usage);
-    for (const choice of chunk.data.choices) {
-      if (choice.delta.content) this.#ready.push({ type: "text", text: choice.delta.content });
-      this.#reason = choice.finish_reason ?? this.#reason;
-      this.#verdict = choice.verdict ?? this.#verdict;
-    }
+  /** By index; one at least, so that an empty stream counts as cut off. */
+  answers(): Draft[] {
+    if (this.#drafts.size === 0) return [{ text: "" }];
+    return [...this.#drafts].sort(([a], [b]) => a - b).map(([, draft]) => draft);
   }
 }
 
@@ -299,12 +282,4 @@ function toUsage(usage: { prompt_tokens: number; completion_tokens: number }): U
 
 function withSignal(signal: AbortSignal | undefined): RequestInit {
   return signal === undefined ? {} : { signal };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

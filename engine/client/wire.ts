@@ -23,6 +23,7 @@ const finishReason = z.enum(["stop", "length", "content_filter"]);
 
 /** One `data:` event of a stream. */
 export const chunkSchema = z.object({
+  id: z.string().default(""),
   model: z.string().default(""),
   adapter: z.string().nullable().default(null),
   choices: z.array(
@@ -36,21 +37,8 @@ export const chunkSchema = z.object({
   usage: usageSchema.nullish(),
 });
 
-/** The JSON answer of `/v1/chat/completions`. */
-export const completionSchema = z.object({
-  id: z.string(),
-  model: z.string(),
-  adapter: z.string().nullable().default(null),
-  choices: z.array(
-    z.object({
-      index: z.number(),
-      message: z.object({ content: z.string().nullish(), refusal: z.string().nullish() }),
-      finish_reason: finishReason,
-      verdict: verdictSchema.optional(),
-    }),
-  ),
-  usage: usageSchema,
-});
+/** A parsed chunk. */
+export type WireChunk = z.infer<typeof chunkSchema>;
 
 /** `/v1/models`. */
 export const modelsSchema = z.object({ data: z.array(z.object({ id: z.string() })) });

@@ -7,7 +7,8 @@ import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { parseChatRequest } from "./chat-request.ts";
 import { type AnswerHead, toErrorEvent, toEvents, toJson } from "./chat-wire.ts";
-import { admitCompletion, type Completion, type CompletionServices } from "./completion.ts";
+import { admitCompletion, type CompletionServices } from "./completion.ts";
+import { toByteStream } from "./event-stream.ts";
 import { HttpProblem, problemBody, toProblem } from "./http-problem.ts";
 
 /** What the routes need besides the completion's own services. */
@@ -78,37 +79,18 @@ async function answerChat(services: AppServices, c: Context<Env>): Promise<Respo
   // Proxies that buffer would turn a stream into one late piece.
   c.header("x-accel-buffering", "no");
   const events = toEvents(head, completion, { includeUsage: parameters.includeUsage });
-  return c.body(toStream(services, requestId, events, completion, leave));
-}
-
-/** A byte stream of events that ends with an error event when they fail, and ends them when it is left. */
-function toStream(
-  services: AppServices,
-  requestId: string,
-  events: AsyncGenerator<string>,
-  completion: Completion,
-  leave: AbortController,
-): ReadableStream<Uint8Array> {
-  const encoder = new TextEncoder();
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      try {
-        const next = await events.next();
-        if (next.done === true) controller.close();
-        else controller.enqueue(encoder.encode(next.value));
-      } catch (error) {
-        if (leave.signal.aborted) return;
-        logUnforeseen(services, requestId, error);
-        const problem = toProblem(explainStop(services, error), requestId);
-        controller.enqueue(encoder.encode(toErrorEvent(problem)));
-        controller.close();
-      }
-    },
-    async cancel() {
-      leave.abort();
-      await completion.events.return(undefined);
-    },
-  });
+  return c.body(
+    toByteStream(events, {
+      onError: (error) => {
+        if (leave.signal.aborted) return undefined;
+        return toErrorEvent(report(services, c, error));
+      },
+      onLeave: async () => {
+        leave.abort();
+        await completion.events.return(undefined);
+      },
+    }),
+  );
 }
 
 async function readJson(c: Context<Env>): Promise<unknown> {
@@ -258,11 +240,28 @@ function refuseOtherMethods(app: Hono<Env>): void {
 }
 
 function answerProblem(services: AppServices, c: Context<Env>, error: unknown): Response {
-  const requestId = c.get("requestId");
-  logUnforeseen(services, requestId, error);
-  const problem = toProblem(explainStop(services, error), requestId);
+  const problem = report(services, c, error);
   for (const [name, value] of Object.entries(problem.headers)) c.header(name, value);
   return c.json(problemBody(problem), problem.status);
+}
+
+/** Logs why a request was not served, without its text, and gives what to tell the caller. */
+function report(services: AppServices, c: Context<Env>, error: unknown): HttpProblem {
+  const requestId = c.get("requestId");
+  const problem = toProblem(explainStop(services, error), requestId);
+  const facts = { requestId, method: c.req.method, path: c.req.path };
+  if (c.req.raw.signal.aborted) services.log.info({ event: "caller_left", ...facts });
+  else if (problem.status === 500) {
+    services.log.error({ event: "request_failed", ...facts, err: error });
+  } else {
+    services.log.info({
+      event: "request_refused",
+      ...facts,
+      status: problem.status,
+      code: problem.code,
+    });
+  }
+  return problem;
 }
 
 /** What an abort by the engine's own end looks like to whoever waits. */
@@ -276,10 +275,4 @@ function stopping(): HttpProblem {
     code: "engine_stopping",
     headers: { "retry-after": RETRY_WHEN_STOPPING_S },
   });
-}
-
-function logUnforeseen(services: AppServices, requestId: string, error: unknown): void {
-  if (error instanceof Error && error.name === "AbortError") return;
-  const { status } = toProblem(error, requestId);
-  if (status >= 500) services.log.error({ event: "request_failed", requestId, err: error });
 }

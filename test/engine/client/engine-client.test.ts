@@ -32,6 +32,29 @@ describe("EngineClient", () => {
     });
   });
 
+  it("gives n whole answers, by index, with their verdicts", async () => {
+    const texts = ["Fine.", "You faggot.", "Well."];
+    const { client } = await startScripted({
+      streams: 3,
+      script: (run) => answer(texts[run.request.sampling.seed] ?? "")(run),
+    });
+    const completion = await client.complete({ ...chat("hi"), n: 3, seed: 0 });
+    expect(completion).toEqual({
+      id: expect.stringMatching(/^chatcmpl-/),
+      adapter: null,
+      usage: { promptTokens: 2, completionTokens: 4 },
+      answers: [
+        { text: "Fine.", reason: "stop" },
+        {
+          text: "",
+          reason: "content_filter",
+          verdict: { stage: "output", category: "slur", reason: expect.any(String) },
+        },
+        { text: "Well.", reason: "stop" },
+      ],
+    });
+  });
+
   it("sends every setting that it is given, and none that it is not", async () => {
     const bodies: string[] = [];
     const client = await stub((request, response) => {
@@ -53,7 +76,9 @@ describe("EngineClient", () => {
     };
     await client.complete(full).catch(() => {});
     await client.complete(chat("hi")).catch(() => {});
+    const streamed = { stream: true, stream_options: { include_usage: true } };
     expect(JSON.parse(bodies[0] ?? "")).toEqual({
+      ...streamed,
       messages: [{ role: "user", content: "hi" }],
       model: "m",
       temperature: 0,
@@ -66,7 +91,7 @@ describe("EngineClient", () => {
       n: 2,
       metadata: { person: "p", guild: "g" },
     });
-    expect(JSON.parse(bodies[1] ?? "")).toEqual({ ...chat("hi"), n: 1 });
+    expect(JSON.parse(bodies[1] ?? "")).toEqual({ ...streamed, ...chat("hi"), n: 1 });
   });
 });
 

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { until } from "./scripted-backend.ts";
 import { answer, ask, chat, collect, post, startScripted } from "./test-service.ts";
 
@@ -15,7 +15,7 @@ describe("waiting", () => {
     expect((await first).answers).toEqual([{ text: "one", reason: "stop" }]);
     answer("two")(await backend.run(1));
     expect((await iterator.next()).value).toEqual({ type: "text", text: "two" });
-    await iterator.return?.();
+    await iterator.return?.(undefined);
   });
 
   it("is refused when the queue is full, with when to come back", async () => {
@@ -100,4 +100,23 @@ describe("draining", () => {
       expect(error).toMatchObject({ code: "engine_stopping" });
     }
   });
+});
+
+it("a quiet stream is kept alive by comments", async () => {
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { url, backend } = await startScripted();
+  const response = await post(url, ask("hi", { stream: true }));
+  const run = await backend.run(0);
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  expect((await reader?.read())?.value).toContain('"role":"assistant"');
+  vi.advanceTimersByTime(15_000);
+  expect((await reader?.read())?.value).toBe(": keep-alive\n\n");
+  answer("done")(run);
+  let rest = "";
+  for (let next = await reader?.read(); next?.done === false; next = await reader?.read()) {
+    rest += next.value;
+  }
+  expect(rest).toContain("data: [DONE]");
+  expect(vi.getTimerCount()).toBe(0);
 });
