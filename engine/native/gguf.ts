@@ -345,12 +345,19 @@ function readHeader(path: string): { header: Buffer; bytes: number } {
       closeSync(file);
     }
   } catch (error) {
-    if (systemCode(error) !== "ENOENT") throw error;
-    throw new CodedError(`There is no file ${path}. Check the path, or fetch the model again.`, {
-      code: "model_missing",
-      cause: error,
-    });
+    throw explainOpenError(error, path);
   }
+}
+
+function explainOpenError(error: unknown, path: string): unknown {
+  const code = systemCode(error);
+  if (code === undefined || error instanceof CodedError) return error;
+  if (code !== "ENOENT" && code !== "ENOTDIR")
+    return invalid(path, `it could not be read (${code})`);
+  return new CodedError(`There is no file ${path}. Check the path, or fetch the model again.`, {
+    code: "model_missing",
+    cause: error,
+  });
 }
 
 function invalid(path: string, why: string): CodedError {

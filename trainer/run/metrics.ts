@@ -1,6 +1,7 @@
 /** A run's figures as JSON lines, by TRL's names where TRL has one. It computes none of them. */
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { z } from "zod";
 import { explainWriteError, writeFileAtomic } from "#engine/base/atomic-file.ts";
 
 /** One line: `step` and numbers by name, such as `loss`, `rewards/margins`, `eval_loss`. */
@@ -52,9 +53,11 @@ export function readMetrics(path: string): MetricsLine[] {
   return readFileSync(path, "utf8").split("\n").flatMap(parseLine);
 }
 
+const lineSchema = z.object({ step: z.number() }).catchall(z.number());
+
 function parseLine(line: string): MetricsLine[] {
   try {
-    return [JSON.parse(line)];
+    return [lineSchema.parse(JSON.parse(line))];
   } catch {
     return [];
   }

@@ -12,6 +12,8 @@ export type ProgressBar = Disposable & { readonly show: (progress: Progress) => 
 /** Between two lines where there is no terminal. */
 const LINE_EVERY_MS = 10_000;
 const BAR = {
+  // Its own handler would take SIGINT from the entry point, whose part it is to stop the run.
+  gracefulExit: false,
   barCompleteChar: "█",
   barIncompleteChar: "░",
   barsize: 24,

@@ -88,6 +88,7 @@ test("copied metadata can be overridden", () => {
 test("a missing file is model_missing, a folder and an empty file are model_invalid", () => {
   expect(codeOf(() => GgufFile.open(join(folder, "none.gguf"), libraries))).toBe("model_missing");
   expect(codeOf(() => GgufFile.open(folder, libraries))).toBe("model_invalid");
+  expect(() => GgufFile.open(folder, libraries)).toThrow(/it is not a file/);
   writeFileSync(bad, "");
   expect(codeOf(() => GgufFile.open(bad, libraries))).toBe("model_invalid");
 });
