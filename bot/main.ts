@@ -4,7 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import { loadConfig } from "#engine/base/config.ts";
-import { isCoded } from "#engine/base/errors.ts";
+import { reportFailure } from "#engine/base/entry-point.ts";
 import { createLog } from "#engine/base/log.ts";
 import { type RunningBot, startBot } from "./discord/start-bot.ts";
 
@@ -40,8 +40,7 @@ function stopOnSignal(bot: RunningBot): void {
 }
 
 function fail(error: unknown): void {
-  const text = isCoded(error) ? `${error.message} (${error.code})` : String(error);
-  process.stderr.write(`${text}\n`);
+  reportFailure("bot", process.argv.includes("--json"), error);
   process.exit(1);
 }
 

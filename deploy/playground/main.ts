@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { systemClock } from "#engine/base/clock.ts";
 import { loadConfig } from "#engine/base/config.ts";
-import { CodedError } from "#engine/base/errors.ts";
+import { reportFailure } from "#engine/base/entry-point.ts";
 import { startPlayground } from "./start.ts";
 import { readBotToken } from "./token.ts";
 
@@ -35,10 +35,6 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  const message = error instanceof CodedError ? error.message : String(error);
-  const code = error instanceof CodedError ? error.code : "unexpected";
-  process.stderr.write(
-    `${JSON.stringify({ event: "failed", service: "playground", code, message })}\n`,
-  );
+  reportFailure("playground", process.argv.includes("--json"), error);
   process.exit(1);
 });
