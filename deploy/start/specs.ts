@@ -24,8 +24,16 @@ export function engineSpec(config: Config, port: number | undefined): ChildSpec 
   };
 }
 
-/** The playground. @param port where it came up before */
-export function playgroundSpec(config: Config, port: number | undefined): ChildSpec {
+/**
+ * The playground.
+ * @param engineUrl the engine whose state its page shows
+ * @param port where it came up before
+ */
+export function playgroundSpec(
+  config: Config,
+  engineUrl: string,
+  port: number | undefined,
+): ChildSpec {
   return {
     name: "playground",
     entry: "deploy/playground/main.ts",
@@ -33,6 +41,7 @@ export function playgroundSpec(config: Config, port: number | undefined): ChildS
     env: {
       ...NO_DISCORD,
       DATA_DIR: config.DATA_DIR,
+      ENGINE_URL: engineUrl,
       PLAYGROUND_PORT: String(port ?? config.PLAYGROUND_PORT),
     },
   };

@@ -14,7 +14,13 @@ import type { ChildLine } from "./child.ts";
 import { assertPortFree } from "./ports.ts";
 import { forgetRunning, noteRunning } from "./running.ts";
 import { type Service, superviseService } from "./service.ts";
-import { botSpec, engineSpec, playgroundSpec, trainerEnvironment } from "./specs.ts";
+import {
+  botSpec,
+  engineSpec,
+  type Playground,
+  playgroundSpec,
+  trainerEnvironment,
+} from "./specs.ts";
 import { scheduleTraining, type Training } from "./training.ts";
 
 /** What the supervisor needs of the world. */
@@ -86,7 +92,8 @@ class House {
   async open(): Promise<void> {
     const { config, announce } = this.#options;
     const engineUrl = config.ENGINE_URL ?? (await this.#startEngine());
-    const place = config.DISCORD_TOKEN === undefined ? await this.#startPlayground() : undefined;
+    const place =
+      config.DISCORD_TOKEN === undefined ? await this.#startPlayground(engineUrl) : undefined;
     const bot = await this.#start("bot", () => botSpec(config, engineUrl, place));
     noteRunning(config.DATA_DIR, { pid: process.pid, engineUrl });
     const health = await this.#untilHealthy(engineUrl);
@@ -132,9 +139,11 @@ class House {
     return text(line, "url");
   }
 
-  async #startPlayground(): Promise<{ url: string; api: string; token: string }> {
+  async #startPlayground(engineUrl: string): Promise<Playground> {
     const { config } = this.#options;
-    const line = await this.#start("playground", (first) => playgroundSpec(config, portOf(first)));
+    const line = await this.#start("playground", (first) =>
+      playgroundSpec(config, engineUrl, portOf(first)),
+    );
     return { url: text(line, "url"), api: text(line, "api"), token: text(line, "token") };
   }
 
