@@ -65,10 +65,12 @@ export class AnswerDesk {
   }
 
   /** Ends the answer to a question, or the answer itself, that was deleted. */
-  withdraw(messageId: string): void {
+  async withdraw(messageId: string): Promise<void> {
     for (const { question, view, abort } of this.#inFlight) {
-      if (question.messageId === messageId || view.messageIds.includes(messageId))
-        abort.abort(WITHDRAWN);
+      if (question.messageId === messageId) abort.abort(WITHDRAWN);
+      // Discord may tell of a deletion before it tells us the id of the message that we sent.
+      await view.rest();
+      if (view.messageIds.includes(messageId)) abort.abort(WITHDRAWN);
     }
   }
 

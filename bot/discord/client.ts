@@ -35,6 +35,7 @@ const CONTENT_FLAGS =
 /** Discord bans an address after 10,000 invalid requests in ten minutes; every hundredth is told. */
 const INVALID_REQUESTS_BETWEEN_WARNINGS = 100;
 const REQUEST_TIMEOUT_MS = 15_000;
+const REACTION_ROUTE = "/reactions/:reaction";
 /** Messages kept of each channel: enough to find what a reply is to. */
 const CACHED_MESSAGES = 100;
 
@@ -103,7 +104,10 @@ function createClient(apiUrl: string, mayReadContent: boolean): Client {
 function obeyLimits(client: Client, schedulers: EditSchedulers, log: Logger): void {
   client.rest.on(RESTEvents.RateLimited, ({ global, majorParameter, timeToReset, route }) => {
     log.info({ route, timeToResetMs: timeToReset }, "Discord limits a route");
-    schedulers.holdForMs(global ? undefined : majorParameter, timeToReset);
+    // Reactions have a limit of their own, which says nothing about messages.
+    if (!route.endsWith(REACTION_ROUTE)) {
+      schedulers.holdForMs(global ? undefined : majorParameter, timeToReset);
+    }
   });
   client.rest.on(RESTEvents.InvalidRequestWarning, ({ count }) =>
     log.warn({ count }, "Discord refuses many requests (401, 403 or 429)"),

@@ -4,7 +4,7 @@ import type { Room } from "./room.ts";
 
 /** Forgets a message, and every record whose context had it. */
 export async function onDeletion(room: Room, message: Message | PartialMessage): Promise<void> {
-  room.desk.withdraw(message.id);
+  await room.desk.withdraw(message.id);
   const tainted = await room.memory.forgetMessage(message.id);
   for (const exchangeId of tainted) room.capture.deleted(exchangeId);
   // Of a message that we still know, we know whether it can be in the log; of another we don't.

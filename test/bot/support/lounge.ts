@@ -73,7 +73,10 @@ export function isFinished(message: APIMessage): boolean {
 }
 
 /** The next answer that is finished and says `text`. */
-export function finishedAnswer(lounge: Lounge, text: string): Promise<APIMessage> {
+export function finishedAnswer(
+  lounge: Pick<Lounge, "playground">,
+  text: string,
+): Promise<APIMessage> {
   return lounge.playground.waitFor(
     (message) =>
       message.author.bot === true && isFinished(message) && message.content.includes(text),
