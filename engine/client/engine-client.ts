@@ -41,10 +41,10 @@ export type ChatRequest = {
 };
 
 /** Why an answer ended; `content_filter` when a check withheld the rest. */
-export type FinishReason = "stop" | "length" | "content_filter";
+type FinishReason = "stop" | "length" | "content_filter";
 
 /** Tokens of a request: the rendered prompt, and everything drawn for it. */
-export type Usage = { readonly promptTokens: number; readonly completionTokens: number };
+type Usage = { readonly promptTokens: number; readonly completionTokens: number };
 
 /** What a streamed answer reports, in order: any number of `queued`, then `text`, then one `end`. */
 export type ChatChunk =

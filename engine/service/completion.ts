@@ -25,7 +25,7 @@ export type CompletionServices = {
 };
 
 /** What a completion reports: places in the queue, then each choice's events, interleaved. */
-export type CompletionEvent =
+type CompletionEvent =
   | { readonly type: "queued"; readonly position: number }
   | { readonly type: "choice"; readonly index: number; readonly event: ChoiceEvent };
 

@@ -25,8 +25,18 @@ const PROGRESS_EVERY_MS = 1_000;
 
 type Running = { readonly service: Service; readonly backend: Backend };
 
+const USAGE = `Usage: node engine/service/main.ts [--json]
+
+Serves the model that MODEL names at http://ENGINE_HOST:ENGINE_PORT/v1. Settings come from the
+environment and from .env; .env.example explains each.
+
+  --json   say on stdout, a JSON object a line, that the engine listens or why it does not
+  --help   this text
+`;
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { json: { type: "boolean", default: false } } });
+  const values = readOptions();
+  if (values === undefined) return;
   const announce = (line: Record<string, unknown>, text: string) => {
     process.stdout.write(values.json ? `${JSON.stringify(line)}\n` : `${text}\n`);
   };
@@ -45,6 +55,20 @@ async function main(): Promise<void> {
     if (values.json) announce({ event: "failed", service: "engine", code, message }, message);
     process.stderr.write(`${message}\n`);
     process.exitCode = 1;
+  }
+}
+
+/** The command line's options; undefined when it is answered by the usage. */
+function readOptions(): { readonly json: boolean } | undefined {
+  const flag = { type: "boolean", default: false } as const;
+  try {
+    const { values } = parseArgs({ options: { json: flag, help: flag } });
+    if (values.help) process.stdout.write(USAGE);
+    return values.help ? undefined : values;
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    process.exitCode = 2;
+    return undefined;
   }
 }
 

@@ -119,7 +119,12 @@ export class ServingAdapters {
 
   async #swap(name: string | null): Promise<{ active: string | null; previous: string | null }> {
     if (name !== null) await this.#load(name);
-    await this.#registry.activate(name);
+    try {
+      await this.#registry.activate(name);
+    } catch (error) {
+      this.#retire();
+      throw error;
+    }
     const previous = this.#active;
     if (previous !== name) this.#previous = previous;
     this.#active = name;

@@ -24,8 +24,8 @@ beforeAll(() => {
 type Ended = { code: number | null; stdout: string; stderr: string };
 
 /** Starts the process; `line` is its first line on stdout, `ended` its whole output. */
-function engine(env: Record<string, string>) {
-  const child: ChildProcess = spawn(process.execPath, [MAIN, "--json"], {
+function engine(env: Record<string, string>, options = ["--json"]) {
+  const child: ChildProcess = spawn(process.execPath, [MAIN, ...options], {
     cwd: models,
     env: {
       PATH: process.env["PATH"],
@@ -107,6 +107,19 @@ describe("the engine's process", () => {
     expect(health.problems.join(" ")).toMatch(/Adapter bad is damaged.*moved to/);
     const { adapter } = await client.complete({ ...chat("hello"), maxTokens: 2 });
     expect(adapter).toBe("good");
+  });
+});
+
+it("the command line explains itself, and exit code 2 is a wrong use", async () => {
+  expect(await engine({}, ["--help"]).ended).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining("Usage:"),
+    stderr: "",
+  });
+  expect(await engine({}, ["--port", "5"]).ended).toMatchObject({
+    code: 2,
+    stdout: "",
+    stderr: expect.stringMatching(/--port.*Usage:/s),
   });
 });
 

@@ -1,5 +1,6 @@
 /** The real local backend on a random model, spoken to by OpenAI's own client. */
 import { join } from "node:path";
+import fc from "fast-check";
 import OpenAI, { APIError, APIUserAbortError } from "openai";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type LocalBackend, openLocalBackend } from "#engine/backends/local.ts";
@@ -8,7 +9,7 @@ import { cpuLibraries } from "../../model/libraries.ts";
 import { writeRandomAdapter } from "../../model/random-adapter.ts";
 import { writeRandomModel } from "../../model/random-model.ts";
 import { publication, temporaryFolder } from "../adapters/adapter-fixture.ts";
-import { serve } from "./test-service.ts";
+import { post, serve } from "./test-service.ts";
 
 let served: Awaited<ReturnType<typeof serve<LocalBackend>>>;
 let openai: OpenAI;
@@ -142,6 +143,38 @@ describe("OpenAI's client", () => {
     expect(names.slice(0, 2)).toEqual(["tiny", "tiny:base"]);
     expect(await openai.models.retrieve("tiny:base")).toMatchObject({ object: "model" });
   });
+});
+
+it("any valid request is served by the real model, whatever its text and settings", async () => {
+  const content = fc.string({ unit: "binary", maxLength: 40 });
+  const turn = fc.record({ role: fc.constantFrom("system", "user", "assistant"), content });
+  const settings = fc.record(
+    {
+      messages: fc.array(turn, { minLength: 1, maxLength: 4 }),
+      temperature: fc.constantFrom(0, 1e-9, 0.7, 2),
+      top_p: fc.constantFrom(1e-9, 0.5, 1),
+      top_k: fc.constantFrom(0, 1, 1_000_000),
+      min_p: fc.constantFrom(0, 0.5, 1),
+      seed: fc.maxSafeInteger(),
+      stop: fc.array(fc.string({ unit: "grapheme", minLength: 1 }), { maxLength: 3 }),
+      n: fc.constantFrom(1, 1, 16),
+      stream: fc.boolean(),
+      logprobs: fc.constant(true),
+      top_logprobs: fc.constantFrom(0, 20),
+    },
+    { requiredKeys: ["messages", "logprobs"] },
+  );
+  await fc.assert(
+    fc.asyncProperty(settings, async (body) => {
+      const response = await post(served.url, { ...body, max_tokens: 3 });
+      const text = await response.text();
+      if (response.status === 400) expect(text).toContain("context_length_exceeded");
+      else expect(response.status, text).toBe(200);
+      expect(text).not.toContain("event: error");
+    }),
+    { numRuns: 80 },
+  );
+  expect((await client.health()).queue).toMatchObject({ waiting: 0, running: 0 });
 });
 
 describe("adapters", () => {

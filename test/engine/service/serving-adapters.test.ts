@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openRegistry } from "#engine/adapters/registry.ts";
@@ -119,6 +119,20 @@ describe("a swap", () => {
     expect(registry.current()).toBe("a");
     expect(backend.loadedAdapters()).toEqual(["a"]);
     expect(existsSync(join(registry.quarantine("b"), "adapter.gguf"))).toBe(true);
+  });
+
+  it("whose pointer cannot be written does not happen, and leaves nothing loaded", async () => {
+    const { open, registry, backend, dataDir } = await prepared(["a", "b"], ["a"]);
+    const adapters = await open();
+    const pointer = join(dataDir, "adapters", "current");
+    rmSync(pointer);
+    mkdirSync(pointer);
+    await expect(adapters.activate("b")).rejects.toThrow();
+    expect(adapters.active).toBe("a");
+    expect(backend.loadedAdapters()).toEqual(["a"]);
+    rmdirSync(pointer);
+    await adapters.activate("b");
+    expect(registry.current()).toBe("b");
   });
 
   it("of many at once ends on the last, with the pointer on the same", async () => {
