@@ -41,11 +41,11 @@ function engine(env: Record<string, string>, options = ["--json"]) {
   });
   onTestFinished(() => void child.kill("SIGKILL"));
   const output = { stdout: "", stderr: "" };
-  const line = new Promise<Record<string, string>>((resolve, reject) => {
+  const line = new Promise<string>((resolve, reject) => {
     child.stdout?.on("data", (data) => {
       output.stdout += data;
       const [first, rest] = output.stdout.split("\n", 2);
-      if (rest !== undefined && first !== undefined) resolve(JSON.parse(first));
+      if (rest !== undefined && first !== undefined) resolve(first);
     });
     child.once("exit", () => reject(new Error(output.stderr)));
   });
@@ -72,7 +72,7 @@ async function failure(env: Record<string, string>) {
 describe("the engine's process", () => {
   it("says where it listens, answers, and drains on SIGTERM without cutting anyone off", async () => {
     const { child, line, ended } = engine({ LOG_LEVEL: "info" });
-    const { event, service, url = "" } = await line;
+    const { event, service, url } = JSON.parse(await line);
     expect([event, service]).toEqual(["listening", "engine"]);
     const client = new EngineClient({ url });
     const chunks = client.chat({ ...chat("hello"), temperature: 0, maxTokens: 60 });
@@ -101,7 +101,7 @@ describe("the engine's process", () => {
     }
     truncateSync(join(dataDir, "adapters", "bad", "adapter.gguf"), 1000);
     const { line } = engine({ DATA_DIR: dataDir, LOG_LEVEL: "silent" });
-    const client = new EngineClient({ url: (await line)["url"] ?? "" });
+    const client = new EngineClient({ url: JSON.parse(await line).url });
     const health = await client.health();
     expect(health).toMatchObject({ status: "degraded", adapter: "good" });
     expect(health.problems.join(" ")).toMatch(/Adapter bad is damaged.*moved to/);
