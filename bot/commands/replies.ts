@@ -110,7 +110,6 @@ function millions(parameters: number): string {
 /** One line that cannot leave its quotation marks' line. */
 function shorten(text: string): string {
   const line = text.replaceAll(/[\s`*_~|>#]+/g, " ").trim();
-  return line.length <= EXCERPT_CHARACTERS
-    ? line
-    : `${line.slice(0, EXCERPT_CHARACTERS).toWellFormed()}…`;
+  const short = [...line].slice(0, EXCERPT_CHARACTERS).join("");
+  return short === line ? line : `${short}…`;
 }

@@ -1,6 +1,8 @@
+import { DatabaseSync } from "node:sqlite";
 import type { APIMessage } from "discord-api-types/v10";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Person } from "#deploy/playground/people/person.ts";
+import { feedbackPath } from "#trainer/feedback/log.ts";
 import type { StandingVote } from "#trainer/feedback/records.ts";
 import { finishedAnswer, type Lounge, openLounge } from "../support/lounge.ts";
 
@@ -135,12 +137,12 @@ describe("reactions", () => {
   });
 });
 
-describe("/rate", () => {
-  const ephemeral = (outcome: Awaited<ReturnType<Person["slash"]>>) =>
-    outcome.kind === "message"
-      ? { text: outcome.message.content, flags: outcome.message.flags }
-      : outcome;
+const ephemeral = (outcome: Awaited<ReturnType<Person["slash"]>>) =>
+  outcome.kind === "message"
+    ? { text: outcome.message.content, flags: outcome.message.flags }
+    : outcome;
 
+describe("/rate", () => {
   test("rates the last answer in the channel, and says so to the rater alone", async () => {
     const message = await newAnswer();
     const outcome = await mira.slash(general, "rate", { stars: 4, comment: "Short and clear." });
@@ -192,6 +194,39 @@ describe("/rate", () => {
     expect(ephemeral(other)).toMatchObject({ text: expect.stringContaining("no answer of mine") });
     const own = await mira.slash(workshop, "rate", { stars: 5 });
     expect(ephemeral(own)).toMatchObject({ text: expect.stringContaining("Secret words.") });
+  });
+});
+
+describe("when the log cannot be written", () => {
+  test("people are told that it was not saved, chat goes on, and saving comes back by itself", async () => {
+    const cooking = lounge.playground.channelId("cooking");
+    const message = await newAnswer(cooking);
+    const other = new DatabaseSync(feedbackPath(lounge.config.DATA_DIR));
+    for (const table of ["events", "exchanges"]) {
+      other.exec(
+        `CREATE TRIGGER broken_${table} BEFORE INSERT ON ${table} BEGIN SELECT RAISE(ABORT, 'x'); END`,
+      );
+    }
+    mira.react(message.id, "👍");
+    await lounge.playground.waitFor(({ content }) => content.includes("**not saved**"), {
+      channelId: cooking,
+    });
+    const refused = await mira.slash(cooking, "rate", { stars: 5 });
+    expect(ephemeral(refused)).toMatchObject({ text: expect.stringContaining("**not saved**") });
+    lounge.engine.script = () => [{ text: "Chat goes on." }, { end: "stop" }];
+    mira.say(cooking, "<@1200000000000000002> still there?");
+    const unsaved = await lounge.playground.waitFor(({ content }) =>
+      content.includes("can't be saved"),
+    );
+    expect(unsaved.content).toMatch(
+      /^Chat goes on\.\n-# nano · base weights · votes on this answer/,
+    );
+    expect(unsaved.reactions ?? []).toEqual([]);
+    for (const table of ["events", "exchanges"]) other.exec(`DROP TRIGGER broken_${table}`);
+    other.close();
+    mira.unreact(message.id, "👍");
+    mira.react(message.id, "👍");
+    await expectVotes(message, 1);
   });
 });
 

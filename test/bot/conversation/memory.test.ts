@@ -1,0 +1,93 @@
+import { Keyv } from "keyv";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { ConversationMemory, conversationKey } from "#bot/conversation/memory.ts";
+import type { Turn } from "#bot/conversation/window.ts";
+import { openSqliteStore, type SqliteStore } from "#bot/storage/sqlite-store.ts";
+
+let store: SqliteStore;
+let memory: ConversationMemory;
+
+beforeEach(() => {
+  store = openSqliteStore(":memory:");
+  memory = new ConversationMemory(new Keyv({ store, namespace: "conversations" }));
+});
+afterEach(() => store[Symbol.dispose]());
+
+/** A question and its answer, shown by messages `q<n>` and `a<n>`. */
+function exchange(n: number): readonly Turn[] {
+  const common = { exchangeId: `x${n}`, speakerKey: "mira", speakerName: "Mira" };
+  return [
+    { ...common, role: "user", content: `question ${n}`, messageIds: [`q${n}`] },
+    { ...common, role: "assistant", content: `answer ${n}`, messageIds: [`a${n}`, `a${n}b`] },
+  ];
+}
+
+const contents = async (key: string) => (await memory.turns(key)).map(({ content }) => content);
+
+describe("conversations", () => {
+  test("turns come back in order, also when many are added at once", async () => {
+    await Promise.all([1, 2, 3].map((n) => memory.append("k", exchange(n))));
+    expect(await memory.turns("k")).toEqual([1, 2, 3].flatMap(exchange));
+    expect(await memory.turns("other")).toEqual([]);
+  });
+
+  test("only the newest sixty turns are kept", async () => {
+    for (let n = 0; n < 40; n++) await memory.append("k", exchange(n));
+    const kept = await contents("k");
+    expect(kept).toHaveLength(60);
+    expect(kept[0]).toBe("question 10");
+  });
+
+  test("continuing from an answer drops what came after it", async () => {
+    await memory.append("k", [...exchange(1), ...exchange(2)]);
+    expect(await memory.continueFrom("a1b", "k")).toBe(true);
+    expect(await contents("k")).toEqual(["question 1", "answer 1"]);
+  });
+
+  test("continuing somebody else's conversation leaves theirs as it is", async () => {
+    await memory.append("theirs", [...exchange(1), ...exchange(2)]);
+    expect(await memory.continueFrom("a1", "mine")).toBe(true);
+    expect(await contents("mine")).toEqual(["question 1", "answer 1"]);
+    expect(await contents("theirs")).toHaveLength(4);
+    expect(await memory.continueFrom("unknown", "mine")).toBe(false);
+  });
+
+  test("a deleted message goes with its question or answer, wherever it was copied to", async () => {
+    await memory.append("k", [...exchange(1), ...exchange(2), ...exchange(3)]);
+    await memory.continueFrom("a2", "copy");
+    expect(await memory.forgetMessage("q2")).toEqual(["x2", "x3"]);
+    expect(await contents("k")).toEqual(["question 1", "answer 1", "question 3", "answer 3"]);
+    expect(await contents("copy")).toEqual(["question 1", "answer 1"]);
+    expect(await memory.forgetMessage("q2")).toEqual([]);
+  });
+
+  test("a store that holds something else is an empty conversation", async () => {
+    const keyv = new Keyv({ store, namespace: "conversations" });
+    await keyv.set("turns:k", { not: "turns" });
+    expect(await memory.turns("k")).toEqual([]);
+  });
+
+  test("a full store costs the conversation, not the answer", async () => {
+    const failing = new Keyv({ store: { ...store, set: () => Promise.reject(new Error("full")) } });
+    const errors: unknown[] = [];
+    failing.on("error", (error: unknown) => errors.push(error));
+    await new ConversationMemory(failing).append("k", exchange(1));
+    expect(errors.length).toBeGreaterThan(0);
+  });
+});
+
+describe("whose conversation", () => {
+  test("is one a person in a channel, and one for all in a thread", () => {
+    const key = (channelId: string, threadId: string | null, personKey: string) =>
+      conversationKey({ channelId, threadId, personKey });
+    expect(key("c", null, "mira")).not.toBe(key("c", null, "aiko"));
+    expect(key("c", null, "mira")).not.toBe(key("d", null, "mira"));
+    expect(key("t", "t", "mira")).toBe(key("t", "t", "aiko"));
+  });
+
+  test("the bot remembers which threads it takes part in", async () => {
+    expect(await memory.isInThread("t")).toBe(false);
+    await memory.joinThread("t");
+    expect(await memory.isInThread("t")).toBe(true);
+  });
+});
