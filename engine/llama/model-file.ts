@@ -5,8 +5,13 @@
 import { CodedError } from "../base/errors.ts";
 import type { GgufFile } from "../native/gguf.ts";
 
-/** Upper bounds far above any real model; they keep wrong numbers from asking for absurd memory. */
+/** What Llama's, Mistral's and so Zephyr's GGUF files name; the trainer knows no other. */
+const ARCHITECTURE = "llama";
+/** llama-hparams.h, LLAMA_MAX_LAYERS: libllama aborts above it. */
+const MAX_LAYERS = 512;
+/** Far above any real model; keeps a wrong number from asking for absurd memory. */
 const MAX_COUNT = 1 << 20;
+const ROPE_SCALINGS: readonly unknown[] = [undefined, "none", "linear", "yarn", "longrope"];
 
 /**
  * Checks the numbers that the architecture is built from and the vocabulary's lists.
@@ -18,38 +23,67 @@ export function checkModelFile(file: GgufFile): void {
     throw invalid(file.path, `it holds ${JSON.stringify(type)}, not a model`);
   }
   const architecture = file.string("general.architecture");
-  checkShape(file, architecture);
+  if (architecture !== ARCHITECTURE) {
+    throw invalid(
+      file.path,
+      `its architecture is ${JSON.stringify(architecture)}; "${ARCHITECTURE}" is served, which Mistral and Zephyr are`,
+    );
+  }
+  checkShape(file);
   checkVocabulary(file);
   if (file.tensors.length === 0) throw invalid(file.path, "it holds no weights");
 }
 
-function checkShape(file: GgufFile, architecture: string): void {
-  const positive = (name: string): number => {
-    const value = file.number(`${architecture}.${name}`);
-    if (Number.isInteger(value) && value > 0 && value <= MAX_COUNT) return value;
-    throw invalid(file.path, `${architecture}.${name} should be a positive count, found ${value}`);
-  };
-  positive("block_count");
-  positive("context_length");
-  const width = positive("embedding_length");
-  // Some architectures give a count for each layer; those libllama checks itself.
-  if (typeof file.value(`${architecture}.attention.head_count`) !== "number") return;
-  const heads = positive("attention.head_count");
-  if (file.value(`${architecture}.attention.key_length`) === undefined && width % heads !== 0) {
+function checkShape(file: GgufFile): void {
+  count(file, "block_count", 1, MAX_LAYERS);
+  count(file, "context_length", 1, MAX_COUNT);
+  const width = count(file, "embedding_length", 1, MAX_COUNT);
+  const heads = count(file, "attention.head_count", 1, MAX_COUNT);
+  const keyHeads = count(file, "attention.head_count_kv", 1, MAX_COUNT, heads);
+  if (file.value("llama.attention.key_length") === undefined && width % heads !== 0) {
     throw invalid(file.path, `${heads} attention heads do not divide a width of ${width}`);
   }
-  if (typeof file.value(`${architecture}.attention.head_count_kv`) !== "number") return;
-  const keyHeads = positive("attention.head_count_kv");
   if (heads % keyHeads !== 0) {
     throw invalid(file.path, `${keyHeads} key heads do not divide ${heads} attention heads`);
   }
+  const experts = count(file, "expert_count", 0, 1024, 0);
+  count(file, "expert_used_count", Math.min(1, experts), experts, 0);
+  count(file, "expert_group_count", 0, 0, 0);
+  const scaling = file.value("llama.rope.scaling.type");
+  if (!ROPE_SCALINGS.includes(scaling)) {
+    throw invalid(file.path, `llama.rope.scaling.type ${JSON.stringify(scaling)} is unknown`);
+  }
 }
 
-function checkVocabulary(file: GgufFile): void {
+/** A count within its range; `otherwise` where the file has none, else it must be there. */
+function count(
+  file: GgufFile,
+  name: string,
+  least: number,
+  most: number,
+  otherwise?: number,
+): number {
+  const key = `${ARCHITECTURE}.${name}`;
+  const value = otherwise === undefined ? file.number(key) : file.numberOr(key, otherwise);
+  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  throw invalid(file.path, `${key} should be a count from ${least} to ${most}, found ${value}`);
+}
+
+/**
+ * Checks the vocabulary's lists: libllama ends the process on two tokens of one text, and, while it tokenises, on a
+ * byte that a SentencePiece vocabulary has no token for.
+ * @throws CodedError `model_invalid`
+ */
+export function checkVocabulary(file: GgufFile): void {
   const tokens = file.value("tokenizer.ggml.tokens");
-  if (!Array.isArray(tokens) || tokens.length === 0) {
+  if (!isTextList(tokens) || tokens.length === 0) {
     throw invalid(file.path, "it holds no vocabulary (tokenizer.ggml.tokens)");
   }
+  const distinct = new Set(tokens.map((text, id) => (text === "" ? `[EMPTY_${id}]` : text)));
+  if (distinct.size !== tokens.length) {
+    throw invalid(file.path, "two of its tokens have the same text");
+  }
+  if (file.value("tokenizer.ggml.model") === "llama") checkBytes(file.path, distinct);
   for (const list of ["scores", "token_type"]) {
     const values = file.value(`tokenizer.ggml.${list}`);
     if (values === undefined) continue;
@@ -60,12 +94,28 @@ function checkVocabulary(file: GgufFile): void {
       );
     }
   }
+  checkSpecialTokens(file, tokens.length);
+}
+
+function checkSpecialTokens(file: GgufFile, tokens: number): void {
   for (const name of ["bos", "eos", "unknown"]) {
     const id = file.value(`tokenizer.ggml.${name}_token_id`);
     if (id === undefined) continue;
-    if (typeof id !== "number" || id < 0 || id >= tokens.length) {
+    if (typeof id !== "number" || id < 0 || id >= tokens) {
       throw invalid(file.path, `tokenizer.ggml.${name}_token_id is not one of its tokens`);
     }
+  }
+}
+
+function isTextList(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((text) => typeof text === "string");
+}
+
+function checkBytes(path: string, tokens: ReadonlySet<string>): void {
+  for (let byte = 0; byte < 256; byte += 1) {
+    const name = `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`;
+    if (tokens.has(name) || (byte < 128 && tokens.has(String.fromCharCode(byte)))) continue;
+    throw invalid(path, `its vocabulary has no token ${name}`);
   }
 }
 

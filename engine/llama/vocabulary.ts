@@ -8,6 +8,7 @@ import { type NativeLibraries, recentNativeLog } from "../native/library.ts";
 import { bindLlama, LLAMA_VOCAB_TYPE, type Llama } from "../native/llama.ts";
 import type { LlamaModelPointer, LlamaVocabPointer } from "../native/llama-struct.ts";
 import { type TemplateMessage, type TemplateOptions, zephyrPieces } from "./chat-template.ts";
+import { checkVocabulary } from "./model-file.ts";
 
 const NO_TOKEN = -1;
 /** No piece of a usual vocabulary is longer; longer ones are fetched in a second call. */
@@ -45,7 +46,7 @@ export class Vocabulary implements Disposable {
    * @throws CodedError `model_missing`, `model_invalid`
    */
   static open(ggufPath: string, libraries: NativeLibraries): Vocabulary {
-    GgufFile.open(ggufPath, libraries)[Symbol.dispose]();
+    checkFile(ggufPath, libraries);
     const llama = bindLlama(libraries);
     const model = llama.llama_model_load_from_file(ggufPath, {
       ...llama.llama_model_default_params(),
@@ -211,6 +212,11 @@ export class Vocabulary implements Disposable {
   #assertOpen(): void {
     if (this.#disposed) throw new Error("this vocabulary was disposed already");
   }
+}
+
+function checkFile(path: string, libraries: NativeLibraries): void {
+  using file = GgufFile.open(path, libraries);
+  checkVocabulary(file);
 }
 
 const PLAIN = { special: false, addBos: false };
