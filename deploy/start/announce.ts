@@ -16,7 +16,7 @@ export type Announcement =
       /** What computes and why. */
       readonly device: string;
       readonly adapter: string | null;
-      /** When the next training starts, local time; null when TRAIN_AT is off. */
+      /** When the next training starts, ISO 8601; null when TRAIN_AT is off. */
       readonly training: string | null;
       readonly dataDir: string;
     }
@@ -25,6 +25,12 @@ export type Announcement =
       readonly service: string;
       readonly reason: string;
       readonly delayMs: number;
+    }
+  | {
+      readonly event: "downloading";
+      readonly model: string;
+      readonly downloadedBytes: number;
+      readonly totalBytes: number;
     }
   | { readonly event: "training"; readonly message: string }
   | { readonly event: "trained"; readonly exitCode: number | null; readonly message: string }
@@ -51,6 +57,8 @@ export function forPeople(announcement: Announcement): string {
       return readyLines(announcement);
     case "restarting":
       return `${announcement.reason} Starting the ${announcement.service} again in ${Math.round(announcement.delayMs / 1_000)} s.`;
+    case "downloading":
+      return `Downloading ${announcement.model}: ${inMebibytes(announcement.downloadedBytes)} of ${inMebibytes(announcement.totalBytes)} MiB`;
     case "training":
     case "trained":
       return announcement.message;
@@ -73,8 +81,16 @@ function readyLines(ready: Announcement & { event: "ready" }): string {
     `  Model      ${ready.model}`,
     `  Device     ${ready.device}`,
     `  Adapter    ${ready.adapter ?? "none yet: the bare model answers"}`,
-    `  Training   ${ready.training === null ? "off (TRAIN_AT); run it by npx zephyr train" : `next at ${ready.training}; at once by npx zephyr train`}`,
+    `  Training   ${ready.training === null ? "off (TRAIN_AT); run it by npx zephyr train" : `next ${whenLocal(ready.training)}; at once by npx zephyr train`}`,
     `  Data       ${ready.dataDir}`,
     "",
   ].join("\n");
+}
+
+function whenLocal(iso: string): string {
+  return new Date(iso).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+}
+
+function inMebibytes(bytes: number): number {
+  return Math.round(bytes / (1 << 20));
 }

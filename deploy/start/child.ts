@@ -3,9 +3,10 @@
  * It knows nothing of what the child does, nor when to start it again.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { join } from "node:path";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { childEnvironment } from "#engine/base/config.ts";
+import { parseLogLine } from "./log-lines.ts";
 
 /** What to run. */
 export type ChildSpec = {
@@ -47,23 +48,23 @@ const STDERR_KEPT_CHARACTERS = 4_000;
 /** A line longer than this is no message of ours; it is dropped, so that memory stays bounded. */
 const LINE_LIMIT_CHARACTERS = 1 << 20;
 /** pino's level for errors */
-const PINO_ERROR = 50;
+const LOGGED_ERROR = 50;
 
 /**
  * Starts a child in a process group of its own, so that Ctrl-C reaches only the supervisor, which then
  * ends its children in order.
  * @param onLine each JSON line of its stdout
- * @param onLog each piece of its stderr
+ * @param onLog each line of its stderr
  */
 export function startChild(
   spec: ChildSpec,
   onLine: (line: ChildLine) => void,
-  onLog: (text: string) => void,
+  onLog: (line: string) => void,
 ): RunningChild {
   const startedAt = performance.now();
   const child = spawn(
     process.execPath,
-    ["--import", FOLLOW_PARENT, join(ROOT, spec.entry), ...spec.args],
+    ["--import", FOLLOW_PARENT, resolve(ROOT, spec.entry), ...spec.args],
     {
       env: childEnvironment(spec.env),
       stdio: ["pipe", "pipe", "pipe"],
@@ -72,19 +73,21 @@ export function startChild(
   );
   let failure: ChildLine | undefined;
   let stderr = "";
-  onLines(child.stdout, (line) => {
+  eachLine(child.stdout, (text) => {
+    const line = parseLine(text);
+    if (line === undefined) return;
     if (isFailure(line)) failure = line;
     onLine(line);
   });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    stderr = (stderr + text).slice(-STDERR_KEPT_CHARACTERS);
-    onLog(text);
+  eachLine(child.stderr, (line) => {
+    stderr = `${stderr}${line}\n`.slice(-STDERR_KEPT_CHARACTERS);
+    onLog(line);
   });
   // The pipe only tells the child that we live; the child may close it first.
   child.stdin.on("error", () => {});
-  const exited = new Promise<ChildExit>((resolve) => {
+  const exited = new Promise<ChildExit>((settle) => {
     const end = (code: number | null, signal: NodeJS.Signals | null, why?: string) =>
-      resolve({
+      settle({
         code,
         signal,
         message: why ?? explainExit(spec.name, code, signal, failure, stderr),
@@ -118,17 +121,17 @@ async function stop(
   }
 }
 
-function onLines(stream: NodeJS.ReadableStream, onLine: (line: ChildLine) => void): void {
+function eachLine(stream: NodeJS.ReadableStream, onLine: (line: string) => void): void {
   let rest = "";
   stream.setEncoding("utf8");
   stream.on("data", (text: string) => {
     const lines = (rest + text).split("\n");
     rest = lines.pop() ?? "";
     if (rest.length > LINE_LIMIT_CHARACTERS) rest = "";
-    for (const line of lines) {
-      const parsed = parseLine(line);
-      if (parsed !== undefined) onLine(parsed);
-    }
+    for (const line of lines) onLine(line);
+  });
+  stream.on("end", () => {
+    if (rest !== "") onLine(rest);
   });
 }
 
@@ -167,24 +170,13 @@ function explainExit(
   return said === undefined ? `The ${name} ${how}.` : `The ${name} ${how}: ${said}`;
 }
 
-/** The last error of a log in pino's format, or its last line of plain text. */
+/** The last error of a log, or its last line of plain text. */
 function lastErrorIn(stderr: string): string | undefined {
   const lines = stderr.split("\n").filter((line) => line.trim() !== "");
   for (const line of lines.toReversed()) {
-    const logged = parseLogged(line);
+    const logged = parseLogLine(line);
     if (logged === undefined) return line.trim();
-    if (logged.level >= PINO_ERROR) return logged.msg;
+    if (logged.level >= LOGGED_ERROR) return logged.message;
   }
   return undefined;
-}
-
-function parseLogged(line: string): { level: number; msg: string } | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    if (typeof value !== "object" || value === null) return undefined;
-    const level = "level" in value ? Number(value.level) : 0;
-    return { level, msg: "msg" in value ? String(value.msg) : "" };
-  } catch {
-    return undefined;
-  }
 }

@@ -20,8 +20,10 @@ export type ServiceHooks = {
   readonly onRestart: (reason: string, delayMs: number) => void;
   /** It cannot run; it is not started again. */
   readonly onFailed: (error: CodedError) => void;
-  /** What it writes to stderr. */
-  readonly onLog: (text: string) => void;
+  /** Each line that it writes to stderr. */
+  readonly onLog: (line: string) => void;
+  /** Any other line that it says on stdout, such as how far a download is. */
+  readonly onEvent: (line: ChildLine) => void;
   /** Resolves after the time, or at once when aborted. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 };
@@ -55,7 +57,10 @@ export function superviseService(
   let running: RunningChild | undefined;
   let firstReady: ChildLine | undefined;
   const onLine = (line: ChildLine): void => {
-    if (line.event !== "listening" && line.event !== "ready") return;
+    if (line.event !== "listening" && line.event !== "ready") {
+      hooks.onEvent(line);
+      return;
+    }
     firstReady ??= line;
     hooks.onReady(line);
   };

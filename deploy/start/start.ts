@@ -1,6 +1,7 @@
 /** `npm start`: the supervisor with this process's signals, stdout and stderr. */
 import type { Config } from "#engine/base/config.ts";
 import { announcer } from "./announce.ts";
+import { parseLogLine } from "./log-lines.ts";
 import { supervise } from "./supervisor.ts";
 
 /**
@@ -19,7 +20,10 @@ export async function start(config: Config, json: boolean): Promise<void> {
     await supervise({
       config,
       announce: announcer(json),
-      onLog: (text) => process.stderr.write(text),
+      onLog: (line) => {
+        const text = json ? line : (parseLogLine(line)?.text ?? line);
+        process.stderr.write(`${text}\n`);
+      },
       stop: stop.signal,
     });
   } finally {

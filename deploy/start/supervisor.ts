@@ -11,6 +11,7 @@ import { takeLock } from "#engine/base/exclusive-lock.ts";
 import { EngineClient } from "#engine/client/engine-client.ts";
 import type { Announce } from "./announce.ts";
 import type { ChildLine } from "./child.ts";
+import { parseLogLine } from "./log-lines.ts";
 import { assertPortFree } from "./ports.ts";
 import { forgetRunning, noteRunning } from "./running.ts";
 import { type Service, superviseService } from "./service.ts";
@@ -27,8 +28,8 @@ import { scheduleTraining, type Training } from "./training.ts";
 export type SupervisorOptions = {
   readonly config: Config;
   readonly announce: Announce;
-  /** Where the children's logs go. */
-  readonly onLog: (text: string) => void;
+  /** Where each line of the children's logs goes. */
+  readonly onLog: (line: string) => void;
   /** Aborting begins the orderly end. */
   readonly stop: AbortSignal;
 };
@@ -111,7 +112,7 @@ class House {
       model: health.model.id,
       device: health.model.device,
       adapter: health.adapter,
-      training: this.#training.next()?.toString() ?? null,
+      training: this.#training.next()?.toISOString() ?? null,
       dataDir: config.DATA_DIR,
     });
   }
@@ -153,12 +154,20 @@ class House {
     stop.throwIfAborted();
     announce({ event: "starting", service: name });
     const ready = Promise.withResolvers<ChildLine>();
+    const early = new EarlyLog(onLog);
     const service = superviseService(specFor, {
-      onReady: ready.resolve,
+      onReady: (line) => {
+        early.open();
+        ready.resolve(line);
+      },
       onRestart: (reason, delayMs) =>
         announce({ event: "restarting", service: name, reason, delayMs }),
-      onFailed: this.#failed.reject,
-      onLog,
+      onFailed: (error) => {
+        if (error.code === "internal_error") early.open();
+        this.#failed.reject(error);
+      },
+      onLog: (line) => early.add(line),
+      onEvent: (line) => announceDownload(line, announce),
       sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => {}),
     });
     this.#services.push(service);
@@ -179,6 +188,39 @@ class House {
       }
     }
   }
+}
+
+/**
+ * What a service says before it is up. Plain text there is why it cannot start, which the supervisor
+ * says itself; only with a mistake of ours is the rest, a stack trace, worth showing.
+ */
+class EarlyLog {
+  readonly #onLog: (line: string) => void;
+  #held: string[] | undefined = [];
+
+  constructor(onLog: (line: string) => void) {
+    this.#onLog = onLog;
+  }
+
+  add(line: string): void {
+    if (this.#held === undefined || parseLogLine(line) !== undefined) this.#onLog(line);
+    else this.#held.push(line);
+  }
+
+  open(): void {
+    for (const line of this.#held ?? []) this.#onLog(line);
+    this.#held = undefined;
+  }
+}
+
+function announceDownload(line: ChildLine, announce: Announce): void {
+  if (line.event !== "downloading") return;
+  announce({
+    event: "downloading",
+    model: String(line["model"]),
+    downloadedBytes: Number(line["downloadedBytes"]),
+    totalBytes: Number(line["totalBytes"]),
+  });
 }
 
 function aborted(signal: AbortSignal): Promise<never> {

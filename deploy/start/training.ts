@@ -23,7 +23,7 @@ export type TrainingOptions = {
   readonly dataDir: string;
   readonly env: Readonly<Record<string, string>>;
   readonly announce: Announce;
-  readonly onLog: (text: string) => void;
+  readonly onLog: (line: string) => void;
 };
 
 /** Niceness of the training process: whoever chats goes first. */
