@@ -4,7 +4,7 @@
  */
 import { CodedError } from "../base/errors.ts";
 import { type DecodeBatch, readFloats } from "../native/decode-batch.ts";
-import { callAsync, recentNativeLog } from "../native/library.ts";
+import { callAsync } from "../native/library.ts";
 import type { Llama } from "../native/llama.ts";
 import type {
   LlamaAdapterPointer,
@@ -65,7 +65,7 @@ export class LlamaContext implements AsyncDisposable {
     const pointer = await callAsync(llama.llama_init_from_model, model, params);
     if (pointer === null) {
       throw new CodedError(
-        `There is not enough memory for ${shape.sequences} conversations of ${shape.sequenceTokens} tokens (${recentNativeLog().at(-1) ?? "no detail given"}). Lower STREAMS or CONTEXT_TOKENS.`,
+        `There is not enough memory for ${shape.sequences} conversations of ${shape.sequenceTokens} tokens. Lower STREAMS or CONTEXT_TOKENS.`,
         { code: "out_of_memory" },
       );
     }
@@ -100,7 +100,7 @@ export class LlamaContext implements AsyncDisposable {
     const status = await callAsync(this.#llama.llama_decode, this.pointer, batch.struct());
     if (status !== 0) {
       throw new CodedError(
-        `llama_decode returned ${status} (${recentNativeLog().at(-1) ?? "no detail given"}). The affected answers ended; others go on.`,
+        `llama_decode returned ${status}. The affected answers ended; others go on.`,
         { code: "native_failed" },
       );
     }

@@ -1,7 +1,12 @@
 /** A model's weights, shared by all contexts, with its vocabulary and the adapters loaded beside it. */
 import { CodedError } from "../base/errors.ts";
 import { GgufFile } from "../native/gguf.ts";
-import { callAsync, type NativeLibraries, recentNativeLog } from "../native/library.ts";
+import {
+  callAsync,
+  type NativeLibraries,
+  recentNativeLog,
+  withNativeLog,
+} from "../native/library.ts";
 import { bindLlama, type Llama } from "../native/llama.ts";
 import type { LlamaAdapterPointer, LlamaModelPointer } from "../native/llama-struct.ts";
 import { type BaseModel, checkAdapterFile } from "./adapter-file.ts";
@@ -40,7 +45,7 @@ export class LoadedModel implements AsyncDisposable {
   }
 
   /**
-   * Loads a GGUF on a worker thread.
+   * Loads a GGUF; the event loop waits for it.
    * @param gpuLayers layers on the GPU; ignored by the CPU build
    * @throws CodedError `model_missing`, `model_invalid`
    */
@@ -50,11 +55,13 @@ export class LoadedModel implements AsyncDisposable {
   ): Promise<LoadedModel> {
     const { base, bytes } = inspect(path, libraries);
     const llama = bindLlama(libraries);
-    const pointer = await callAsync(llama.llama_model_load_from_file, path, {
+    const params = {
       ...llama.llama_model_default_params(),
       n_gpu_layers: gpuLayers,
       check_tensors: bytes <= CHECKED_BYTES,
-    });
+    };
+    // On the main thread: nothing is served yet, and only here a failure's reason can be heard.
+    const pointer = withNativeLog(libraries, () => llama.llama_model_load_from_file(path, params));
     if (pointer === null) {
       throw invalid(path, `libllama refused it (${recentNativeLog().at(-1) ?? "no reason given"})`);
     }
@@ -100,7 +107,7 @@ export class LoadedModel implements AsyncDisposable {
     );
     if (adapter !== null) return adapter;
     throw new CodedError(
-      `libllama refused the adapter ${path} (${recentNativeLog().at(-1) ?? "no reason given"}). Train it again, or activate another one.`,
+      `libllama refused the adapter ${path}. Train it again, or activate another one.`,
       { code: "adapter_incompatible" },
     );
   }

@@ -4,7 +4,7 @@
  */
 import { CodedError } from "../base/errors.ts";
 import { GgufFile } from "../native/gguf.ts";
-import { type NativeLibraries, recentNativeLog } from "../native/library.ts";
+import { type NativeLibraries, recentNativeLog, withNativeLog } from "../native/library.ts";
 import { bindLlama, LLAMA_VOCAB_TYPE, type Llama } from "../native/llama.ts";
 import type { LlamaModelPointer, LlamaVocabPointer } from "../native/llama-struct.ts";
 import { type TemplateMessage, type TemplateOptions, zephyrPieces } from "./chat-template.ts";
@@ -48,10 +48,10 @@ export class Vocabulary implements Disposable {
   static open(ggufPath: string, libraries: NativeLibraries): Vocabulary {
     checkFile(ggufPath, libraries);
     const llama = bindLlama(libraries);
-    const model = llama.llama_model_load_from_file(ggufPath, {
-      ...llama.llama_model_default_params(),
-      vocab_only: true,
-    });
+    const params = { ...llama.llama_model_default_params(), vocab_only: true };
+    const model = withNativeLog(libraries, () =>
+      llama.llama_model_load_from_file(ggufPath, params),
+    );
     if (model === null) {
       throw new CodedError(
         `libllama could not read the vocabulary of ${ggufPath}: ${recentNativeLog().at(-1) ?? "no reason given"}. Fetch or make the file again.`,

@@ -5,7 +5,12 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import koffi, { type LibraryHandle } from "koffi";
 import { CodedError, systemCode } from "../base/errors.ts";
-import { type NativeFunction, type NativeLibraries, recentNativeLog } from "./library.ts";
+import {
+  type NativeFunction,
+  type NativeLibraries,
+  recentNativeLog,
+  withNativeLog,
+} from "./library.ts";
 
 /** A native address: koffi's representation of `void *`. */
 type Pointer = bigint | null;
@@ -108,7 +113,9 @@ export class GgufFile implements Disposable {
   static open(path: string, libraries: NativeLibraries): GgufFile {
     const fileBytes = checkHeader(path);
     const gguf = bindGguf(libraries.base);
-    const context = gguf.initFromFile(path, { no_alloc: true, ctx: null });
+    const context = withNativeLog(libraries, () =>
+      gguf.initFromFile(path, { no_alloc: true, ctx: null }),
+    );
     if (context === null) {
       const detail = recentNativeLog().at(-1) ?? "no detail given";
       throw invalid(path, `ggml could not parse its metadata (${detail})`);

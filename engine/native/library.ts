@@ -43,7 +43,7 @@ export function loadLibraries(folder: string): NativeLibraries {
   const base = openLibrary(folder, /^(lib)?ggml-base\.(so|dylib|dll)$/);
   const ggml = openLibrary(folder, /^(lib)?ggml(\.[a-z]+)?(\.v[\d.]+)?\.(so|dylib|dll)$/);
   const llama = openLibrary(folder, /^(lib)?llama(\.[a-z]+)?(\.v[\d.]+)?\.(so|dylib|dll)$/);
-  silenceNativeLog(base, llama);
+  silence({ base, llama });
   loadBackends(ggml, folder);
   loaded = { folder, base, ggml, llama };
   return loaded;
@@ -61,9 +61,24 @@ export function callAsync<Args extends unknown[], Result>(
   });
 }
 
-/** The last lines that the native libraries logged as warnings or errors, oldest first. */
+/** The last warnings and errors that were logged during `withNativeLog`, oldest first. */
 export function recentNativeLog(): readonly string[] {
   return nativeLog;
+}
+
+/**
+ * Runs synchronous native calls and keeps the warnings that they log, for a failure's message.
+ * At all other times the libraries log nothing: a JavaScript callback called from a worker thread
+ * waits for the event loop, which never turns again once the process exits, so it would hang there.
+ */
+export function withNativeLog<T>(libraries: NativeLibraries, work: () => T): T {
+  nativeLog.length = 0;
+  logTo(libraries, collector());
+  try {
+    return work();
+  } finally {
+    silence(libraries);
+  }
 }
 
 const nativeLog: string[] = [];
@@ -72,18 +87,29 @@ const NATIVE_LOG_LINES = 20;
 const LOG_LEVEL_WARN = 3;
 const LOG_LEVEL_CONTINUED = 5;
 
-/** Keeps warnings for error messages instead of writing them to stderr (ggml.h, ggml_log_set). */
-function silenceNativeLog(base: LibraryHandle, llama: LibraryHandle): void {
-  const prototype = koffi.proto(
-    "void ggml_log_callback(int level, const char *text, void *user_data)",
+let registered: unknown;
+
+function collector(): unknown {
+  registered ??= koffi.register(
+    (level: number, text: string) => {
+      if (level < LOG_LEVEL_WARN || level === LOG_LEVEL_CONTINUED || text.trim() === "") return;
+      nativeLog.push(text.trim());
+      if (nativeLog.length > NATIVE_LOG_LINES) nativeLog.shift();
+    },
+    koffi.pointer(koffi.proto("void (int level, const char *text, void *user_data)")),
   );
-  const callback = koffi.register((level: number, text: string) => {
-    if (level < LOG_LEVEL_WARN || level === LOG_LEVEL_CONTINUED || text.trim() === "") return;
-    nativeLog.push(text.trim());
-    if (nativeLog.length > NATIVE_LOG_LINES) nativeLog.shift();
-  }, koffi.pointer(prototype));
-  base.func("ggml_log_set", "void", [koffi.pointer(prototype), "void *"])(callback, null);
-  llama.func("llama_log_set", "void", [koffi.pointer(prototype), "void *"])(callback, null);
+  return registered;
+}
+
+/** ggml_time_init does nothing but note the timer's frequency on Windows: as a logger, it is silence. */
+function silence({ base, llama }: Pick<NativeLibraries, "base" | "llama">): void {
+  logTo({ base, llama }, base.symbol("ggml_time_init"));
+}
+
+/** ggml.h, ggml_log_set; llama.h, llama_log_set. */
+function logTo({ base, llama }: Pick<NativeLibraries, "base" | "llama">, callback: unknown): void {
+  base.func("void ggml_log_set(void *log_callback, void *user_data)")(callback, null);
+  llama.func("void llama_log_set(void *log_callback, void *user_data)")(callback, null);
 }
 
 /**

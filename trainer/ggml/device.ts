@@ -10,7 +10,7 @@ import {
   type Ggml,
 } from "#engine/native/ggml.ts";
 import type { BackendPointer, DevicePointer, GraphPointer } from "#engine/native/ggml-pointer.ts";
-import { type NativeLibraries, recentNativeLog } from "#engine/native/library.ts";
+import type { NativeLibraries } from "#engine/native/library.ts";
 
 /** What to compute on. */
 export type DeviceOptions = {
@@ -82,8 +82,7 @@ function chooseDevice(ggml: Ggml): DevicePointer {
 }
 
 function deviceFailed(what: string): CodedError {
-  const detail = recentNativeLog().at(-1) ?? "no detail given";
-  return new CodedError(`ggml: ${what} (${detail}). Run "npx zephyr doctor", or set GPU=cpu.`, {
+  return new CodedError(`ggml: ${what}. Run "npx zephyr doctor", or set GPU=cpu.`, {
     code: "native_failed",
   });
 }
