@@ -137,6 +137,8 @@ function bindContexts(lib: LibraryHandle) {
       shape(4),
     ),
     ggml_set_name: bind<[Tensor, string], Tensor>(lib, "ggml_set_name", P, [P, "str"]),
+    /** The name of the operator that makes the tensor. */
+    ggml_op_desc: bind<[Tensor], string>(lib, "ggml_op_desc", "str", [P]),
     ggml_get_name: bind<[Tensor], string>(lib, "ggml_get_name", "str", [P]),
     ggml_get_data: bind<[Tensor], bigint | null>(lib, "ggml_get_data", P, [P]),
     ggml_nbytes: bind<[Tensor], number>(lib, "ggml_nbytes", SIZE, [P]),

@@ -110,9 +110,13 @@ export class Graph implements Disposable {
     return this.#device.ggml.ggml_graph_n_nodes(this.#whole);
   }
 
-  /** Gives the nodes memory in `space`, and makes the slices. */
+  /**
+   * Gives the nodes memory in `space`, and makes the slices.
+   * @throws CodedError `native_failed` where the device lacks an operator, `out_of_memory`
+   */
   place(space: WorkSpace): void {
     const { ggml } = this.#device;
+    this.#checkSupport();
     space.place(this.#whole);
     this.#generation = space.generation;
     const total = this.nodes;
@@ -125,6 +129,20 @@ export class Graph implements Disposable {
       }
       return slice;
     });
+  }
+
+  /** A GPU backend aborts on a node that it has no kernel for, so ask before. */
+  #checkSupport(): void {
+    const { ggml, isCpu, name, backend } = this.#device;
+    if (isCpu) return;
+    for (let i = 0; i < this.nodes; i++) {
+      const node = ggml.ggml_graph_node(this.#whole, i);
+      if (ggml.ggml_backend_supports_op(backend, node)) continue;
+      throw new CodedError(
+        `The ${name} device does not support ${ggml.ggml_op_desc(node)}, which training needs. Set GPU=cpu.`,
+        { code: "native_failed" },
+      );
+    }
   }
 
   /** Whether the addresses of the last `place` still stand. */

@@ -263,15 +263,6 @@ export class Operators {
     return { pointer, type: a.type, ne, nb: a.nb };
   }
 
-  /** F32 memory of the graph's own to copy parts into; copies must be expanded before it is read. */
-  scratch(...ne: readonly number[]): Tensor {
-    const sizes = four(ne);
-    return this.#float(
-      this.#ggml.ggml_new_tensor_4d(this.#context, GGML_TYPE.f32, ...sizes),
-      sizes,
-    );
-  }
-
   /** The same memory with dimensions moved: dimension i of a becomes dimension axes[i]. */
   permute(a: Tensor, axes: Four): Tensor {
     const at = (list: Four, axis: number) => list[axes.indexOf(axis)] ?? 1;

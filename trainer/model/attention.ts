@@ -90,7 +90,8 @@ function mix(pass: Pass, queries: Tensor, keys: Tensor, values: Tensor) {
   const { operators, shape, inputs, graph } = pass;
   const keysPacked = pass.pack(operators.permute(keys, [0, 2, 1, 3]));
   const valuesT = pass.pack(operators.permute(values, [1, 2, 0, 3]));
-  const mixed = operators.scratch(queries.ne[0] * queries.ne[1], queries.ne[2] * queries.ne[3]);
+  // Every part is overwritten; a copy, unlike a leaf, takes memory only while it is needed.
+  const mixed = flat(pass, operators.cont(queries));
   const spans = pass.spans.map((span, index): SpanTrace => {
     const stacked = stackGroups(pass, queries, span);
     const scores = operators.mulMat(operators.slice(keysPacked, 1, 0, span.to), stacked);
@@ -108,7 +109,7 @@ function mixBackward(pass: Pass, { keys, values, spans }: AttentionTrace, dMixed
   const { operators, graph } = pass;
   const keysT = pass.pack(operators.permute(keys, [1, 2, 0, 3]));
   const valuesPacked = pass.pack(operators.permute(values, [0, 2, 1, 3]));
-  const dQueries = operators.scratch(...dMixed.ne);
+  const dQueries = operators.cont(dMixed);
   let sums: { dKeys: Tensor; dValues: Tensor } | undefined;
   // The last span comes first: it alone sees all keys, and the others add to a part of its sums.
   for (const span of spans.toReversed()) {

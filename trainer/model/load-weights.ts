@@ -34,7 +34,7 @@ export type LoadedModel = {
 };
 
 /** The GGUF name of each LoRA target within a block. */
-export const TARGET_TENSORS: Readonly<Record<LoraTarget, string>> = {
+const TARGET_TENSORS: Readonly<Record<LoraTarget, string>> = {
   q: "attn_q",
   k: "attn_k",
   v: "attn_v",

@@ -4,6 +4,7 @@ import type { Device } from "../ggml/device.ts";
 import { Graph } from "../ggml/graph.ts";
 import { writeTensor } from "../ggml/storage.ts";
 import type { Tensor } from "../ggml/tensor.ts";
+import type { LlamaShape } from "../gguf/llama-shape.ts";
 import { type AttentionTrace, attentionBackward, attentionForward } from "./attention.ts";
 import { headBackward, headForward } from "./head.ts";
 import { type MlpTrace, mlpBackward, mlpForward } from "./mlp.ts";
@@ -19,13 +20,15 @@ export type ModelGraphOptions = {
   /** Whether adapters are left out. */
   readonly reference: boolean;
   readonly backward: boolean;
+  /** Above this, blocks keep their input only and are computed again on the way back. */
+  readonly activationBytes: number;
 };
 
 /** A built graph with the inputs to fill. */
 export type ModelGraph = { readonly graph: Graph; readonly inputs: PassInputs };
 
-const NODES_A_BLOCK = 320;
-const NODES_A_SPAN = 64;
+const NODES_A_BLOCK = 400;
+const NODES_A_SPAN = 80;
 const NODES_A_HEAD_CHUNK = 48;
 const NODES_BESIDE = 64;
 /** The smallest chunk of head.ts. */
@@ -33,7 +36,7 @@ const HEAD_CHUNK_ROWS = 32;
 
 /** Builds the graph and fills its constant inputs; it has no place in memory yet. */
 export function buildModelGraph(options: ModelGraphOptions): ModelGraph {
-  const { device, weights, batch, backward } = options;
+  const { device, weights, batch } = options;
   const graph = new Graph(device, maxNodes(weights, batch));
   try {
     const inputs = declareInputs(graph, weights, batch);
@@ -52,7 +55,7 @@ export function buildModelGraph(options: ModelGraphOptions): ModelGraph {
       workType: options.workType,
       reference: options.reference,
     });
-    addNodes(pass, weights, backward);
+    addNodes(pass, options);
     return { graph, inputs };
   } catch (error) {
     graph[Symbol.dispose]();
@@ -60,32 +63,45 @@ export function buildModelGraph(options: ModelGraphOptions): ModelGraph {
   }
 }
 
-type BlockTrace = {
-  readonly block: Block;
-  readonly attention: AttentionTrace;
-  readonly mlp: MlpTrace;
-};
+type BlockTrace = { readonly attention: AttentionTrace; readonly mlp: MlpTrace };
 
-function addNodes(pass: Pass, weights: Weights, backward: boolean): void {
-  const { operators, inputs, graph } = pass;
+type Kept = { readonly block: Block; readonly x: Tensor; readonly trace: BlockTrace | undefined };
+
+function addNodes(pass: Pass, { weights, backward, activationBytes }: ModelGraphOptions): void {
+  const { operators, inputs, graph, batch } = pass;
+  const keepsTraces = traceBytes(weights.shape, batch) <= activationBytes;
   let x = operators.getRows(weights.embedding, inputs.tokens);
-  const traces: BlockTrace[] = [];
+  const blocks: Kept[] = [];
   for (const block of weights.blocks) {
-    const attention = attentionForward(pass, block, x);
-    const mlp = mlpForward(pass, block, attention.y);
-    traces.push({ block, attention: attention.trace, mlp: mlp.trace });
-    x = mlp.y;
+    const { y, trace } = blockForward(pass, block, x);
+    blocks.push({ block, x, trace: keepsTraces ? trace : undefined });
+    x = y;
   }
   const head = headForward(pass, weights, x, backward);
   if (!backward) return;
   graph.cut();
   let dx = headBackward(pass, weights, head, x);
-  for (const { block, attention, mlp } of traces.toReversed()) {
-    dx = mlpBackward(pass, block, mlp, dx);
-    dx = attentionBackward(pass, block, attention, dx);
+  for (const kept of blocks.toReversed()) {
     graph.expand(dx);
+    const trace = kept.trace ?? blockForward(pass, kept.block, kept.x).trace;
+    dx = mlpBackward(pass, kept.block, trace.mlp, dx);
+    dx = attentionBackward(pass, kept.block, trace.attention, dx);
   }
+  graph.expand(dx);
   embeddingBackward(pass, weights, dx);
+}
+
+function blockForward(pass: Pass, block: Block, x: Tensor): { y: Tensor; trace: BlockTrace } {
+  const attention = attentionForward(pass, block, x);
+  const mlp = mlpForward(pass, block, attention.y);
+  return { y: mlp.y, trace: { attention: attention.trace, mlp: mlp.trace } };
+}
+
+/** About what all blocks' traces take, in bytes: F32 columns for each token, and half of the attention weights. */
+function traceBytes(shape: LlamaShape, { nTokens, nBatch }: BatchShape): number {
+  const heads = shape.headDim * (2 * shape.nHead + 3 * shape.nHeadKv);
+  const columns = 6 * shape.nEmbd + heads + 3 * shape.nFf + (shape.nHead * nTokens) / 2;
+  return 4 * shape.nLayer * nTokens * nBatch * columns;
 }
 
 function embeddingBackward(pass: Pass, weights: Weights, dx: Tensor): void {

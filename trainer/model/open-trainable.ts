@@ -23,6 +23,7 @@ import type { Parameter } from "./weights.ts";
 
 /** Graphs kept; each holds descriptions and inputs only, a few hundred kilobytes. */
 const GRAPHS_KEPT = 12;
+const ACTIVATION_BYTES = 2 ** 31;
 const FORWARD = 0;
 const BACKWARD = 1;
 
@@ -187,6 +188,7 @@ class GgmlTrainable implements Trainable {
       weights: this.#model.weights,
       batch: packed.shape,
       workType: GGML_TYPE[this.#options.precision],
+      activationBytes: this.#options.activationBytes ?? ACTIVATION_BYTES,
       ...kind,
     });
     this.#graphs.set(key, built);

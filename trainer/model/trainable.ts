@@ -33,6 +33,8 @@ export type TrainableOptions = {
   readonly threads: number;
   /** Bounds memory: a batch's sequences times their padded length stay below this. */
   readonly maxTokensPerBatch: number;
+  /** Where a batch's intermediate values would take more bytes, blocks are computed twice instead; 2 GiB. */
+  readonly activationBytes?: number;
   readonly libraries: NativeLibraries;
 };
 

@@ -32,7 +32,7 @@ export type Linear = {
 export type Norm = { readonly weight: Tensor; readonly gradient: Tensor | undefined };
 
 /** The linear layers of a block, by the names of `LoraTarget`. */
-export type BlockLinears = Readonly<Record<"q" | "k" | "v" | "o" | "gate" | "up" | "down", Linear>>;
+type BlockLinears = Readonly<Record<"q" | "k" | "v" | "o" | "gate" | "up" | "down", Linear>>;
 
 /** One transformer block. */
 export type Block = BlockLinears & { readonly attnNorm: Norm; readonly ffnNorm: Norm };

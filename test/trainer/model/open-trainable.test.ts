@@ -150,6 +150,23 @@ describe("gradients", () => {
     expect(trainable.gradientNorm() / Math.sqrt(squares)).toBeCloseTo(1, 5);
   });
 
+  it.each([null, LORA])(
+    "are the same where blocks are computed twice to save memory (lora %j)",
+    (lora) => {
+      using keeping = open({ lora });
+      using saving = open({ lora, activationBytes: 0 });
+      const batch = sequences(keeping, [33, 70]);
+      const weights = randomWeights(batch, SeededRandom.from(3));
+      for (const trainable of [keeping, saving]) {
+        perturbAdapter(trainable, SeededRandom.from(2));
+        trainable.forwardBackward(batch, () => weights);
+      }
+      for (const { name } of keeping.parameters()) {
+        expect(saving.readGradient(name)).toEqual(keeping.readGradient(name));
+      }
+    },
+  );
+
   it.each([null, LORA])("in BF16 point where those in F32 do (lora %j)", (lora) => {
     using exact = open({ lora });
     using fast = open({ lora, precision: "bf16" });

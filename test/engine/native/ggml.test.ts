@@ -1,0 +1,59 @@
+import { describe, expect, it } from "vitest";
+import { bindGgml, GGML_BACKEND_DEVICE_TYPE, GGML_TYPE } from "#engine/native/ggml.ts";
+import { cpuLibraries } from "../../model/libraries.ts";
+
+const ggml = bindGgml(cpuLibraries());
+
+describe("libggml's bindings", () => {
+  it("number types as this release does", () => {
+    const names = Object.entries(GGML_TYPE).map(([name, type]) => [
+      name,
+      ggml.ggml_type_name(type),
+    ]);
+    expect(names.filter(([name, theirs]) => name !== theirs)).toEqual([]);
+  });
+
+  it.each([
+    ["q8_0", 32, 34],
+    ["q4_0", 32, 18],
+    ["q4_K", 256, 144],
+    ["q6_K", 256, 210],
+  ] as const)("know %s's blocks: %i values in %i bytes", (type, values, bytes) => {
+    expect(ggml.ggml_blck_size(GGML_TYPE[type])).toBe(values);
+    expect(ggml.ggml_type_size(GGML_TYPE[type])).toBe(bytes);
+    expect(ggml.ggml_row_size(GGML_TYPE[type], 3 * values)).toBe(3 * bytes);
+  });
+
+  it("turn floats into halves and back", () => {
+    const floats = Float32Array.of(0, 1, -2.5, 65_504);
+    for (const [to, from] of [
+      [ggml.ggml_fp32_to_fp16_row, ggml.ggml_fp16_to_fp32_row],
+      [ggml.ggml_fp32_to_bf16_row, ggml.ggml_bf16_to_fp32_row],
+    ] as const) {
+      const halves = new Uint16Array(4);
+      const back = new Float32Array(4);
+      to(floats, halves, 4);
+      from(halves, back, 4);
+      for (const [i, value] of back.entries()) {
+        expect(Math.abs(value - (floats[i] ?? 0))).toBeLessThanOrEqual(0.004 * Math.abs(value));
+      }
+    }
+  });
+
+  it("quantise rows that a constant fills without loss", () => {
+    const bytes = new Uint8Array(2 * 34);
+    const row = new Float32Array(64).fill(127);
+    expect(ggml.ggml_quantize_chunk(GGML_TYPE.q8_0, row, bytes, 0, 2, 32, null)).toBe(68);
+    const scale = new Float32Array(1);
+    ggml.ggml_fp16_to_fp32_row(Uint16Array.from(new Uint16Array(bytes.buffer, 0, 1)), scale, 1);
+    expect((scale[0] ?? 0) * (bytes[2] ?? 0)).toBe(127);
+  });
+
+  it("find the CPU among the devices", () => {
+    const count = Number(ggml.ggml_backend_dev_count());
+    const types = Array.from({ length: count }, (_, i) =>
+      ggml.ggml_backend_dev_type(ggml.ggml_backend_dev_get(i)),
+    );
+    expect(types).toContain(GGML_BACKEND_DEVICE_TYPE.cpu);
+  });
+});
