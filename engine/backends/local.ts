@@ -168,8 +168,13 @@ class LocalModelBackend implements LocalBackend {
 
   #complete(request: GenerateRequest): CompletionRequest {
     const prompt = this.#encode(request.messages);
+    if (request.messages.length === 0 || prompt.length === 0) {
+      throw new CodedError("Expected at least one message to answer, got none.", {
+        code: "invalid_request",
+      });
+    }
     const room = this.info.contextTokens - prompt.length;
-    if (prompt.length === 0 || room < 1) {
+    if (room < 1) {
       throw new CodedError(
         `The conversation has ${prompt.length} tokens; the context holds ${this.info.contextTokens}, answer included. Shorten it, or start a new one.`,
         { code: "prompt_too_long" },

@@ -15,8 +15,9 @@ export type LoopLimits = LaneShape & {
   readonly waiting: number;
 };
 
-/** Lanes without work that keep their memory: the serving adapter's and one other's. */
+/** Lanes without work that keep their memory: the serving adapter's, and one other's where caches are small. */
 const MAX_IDLE_LANES = 2;
+const LARGE_CACHE_BYTES = 1 << 30;
 const NO_STATS: LaneStats = {
   decodes: 0,
   tokens: 0,
@@ -30,6 +31,8 @@ class Slot {
   readonly adapter: LlamaAdapterPointer | null;
   lane: Lane | undefined;
   opening = false;
+  /** How many other lanes were open when this one was opened. */
+  openedBeside = 0;
   closing: Promise<void> = Promise.resolve();
   lastUse = 0;
   /** Set when the adapter was unloaded: called once nothing runs or waits on it. */
@@ -50,6 +53,7 @@ type Waiting = { readonly stream: Stream; readonly slot: Slot };
 export class DecodeLoop implements AsyncDisposable {
   readonly #model: LoadedModel;
   readonly #limits: LoopLimits;
+  readonly #maxIdleLanes: number;
   readonly #bare = new Slot(null);
   readonly #adapters = new Map<string, Slot>();
   readonly #slots = new Set<Slot>([this.#bare]);
@@ -64,6 +68,8 @@ export class DecodeLoop implements AsyncDisposable {
   constructor(model: LoadedModel, limits: LoopLimits) {
     this.#model = model;
     this.#limits = limits;
+    const laneBytes = limits.streams * limits.contextTokens * model.cacheBytesPerToken;
+    this.#maxIdleLanes = laneBytes > LARGE_CACHE_BYTES ? 1 : MAX_IDLE_LANES;
   }
 
   get waiting(): number {
@@ -209,6 +215,7 @@ export class DecodeLoop implements AsyncDisposable {
     void this.#inBackground(async () => {
       try {
         const makeRoom = () => this.#closeIdle(0);
+        slot.openedBeside = this.#openLanes().length;
         slot.lane = await openLane(this.#model, slot.adapter, this.#limits, makeRoom);
       } catch (error) {
         const lost = this.#waiting.filter((waiting) => waiting.slot === slot);
@@ -237,8 +244,18 @@ export class DecodeLoop implements AsyncDisposable {
     for (const slot of this.#slots) {
       if (slot.onDrained !== undefined && !this.#isUsed(slot)) slot.onDrained();
     }
-    const idle = [...this.#slots].filter((slot) => slot.idle).length;
-    if (idle > MAX_IDLE_LANES) void this.#inBackground(() => this.#closeIdle(MAX_IDLE_LANES));
+    const idle = [...this.#slots].filter((slot) => slot.idle);
+    const surplus = idle.length > this.#maxIdleLanes;
+    if (surplus) void this.#inBackground(() => this.#closeIdle(this.#maxIdleLanes));
+    else if (idle.some((slot) => this.#isCramped(slot))) {
+      void this.#inBackground(() => this.#closeIdle(0));
+    }
+  }
+
+  /** It got fewer streams because other lanes held memory that is free now: the next use opens it in full. */
+  #isCramped({ lane, openedBeside }: Slot): boolean {
+    if (lane === undefined || openedBeside === 0) return false;
+    return lane.streams < this.#limits.streams && this.#openLanes().length === 1;
   }
 
   #isUsed(slot: Slot): boolean {

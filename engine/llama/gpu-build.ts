@@ -14,7 +14,7 @@ import { CodedError } from "../base/errors.ts";
 /** What a person may ask for. */
 export type GpuSetting = "auto" | "cuda" | "vulkan" | "metal" | "cpu";
 /** What a build computes on. */
-export type BuildKind = Exclude<GpuSetting, "auto">;
+type BuildKind = Exclude<GpuSetting, "auto">;
 
 /** The build to load. */
 export type BuildChoice = {
@@ -26,7 +26,7 @@ export type BuildChoice = {
 };
 
 /** What trying a build in a process of its own showed: the GPUs that it sees, or why it sees none. */
-export type BuildProbe = { readonly gpus: readonly string[]; readonly problem?: string };
+type BuildProbe = { readonly gpus: readonly string[]; readonly problem?: string };
 
 /** What the choice depends on; the machine's own by default. */
 export type BuildSurroundings = {

@@ -25,7 +25,7 @@ export type CompletionRequest = {
 };
 
 /** A token's text and log-probability. */
-export type TokenReport = {
+type TokenReport = {
   readonly token: string;
   readonly bytes: readonly number[];
   readonly logprob: number;

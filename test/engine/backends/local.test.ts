@@ -14,7 +14,7 @@ import { LoadedModel } from "#engine/llama/model.ts";
 import { DecodeBatch } from "#engine/native/decode-batch.ts";
 import { cpuLibraries } from "../../model/libraries.ts";
 import { writeRandomModel } from "../../model/random-model.ts";
-import { ask, request, sameGreedyAnswer } from "./ask.ts";
+import { type Answer, ask, request, sameGreedyAnswer } from "./ask.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "local-backend-"));
 const modelPath = join(folder, "random.gguf");
@@ -61,6 +61,14 @@ async function answersAlone(questions: readonly ChatMessage[][]) {
   return answers;
 }
 
+function expectSameAnswers(answers: readonly Answer[], expected: readonly Answer[]): void {
+  expect(answers).toHaveLength(expected.length);
+  answers.forEach((answer, i) => {
+    const other = expected[i];
+    expect(other !== undefined && sameGreedyAnswer(answer, other)).toBe(true);
+  });
+}
+
 describe("batches", () => {
   test("greedy answers of eight interleaved streams equal each answered alone", async () => {
     const asked = QUESTIONS.map((content): ChatMessage[] => [{ role: "user", content }]);
@@ -69,10 +77,7 @@ describe("batches", () => {
     const together = await Promise.all(
       asked.map((messages) => ask(backend, request("", { messages }))),
     );
-    together.forEach((answer, i) => {
-      const single = alone[i];
-      expect(single !== undefined && sameGreedyAnswer(answer, single)).toBe(true);
-    });
+    expectSameAnswers(together, alone);
     expect(backend.laneStats().sequences).toBeGreaterThan(2 * backend.laneStats().decodes);
   });
 
@@ -109,7 +114,9 @@ describe("batches", () => {
       tokens.push(expected);
     }
   });
+});
 
+describe("kept KV", () => {
   test("a system prompt shared by all is computed once, and answers stay the same", async () => {
     const asked = QUESTIONS.slice(0, 4).map((content): ChatMessage[] => [
       SYSTEM,
@@ -120,12 +127,26 @@ describe("batches", () => {
     const together = await Promise.all(
       asked.map((messages) => ask(backend, request("", { messages }))),
     );
-    together.forEach((answer, i) => {
-      const single = alone[i];
-      expect(single !== undefined && sameGreedyAnswer(answer, single)).toBe(true);
-    });
+    expectSameAnswers(together, alone);
     // The system turn is 64 tokens of this vocabulary: computed once in the spare sequence, copied four times.
     expect(backend.laneStats().reusedTokens).toBe(4 * 64);
+  });
+
+  test("two system prompts at once get each its own conversations' answers", async () => {
+    const other: ChatMessage = {
+      role: "system",
+      content: SYSTEM.content.replaceAll("kind", "wise"),
+    };
+    const asked = QUESTIONS.map((content, i): ChatMessage[] => [
+      i % 2 === 0 ? SYSTEM : other,
+      { role: "user", content },
+    ]);
+    const alone = await answersAlone(asked);
+    await using backend = await open({ streams: 3, batchTokens: 24 });
+    const together = await Promise.all(
+      asked.map((messages) => ask(backend, request("", { messages }))),
+    );
+    expectSameAnswers(together, alone);
   });
 
   test("a conversation's next turn computes only what is new, with the answer of a fresh run", async () => {
@@ -194,6 +215,12 @@ describe("sampling and limits", () => {
     const answer = await ask(backend, request(long, { maxTokens: 10_000 }));
     const room = 256 - backend.countTokens([{ role: "user", content: long }]);
     expect(answer.end).toEqual({ type: "end", reason: "length", completionTokens: room });
+  });
+
+  test("no message at all is refused", async () => {
+    await expect(ask(backend, request("", { messages: [] }))).rejects.toMatchObject({
+      code: "invalid_request",
+    });
   });
 
   test("a prompt over the context is refused with both numbers", async () => {
