@@ -27,7 +27,7 @@ const DAY_MS = 86_400_000;
 /** Every intent bit that exists. */
 const KNOWN_INTENTS = 0b11_0011_0001_1111_1111_1111_1111;
 
-const frame = z.object({ op: z.int(), d: z.unknown() });
+const frame = z.object({ op: z.int(), d: z.unknown().optional() });
 const identify = z.object({
   token: z.string(),
   intents: z.int().min(0),

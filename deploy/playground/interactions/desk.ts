@@ -133,7 +133,10 @@ export class InteractionDesk {
       throw new DiscordError("unknownInteraction");
     }
     if (entry.state === "answered") throw new DiscordError("alreadyAcknowledged");
-    const { type, data } = parseBody(z.object({ type: z.int(), data: z.unknown() }), given);
+    const { type, data } = parseBody(
+      z.object({ type: z.int(), data: z.unknown().optional() }),
+      given,
+    );
     const isUpdate = type === Response.DeferredMessageUpdate || type === Response.UpdateMessage;
     const lacksMessage = isUpdate && entry.interaction.messageId === null;
     if (ALLOWED[entry.interaction.type]?.includes(type) !== true || lacksMessage) {

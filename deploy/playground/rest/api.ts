@@ -49,7 +49,7 @@ export function createRestApi(services: RestServices): Hono {
   addMessageRoutes(api, services);
   addCommandRoutes(api, services);
   addInteractionRoutes(api, services);
-  api.notFound(() => errorResponse(new DiscordError("notFound")));
+  api.all("*", () => errorResponse(new DiscordError("notFound")));
   api.onError((error) => answerError(error, services.log));
   return api;
 }
