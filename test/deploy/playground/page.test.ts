@@ -1,0 +1,196 @@
+/** The page in a real browser, with a small scripted bot behind it. */
+import {
+  ApplicationCommandType,
+  type Client,
+  LabelBuilder,
+  MessageFlags,
+  ModalBuilder,
+  TextInputBuilder,
+  TextInputStyle,
+} from "discord.js";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import type { Playground } from "#deploy/playground/playground.ts";
+import { launchBrowser } from "../../browser/launch.ts";
+import { logIn, openPlayground } from "./arena.ts";
+
+let browser: Browser;
+
+beforeAll(async () => {
+  browser = await launchBrowser();
+});
+
+afterAll(() => browser.close());
+
+test("a person completes a command, sees the answer stream, reacts and withdraws", async () => {
+  const { playground, page, client } = await openPage();
+  const steps = answerInSteps(client, [
+    "**First**",
+    "**First** and then",
+    "**First** and then `code`",
+  ]);
+  const composer = page.locator("#composer-input");
+  await composer.fill("/");
+  const options = page.locator("#completions [role=option]");
+  await expect.poll(() => options.allInnerTexts()).toHaveLength(2);
+  expect((await options.allInnerTexts()).join("\n")).toContain("Ask Zephyr something");
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("ArrowUp");
+  await page.keyboard.press("Tab");
+  await page.keyboard.type("How do I cook rice?");
+  await page.keyboard.press("Enter");
+  const answer = page.locator(".message", { hasText: "used /chat" });
+  await answer.getByText("Zephyr is thinking").waitFor();
+  await steps.next();
+  await answer.locator(".content", { hasText: /^First$/ }).waitFor();
+  await steps.next();
+  await answer.getByText("First and then (edited)").waitFor();
+  await steps.next();
+  await answer.locator("code", { hasText: "code" }).waitFor();
+  const thumb = answer.getByRole("button", { name: /^👍/ });
+  await thumb.click();
+  await answer.getByRole("button", { name: /^👍, 2/, pressed: true }).waitFor();
+  await thumb.click();
+  await answer.getByRole("button", { name: /^👍, 1/, pressed: false }).waitFor();
+  const id = await answer.getAttribute("data-id");
+  expect(playground.message(id ?? "")?.reactions?.map((each) => each.count)).toEqual([1, 1]);
+});
+
+test("the message menu opens by right click and by keyboard, and leads to a form", async () => {
+  const { playground, page, client } = await openPage();
+  client.on("interactionCreate", async (interaction) => {
+    if (interaction.isMessageContextMenuCommand()) {
+      const score = new TextInputBuilder().setCustomId("score").setStyle(TextInputStyle.Short);
+      const label = new LabelBuilder().setLabel("Score").setTextInputComponent(score);
+      await interaction.showModal(
+        new ModalBuilder({ customId: "rating", title: "Rate" }).addLabelComponents(label),
+      );
+    }
+    if (interaction.isModalSubmit()) {
+      const score = interaction.fields.getTextInputValue("score");
+      await interaction.reply({ content: `Thanks for ${score}`, flags: MessageFlags.Ephemeral });
+    }
+  });
+  playground.person("aiko").say(playground.channelId("general"), "rate me");
+  const message = page.locator(".message", { hasText: "rate me" });
+  await message.click({ button: "right" });
+  expect(await page.getByRole("menuitem").allInnerTexts()).toEqual([
+    "Reply",
+    "Start thread",
+    "Copy text",
+    "Rate this answer",
+  ]);
+  await page.keyboard.press("Escape");
+  await message.focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("menuitem", { name: "Rate this answer" }).press("Enter");
+  await page.getByRole("dialog").waitFor();
+  await page.keyboard.type("5");
+  await page.keyboard.press("Enter");
+  const thanks = page.locator(".message.ephemeral", { hasText: "Thanks for 5" });
+  await thanks.getByText("Only you can see this").waitFor();
+  await thanks.getByRole("button", { name: "Dismiss message" }).click();
+  await thanks.waitFor({ state: "detached" });
+});
+
+test("people are switched, reply to each other, and nothing that they write becomes HTML", async () => {
+  const { playground, page } = await openPage();
+  const composer = page.locator("#composer-input");
+  await composer.fill("<img src=x onerror=alert(1)> **bold** [x](javascript:alert(1)) @Zephyr");
+  await page.keyboard.press("Enter");
+  const first = page.locator(".message", { hasText: "bold" });
+  await first.locator("strong", { hasText: "bold" }).waitFor();
+  expect(await first.locator("img, a").count()).toBe(0);
+  expect(await first.locator(".mention").innerText()).toBe("@Zephyr");
+  await page.getByRole("button", { name: "Become Tomas" }).click();
+  await page.getByText("You are Tomas").waitFor();
+  await first.hover();
+  await first.getByRole("button", { name: "Reply" }).click();
+  await page.keyboard.type("I agree");
+  await page.keyboard.press("Enter");
+  await page
+    .locator(".message", { hasText: "I agree" })
+    .locator(".origin", { hasText: "Mira" })
+    .waitFor();
+  expect(playground.messages(playground.channelId("general")).at(-1)).toMatchObject({
+    content: "I agree",
+    author: { username: "tomas" },
+    referenced_message: { author: { username: "mira" } },
+  });
+});
+
+test("a command that nobody answers is told as such, and the strip shows that the bot left", async () => {
+  const { page, client } = await openPage();
+  await page.locator(".status-item", { hasText: "online" }).waitFor();
+  const composer = page.locator("#composer-input");
+  await composer.fill("/chat hello");
+  await page.keyboard.press("Enter");
+  await page.getByText("The application did not respond").waitFor();
+  await client.destroy();
+  await page.locator(".status-item", { hasText: "offline" }).waitFor();
+});
+
+test("on a phone's width nothing is cut off, and the channels slide in", async () => {
+  const { page } = await openPage({ width: 390, height: 780 });
+  const isWide = await page.evaluate(
+    () => document.documentElement.scrollWidth > window.innerWidth,
+  );
+  expect(isWide).toBe(false);
+  expect(await page.getByRole("button", { name: "cooking" }).isVisible()).toBe(false);
+  await page.getByRole("button", { name: "Show channels" }).click();
+  await page.getByRole("button", { name: "cooking" }).click();
+  await page.getByRole("heading", { name: "cooking", level: 2 }).waitFor();
+});
+
+async function openPage(
+  viewport = { width: 1280, height: 800 },
+): Promise<{ playground: Playground; page: Page; client: Client<true> }> {
+  const playground = await openPlayground();
+  const client = await logIn(playground);
+  await client.application.commands.set([
+    {
+      name: "chat",
+      description: "Ask Zephyr something",
+      options: [{ name: "message", description: "m", type: 3, required: true }],
+    },
+    { name: "help", description: "What Zephyr can do" },
+    { name: "Rate this answer", type: ApplicationCommandType.Message },
+  ]);
+  const page = await browser.newPage({ viewport });
+  const complaints: string[] = [];
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  onTestFinished(async () => {
+    await page.close();
+    expect(complaints).toEqual([]);
+  });
+  await page.goto(playground.url);
+  await page.locator(".beginning").waitFor();
+  return { playground, page, client };
+}
+
+/** Answers /chat; each `next` makes one edit and resolves when it is done. */
+function answerInSteps(client: Client, texts: readonly string[]): { next: () => Promise<void> } {
+  const edits: (() => Promise<unknown>)[] = [];
+  const deferred = new Promise<void>((resolve) => {
+    client.on("interactionCreate", async (interaction) => {
+      if (!interaction.isChatInputCommand()) return;
+      const answer = await interaction.deferReply({ withResponse: true });
+      const message = answer.resource?.message;
+      edits.push(...texts.map((text) => () => interaction.editReply(text)));
+      const last = edits.at(-1);
+      edits[edits.length - 1] = async () => {
+        await last?.();
+        await message?.react("👍");
+        await message?.react("👎");
+      };
+      resolve();
+    });
+  });
+  return {
+    next: async () => {
+      await deferred;
+      await edits.shift()?.();
+    },
+  };
+}
