@@ -2,7 +2,7 @@
  * Loads libggml and libllama from one folder, once for each process, and refuses any other release.
  * Everything native passes through here; it knows nothing of what the functions mean.
  */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { basename, join } from "node:path";
 import koffi, { type KoffiFunc, type LibraryHandle } from "koffi";
 import { CodedError } from "../base/errors.ts";
@@ -29,10 +29,12 @@ let loaded: NativeLibraries | undefined;
 /**
  * Opens the libraries in `folder` and registers their backends. A second call with the same folder
  * returns the same libraries; two builds cannot share a process, since their symbols collide.
- * @param folder a build folder of node-llama-cpp's platform package
+ * @param path a build folder of node-llama-cpp's platform package
  * @throws CodedError `library_missing`, `library_incompatible`
  */
-export function loadLibraries(folder: string): NativeLibraries {
+export function loadLibraries(path: string): NativeLibraries {
+  // node_modules may be reached through a link: the same build by another name is no second build.
+  const folder = existsSync(path) ? realpathSync(path) : path;
   if (loaded !== undefined) {
     if (loaded.folder === folder) return loaded;
     throw new Error(
