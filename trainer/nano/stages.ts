@@ -1,0 +1,206 @@
+/**
+ * The recipe's stages, each from one GGUF to the next: Zephyr's steps after a pretraining of its own.
+ * A stage whose file is there is not run again; one that was stopped goes on from its checkpoint.
+ */
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { openLocalBackend } from "#engine/backends/local.ts";
+import { ZEPHYR_JINJA } from "#engine/llama/chat-template.ts";
+import { Vocabulary } from "#engine/llama/vocabulary.ts";
+import type { NativeLibraries } from "#engine/native/library.ts";
+import { encodeDocument, packDocuments } from "../data/packing.ts";
+import { SeededRandom } from "../data/random.ts";
+import type { WeightType } from "../gguf/encode.ts";
+import { llamaTensors, type TensorShape } from "../gguf/llama-shape.ts";
+import { writeModelGguf } from "../gguf/model-file.ts";
+import { openTrainable } from "../model/open-trainable.ts";
+import type { Trainable } from "../model/trainable.ts";
+import { trainDpo } from "../run/dpo.ts";
+import type { Progress, RunSurroundings, TrainOutcome } from "../run/run.ts";
+import { trainLanguageModel, trainSft } from "../run/sft.ts";
+import type { Corpus } from "./corpus/corpus.ts";
+import { drawDialogues } from "./corpus/dialogues.ts";
+import { drawDocuments } from "./corpus/documents.ts";
+import { drawOwnMistakes } from "./own-mistakes.ts";
+import { drawPairs } from "./pairs.ts";
+import type { NanoPlan } from "./plan.ts";
+import { learnVocabulary } from "./tokenizer/learn.ts";
+
+/** What the stages share. */
+export type Recipe = {
+  readonly plan: NanoPlan;
+  readonly corpus: Corpus;
+  readonly libraries: NativeLibraries;
+  readonly threads: number;
+  /** Holds the stages' files, checkpoints and metrics. */
+  readonly runDir: string;
+  readonly signal: AbortSignal;
+  readonly onProgress: (progress: Progress) => void;
+};
+
+/** How a trained stage ended; undefined where its file was there already. */
+export type StageOutcome = TrainOutcome | undefined;
+
+const TOKENIZER_DIALOGUES = 6_000;
+/** GPT-2's and Mistral's deviation for new weights. */
+const INITIAL_DEVIATION = 0.02;
+/** The model pads lengths further than the batches count on. */
+const PADDING_ROOM = 1.5;
+const OWN_SAMPLE_STREAMS = 16;
+const OWN_SAMPLE_CONTEXT = 512;
+/** Seeds of different draws must differ, or stages would repeat each other's data. */
+const SEEDS = { tokenizer: 100, pretrain: 200, sft: 300, sftEval: 400, pairs: 500, own: 600 };
+
+/** Learns the tokenizer and writes the untrained model. */
+export function makeUntrained(recipe: Recipe, path: string): void {
+  if (existsSync(path)) return;
+  const { plan, corpus, libraries } = recipe;
+  const tokens = learnVocabulary(tokenizerTexts(corpus, plan), plan.vocabularySize);
+  const shape = { ...plan.shape, nVocab: tokens.tokens.length };
+  const tensors = llamaTensors(shape).map((tensor, index) => ({
+    ...tensor,
+    values: () => initialValues(tensor, shape.nLayer, SeededRandom.from(plan.seed, index)),
+  }));
+  const from = { name: "Zephyr nano", shape, tokens, chatTemplate: ZEPHYR_JINJA };
+  writeModelGguf(path, { libraries, from, tensors, type: "f32" });
+}
+
+function* tokenizerTexts(corpus: Corpus, { seed }: NanoPlan): Generator<string> {
+  for (const { messages } of drawDialogues(corpus, TOKENIZER_DIALOGUES, seed + SEEDS.tokenizer)) {
+    for (const { role, content } of messages) yield `<|${role}|>\n${content}`;
+  }
+}
+
+/** What ends a residual branch is smaller, so that the sum does not grow with depth (GPT-2). */
+function initialValues(
+  { name, ne }: TensorShape,
+  layers: number,
+  random: SeededRandom,
+): Float32Array {
+  const values = new Float32Array(ne.reduce((product, count) => product * count, 1));
+  if (ne.length === 1) return values.fill(1);
+  const endsBranch = /attn_output|ffn_down/.test(name);
+  const deviation = INITIAL_DEVIATION / (endsBranch ? Math.sqrt(2 * layers) : 1);
+  return values.map(() => deviation * random.gaussian());
+}
+
+/** Every token of the facts as plain text. */
+export function pretrain(recipe: Recipe, from: string, to: string): Promise<StageOutcome> {
+  const { plan, corpus } = recipe;
+  const { rounds, sequenceTokens, options } = plan.pretrain;
+  return trainedStage(recipe, from, to, "pretrain", ({ surroundings, vocabulary }) => {
+    const texts = drawDocuments(corpus, rounds, plan.seed + SEEDS.pretrain);
+    const documents = texts.map((text) => encodeDocument(vocabulary, text));
+    const examples = packDocuments(documents, sequenceTokens);
+    return trainLanguageModel({ ...surroundings, examples, options });
+  });
+}
+
+/** dSFT: the assistant's turns of drawn dialogues. */
+export function fineTune(recipe: Recipe, from: string, to: string): Promise<StageOutcome> {
+  const { plan, corpus } = recipe;
+  const { dialogues, evalDialogues, options } = plan.sft;
+  return trainedStage(recipe, from, to, "sft", ({ surroundings, vocabulary }) =>
+    trainSft({
+      ...surroundings,
+      vocabulary,
+      dialogues: drawDialogues(corpus, dialogues, plan.seed + SEEDS.sft),
+      evalDialogues: drawDialogues(corpus, evalDialogues, plan.seed + SEEDS.sftEval),
+      options,
+    }),
+  );
+}
+
+/** dDPO: winners against losers, some of them the model's own mistakes. */
+export async function optimisePreferences(
+  recipe: Recipe,
+  from: string,
+  to: string,
+): Promise<StageOutcome> {
+  if (existsSync(to)) return undefined;
+  const { plan, corpus } = recipe;
+  const pairs = [
+    ...drawPairs(corpus, plan.dpo.pairs, plan.seed + SEEDS.pairs),
+    ...(await sampleMistakes(recipe, from)),
+  ];
+  const modelSha256 = sha256Of(from);
+  return trainedStage(recipe, from, to, "dpo", ({ surroundings, vocabulary }) =>
+    trainDpo({ ...surroundings, vocabulary, pairs, modelSha256, options: plan.dpo.options }),
+  );
+}
+
+async function sampleMistakes({ plan, corpus, threads, signal }: Recipe, modelPath: string) {
+  await using backend = await openLocalBackend({
+    modelPath,
+    modelId: "nano",
+    gpu: "cpu",
+    gpuLayers: 0,
+    threads,
+    contextTokens: OWN_SAMPLE_CONTEXT,
+    streams: OWN_SAMPLE_STREAMS,
+    waiting: plan.dpo.ownSamples,
+  });
+  const seed = plan.seed + SEEDS.own;
+  // Awaited here, or else the backend would be closed while it answers.
+  return await drawOwnMistakes(backend, corpus, { count: plan.dpo.ownSamples, seed, signal });
+}
+
+type StageParts = { readonly surroundings: RunSurroundings; readonly vocabulary: Vocabulary };
+
+async function trainedStage(
+  recipe: Recipe,
+  from: string,
+  to: string,
+  name: string,
+  run: (parts: StageParts) => Promise<TrainOutcome>,
+): Promise<StageOutcome> {
+  if (existsSync(to)) return undefined;
+  const { libraries, threads, signal, onProgress, plan } = recipe;
+  using vocabulary = Vocabulary.open(from, libraries);
+  using model = openTrainable({
+    ggufPath: from,
+    lora: null,
+    precision: "bf16",
+    threads,
+    maxTokensPerBatch: PADDING_ROOM * plan.sft.options.maxTokensPerBatch,
+    libraries,
+  });
+  const surroundings = { model, runDir: join(recipe.runDir, name), signal, onProgress };
+  const outcome = await run({ surroundings, vocabulary });
+  if (outcome.status !== "aborted") writeParameters(model, { from, to, libraries, type: "f32" });
+  return outcome;
+}
+
+/** Writes the model in fewer bits, for serving. @returns sha256 (hex) and bytes */
+export function quantise(
+  recipe: Pick<Recipe, "libraries" | "threads">,
+  from: string,
+  to: string,
+  type: WeightType,
+): { readonly sha256: string; readonly bytes: number; readonly parameters: number } {
+  const { libraries, threads } = recipe;
+  const options = { lora: null, precision: "f32", maxTokensPerBatch: 64 } as const;
+  using model = openTrainable({ ggufPath: from, threads, libraries, ...options });
+  const parameters = model
+    .parameters()
+    .reduce((sum, { ne }) => sum + ne.reduce((product, count) => product * count, 1), 0);
+  return { parameters, ...writeParameters(model, { from, to, libraries, type }) };
+}
+
+function writeParameters(
+  model: Trainable,
+  file: { from: string; to: string; libraries: NativeLibraries; type: WeightType },
+): { sha256: string; bytes: number } {
+  const tensors = model.parameters().map(({ name, ne }) => ({
+    name,
+    ne,
+    values: () => model.readParameter(name),
+  }));
+  return writeModelGguf(file.to, { ...file, tensors });
+}
+
+/** sha256 of a file, hex. */
+export function sha256Of(path: string): string {
+  return createHash("sha256").update(readFileSync(path)).digest("hex");
+}
