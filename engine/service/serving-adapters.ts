@@ -35,6 +35,8 @@ export class ServingAdapters {
   readonly #problems: string[] = [];
   #active: string | null = null;
   #previous: string | null = null;
+  /** What a swap under way is about to activate: loaded, held by no one yet, not to be freed. */
+  #incoming: string | null = null;
   #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(registry: AdapterRegistry, backend: Backend, log: Logger) {
@@ -118,18 +120,18 @@ export class ServingAdapters {
   }
 
   async #swap(name: string | null): Promise<{ active: string | null; previous: string | null }> {
-    if (name !== null) await this.#load(name);
-    try {
-      await this.#registry.activate(name);
-    } catch (error) {
-      this.#retire();
-      throw error;
-    }
     const previous = this.#active;
-    if (previous !== name) this.#previous = previous;
-    this.#active = name;
+    this.#incoming = name;
+    try {
+      if (name !== null) await this.#load(name);
+      await this.#registry.activate(name);
+      if (previous !== name) this.#previous = previous;
+      this.#active = name;
+    } finally {
+      this.#incoming = null;
+      this.#retire();
+    }
     this.#log.info({ event: "adapter_activated", adapter: name, previous });
-    this.#retire();
     return { active: name, previous };
   }
 
@@ -203,10 +205,11 @@ export class ServingAdapters {
     return this.#backend.loadedAdapters().filter((name) => !this.#unloading.has(name));
   }
 
-  /** Frees what neither serves, nor served last, nor is held by a request. */
+  /** Frees what neither serves, nor served last, nor is about to, nor is held by a request. */
   #retire(): void {
+    const kept = [this.#active, this.#previous, this.#incoming];
     for (const name of this.#loaded()) {
-      if (name === this.#active || name === this.#previous) continue;
+      if (kept.includes(name)) continue;
       if ((this.#leases.get(name) ?? 0) > 0) continue;
       this.#leases.delete(name);
       this.#unloading.set(name, this.#unload(name));

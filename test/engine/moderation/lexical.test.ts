@@ -125,14 +125,15 @@ describe("the operator's words", () => {
   });
 });
 
-it("a megabyte is scanned in linear time", () => {
-  const scanMs = (length: number) => {
+it("the time of a scan grows with the text, not with its square", () => {
+  const cpuMs = (length: number) => {
     const text = "the child of a nude sexy @#! n i g ".repeat(length / 35);
-    const startedMs = performance.now();
+    const from = process.cpuUsage();
     scan("input", text);
-    return performance.now() - startedMs;
+    return process.cpuUsage(from).user / 1000;
   };
-  scanMs(20_000);
-  const ratio = scanMs(200_000) / Math.max(1, scanMs(50_000));
-  expect(ratio).toBeLessThan(16);
+  // The best of three: the compiler and the machine's other work only ever add.
+  const best = (length: number) => Math.min(...[1, 2, 3].map(() => cpuMs(length)));
+  best(20_000);
+  expect(best(160_000) / Math.max(1, best(20_000))).toBeLessThan(24);
 });

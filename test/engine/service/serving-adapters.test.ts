@@ -5,7 +5,7 @@ import { openRegistry } from "#engine/adapters/registry.ts";
 import { createLog } from "#engine/base/log.ts";
 import { ServingAdapters } from "#engine/service/serving-adapters.ts";
 import { publication, publishAll, temporaryFolder } from "../adapters/adapter-fixture.ts";
-import { ScriptedBackend } from "./scripted-backend.ts";
+import { ScriptedBackend, until } from "./scripted-backend.ts";
 
 const log = createLog("test", "silent");
 
@@ -97,6 +97,21 @@ describe("a swap", () => {
     expect(adapters.lease("scripted").adapter).toBe("a");
   });
 
+  it("under way keeps its adapter, whoever leaves meanwhile", async () => {
+    const { open, backend } = await prepared(["a", "b", "c"]);
+    const adapters = await open();
+    for (const name of ["a", "b"]) await adapters.activate(name);
+    const lease = adapters.lease("scripted:a");
+    const swapped = adapters.activate("c");
+    await until(() => backend.loadedAdapters().includes("c"));
+    lease[Symbol.dispose]();
+    expect(adapters.active, "the swap is still under way").toBe("b");
+    await swapped;
+    expect(backend.loadedAdapters().toSorted()).toEqual(["b", "c"]);
+  });
+});
+
+describe("a swap that fails, or meets another", () => {
   it("that cannot be changes nothing", async () => {
     const { open, registry, backend, tamper } = await prepared(["a", "b"]);
     await registry.publish(publication("refused", { passed: false }));
