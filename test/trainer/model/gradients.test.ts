@@ -62,6 +62,13 @@ const CASES: readonly Case[] = [
     lengths: [19],
   },
   {
+    name: "an adapter of a rank above 32",
+    shape: { nLayer: 1 },
+    tied: false,
+    lora: lora(40),
+    lengths: [21, 6],
+  },
+  {
     name: "an adapter over several attention spans",
     shape: { nLayer: 1 },
     tied: false,
