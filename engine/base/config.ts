@@ -89,6 +89,14 @@ export function childEnvironment(
   return { ...process.env, ...changes };
 }
 
+/**
+ * Keeps ggml from forking a debugger on itself when it aborts, which can hang for minutes (ggml.c,
+ * ggml_print_backtrace). To be called before its libraries are loaded, since one of them asks on loading.
+ */
+export function forgoNativeBacktraces(): void {
+  process.env["GGML_NO_BACKTRACE"] ??= "1";
+}
+
 function readToken(path: string | undefined): string | undefined {
   if (path === undefined) return undefined;
   try {

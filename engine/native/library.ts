@@ -5,6 +5,7 @@
 import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { basename, join } from "node:path";
 import koffi, { type KoffiFunc, type LibraryHandle } from "koffi";
+import { forgoNativeBacktraces } from "../base/config.ts";
 import { CodedError } from "../base/errors.ts";
 
 /** The release of llama.cpp whose headers these bindings were written against. */
@@ -42,6 +43,7 @@ export function loadLibraries(path: string): NativeLibraries {
     );
   }
   assertRelease(folder);
+  forgoNativeBacktraces();
   const base = openLibrary(folder, /^(lib)?ggml-base\.(so|dylib|dll)$/);
   const ggml = openLibrary(folder, /^(lib)?ggml(\.[a-z]+)?(\.v[\d.]+)?\.(so|dylib|dll)$/);
   const llama = openLibrary(folder, /^(lib)?llama(\.[a-z]+)?(\.v[\d.]+)?\.(so|dylib|dll)$/);
