@@ -8,6 +8,7 @@ import { cpuLibraries } from "../../model/libraries.ts";
 import { writeRandomAdapter } from "../../model/random-adapter.ts";
 import { writeRandomModel } from "../../model/random-model.ts";
 import { type Answer, ask, request, sameGreedyAnswer } from "./ask.ts";
+import { referenceAnswers } from "./reference.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "local-adapters-"));
 const modelPath = join(folder, "random.gguf");
@@ -34,11 +35,12 @@ function open(streams = 3): Promise<LocalBackend> {
   });
 }
 
-/** The answer of a backend that never computed anything else. */
+/** The answer computed from scratch, by nothing that ever computed anything else. */
 async function fresh(asked: GenerateRequest): Promise<Answer> {
-  await using backend = await open(1);
-  if (asked.adapter !== null) await backend.loadAdapter(asked.adapter, adapterOf(asked.adapter));
-  return await ask(backend, asked);
+  const path = asked.adapter === null ? undefined : adapterOf(asked.adapter);
+  const [answer] = await referenceAnswers(modelPath, [asked], path);
+  if (answer === undefined) throw new Error("no answer");
+  return answer;
 }
 
 const adapterOf = (name: string) => adapterPath(name === "one" ? 1 : 2);

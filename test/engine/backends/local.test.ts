@@ -8,13 +8,10 @@ import {
   type LocalBackendOptions,
   openLocalBackend,
 } from "#engine/backends/local.ts";
-import { LlamaContext } from "#engine/llama/context.ts";
-import { rankTokens } from "#engine/llama/logprobs.ts";
-import { LoadedModel } from "#engine/llama/model.ts";
-import { DecodeBatch } from "#engine/native/decode-batch.ts";
 import { cpuLibraries } from "../../model/libraries.ts";
 import { writeRandomModel } from "../../model/random-model.ts";
 import { type Answer, ask, request, sameGreedyAnswer } from "./ask.ts";
+import { referenceAnswers } from "./reference.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "local-backend-"));
 const modelPath = join(folder, "random.gguf");
@@ -53,12 +50,12 @@ const QUESTIONS = [
   "ok?",
 ];
 
-/** Each question answered with the machine to itself. */
-async function answersAlone(questions: readonly ChatMessage[][]) {
-  await using backend = await open({ streams: 1 });
-  const answers = [];
-  for (const messages of questions) answers.push(await ask(backend, request("", { messages })));
-  return answers;
+/** Each conversation answered from scratch, one after the other. */
+function answersAlone(conversations: readonly ChatMessage[][]): Promise<readonly Answer[]> {
+  return referenceAnswers(
+    modelPath,
+    conversations.map((messages) => request("", { messages })),
+  );
 }
 
 function expectSameAnswers(answers: readonly Answer[], expected: readonly Answer[]): void {
@@ -70,7 +67,7 @@ function expectSameAnswers(answers: readonly Answer[], expected: readonly Answer
 }
 
 describe("batches", () => {
-  test("greedy answers of eight interleaved streams equal each answered alone", async () => {
+  test("greedy answers of eight interleaved streams equal each computed alone, from scratch", async () => {
     const asked = QUESTIONS.map((content): ChatMessage[] => [{ role: "user", content }]);
     const alone = await answersAlone(asked);
     await using backend = await open({ streams: 8, batchTokens: 16 });
@@ -79,40 +76,6 @@ describe("batches", () => {
     );
     expectSameAnswers(together, alone);
     expect(backend.laneStats().sequences).toBeGreaterThan(2 * backend.laneStats().decodes);
-  });
-
-  test("greedy tokens are the argmax of logits computed from scratch for each token", async () => {
-    await using backend = await open();
-    const answer = await ask(backend, request("hello there", { maxTokens: 8 }));
-    await using model = await LoadedModel.open(modelPath, {
-      libraries: cpuLibraries(),
-      gpuLayers: 0,
-    });
-    const shape = { sequenceTokens: 256, sequences: 1, batchTokens: 256, threads: 1 };
-    const vocabularySize = model.vocabulary.size;
-    await using context = await LlamaContext.open(model.llama, model.pointer, {
-      ...shape,
-      batchThreads: 1,
-      asynchronous: false,
-      vocabularySize,
-    });
-    const batch = new DecodeBatch(256);
-    const tokens = [
-      ...model.vocabulary.encodeChat([{ role: "user", content: "hello there" }], {
-        addGenerationPrompt: true,
-      }),
-    ];
-    for (const expected of answer.tokenIds) {
-      batch.clear();
-      context.truncate(0, 0);
-      tokens.forEach((token, i) => {
-        batch.add(token, i, 0, i === tokens.length - 1);
-      });
-      await context.decode(batch);
-      const [best] = rankTokens(context.logits(tokens.length - 1), 0, 1).top;
-      expect(expected).toBe(best?.id);
-      tokens.push(expected);
-    }
   });
 });
 
