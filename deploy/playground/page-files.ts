@@ -1,6 +1,6 @@
 /**
  * Serves the page: HTML, CSS, and its TypeScript with the types stripped, so that there is no build.
- * Files are read once, when the server starts.
+ * Files are read once, when the page is first asked for.
  */
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
@@ -10,17 +10,33 @@ import type { Hono } from "hono";
 const FOLDER = new URL("./page/", import.meta.url);
 const MARKDOWN = new URL(import.meta.resolve("markdown-it/browser"));
 type PageFile = { readonly type: string; readonly text: string };
+type LoadedPage = {
+  readonly html: string;
+  readonly policy: string;
+  readonly files: ReadonlyMap<string, PageFile>;
+};
 
 /** Adds the page at / and its files under /page/. */
 export function addPageRoutes(app: Hono): void {
-  const files = readFiles();
-  const html = readFileSync(new URL("index.html", FOLDER), "utf8");
-  const policy = contentPolicy(html);
-  app.get("/", () => respond({ type: "text/html; charset=utf-8", text: html }, policy));
+  let loaded: LoadedPage | undefined;
+  const page = () => {
+    loaded ??= loadPage();
+    return loaded;
+  };
+  app.get("/", () => {
+    const { html, policy } = page();
+    return respond({ type: "text/html; charset=utf-8", text: html }, policy);
+  });
   app.get("/page/*", (context) => {
+    const { files, policy } = page();
     const file = files.get(context.req.path.slice("/page/".length));
     return file === undefined ? context.text("There is no such file.", 404) : respond(file, policy);
   });
+}
+
+function loadPage(): LoadedPage {
+  const html = readFileSync(new URL("index.html", FOLDER), "utf8");
+  return { html, policy: contentPolicy(html), files: readFiles() };
 }
 
 function readFiles(): Map<string, PageFile> {

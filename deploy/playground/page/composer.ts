@@ -143,6 +143,9 @@ export class Composer {
         (person.listed || person.bot) &&
         person.name.toLowerCase().startsWith(mention.toLowerCase()),
     );
+    // A name that stands there whole needs no completing: Enter then sends.
+    const isWhole = people.length === 1 && people[0]?.name.toLowerCase() === mention.toLowerCase();
+    if (isWhole) people.pop();
     this.#completions.show(
       "People",
       people.map((person) => this.#mentionCompletion(person.name, person.bot, mention.length)),

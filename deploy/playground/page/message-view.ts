@@ -292,7 +292,11 @@ function threadChip(message: Message, actions: MessageActions): HTMLElement | nu
     "button",
     { type: "button", class: "thread-chip", onclick: open },
     el("strong", {}, thread.name ?? "Thread"),
-    el("span", {}, `${count} ${count === 1 ? "message" : "messages"} ›`),
+    el(
+      "span",
+      {},
+      count === 0 ? "Open thread ›" : `${count} ${count === 1 ? "message" : "messages"} ›`,
+    ),
   );
 }
 

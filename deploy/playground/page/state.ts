@@ -2,6 +2,8 @@
 import { fetchCommunity, PersonConnection } from "./server.ts";
 import type { Channel, Command, Community, FeedEvent, Message, PersonInfo } from "./types.ts";
 
+/** https://discord.com/developers/docs/resources/message#message-object-message-types */
+const THREAD_STARTER = 21;
 /** How long a typing indicator lasts, in milliseconds. */
 const TYPING_MS = 9_000;
 
@@ -191,6 +193,7 @@ export class ChatState {
   #receiveMessage(message: Message, isNew: boolean): void {
     if (isNew && this.#typing.delete(message.author.id)) this.#tell({ part: "typing" });
     if (message.channel_id !== this.channelId) {
+      if (isNew) this.#countInThread(message);
       if (isNew && message.author.id !== this.me.id) {
         this.unread.add(message.channel_id);
         this.#tell({ part: "channels" });
@@ -202,6 +205,20 @@ export class ChatState {
     if (index < 0) this.messages.push(message);
     else this.messages[index] = message;
     this.#tell({ part: "message", message, isNew: index < 0 });
+  }
+
+  /** The chip under a message shows how many there are in its thread, which has the message's id. */
+  #countInThread(message: Message): void {
+    const index = this.messages.findIndex((each) => each.thread?.id === message.channel_id);
+    const starter = this.messages[index];
+    const thread = starter?.thread;
+    const isCounted = message.type !== THREAD_STARTER;
+    if (starter === undefined || thread === undefined || !("message_count" in thread) || !isCounted)
+      return;
+    const counted = { ...thread, message_count: (thread.message_count ?? 0) + 1 };
+    const changed: Message = { ...starter, thread: counted };
+    this.messages[index] = changed;
+    this.#tell({ part: "message", message: changed, isNew: false });
   }
 
   async #reloadCommands(): Promise<void> {

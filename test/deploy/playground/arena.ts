@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Client, GatewayIntentBits, Partials } from "discord.js";
+import { Client, GatewayIntentBits, type Interaction, Partials } from "discord.js";
 import { onTestFinished } from "vitest";
 import { WebSocket } from "ws";
 import type { Playground } from "#deploy/playground/playground.ts";
@@ -167,4 +167,12 @@ export class RawGateway {
     this.send({ op: 2, d: { token, intents, properties } });
     return (await this.frame((frame) => frame.t === "READY")).d;
   }
+}
+
+/** Handles interactions; a failure fails the test, by way of an unhandled rejection. */
+export function onInteraction(
+  client: Client,
+  handle: (interaction: Interaction) => Promise<void>,
+): void {
+  client.on("interactionCreate", (interaction) => void handle(interaction));
 }

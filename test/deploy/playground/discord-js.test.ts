@@ -4,7 +4,6 @@ import {
   ButtonBuilder,
   ButtonStyle,
   type Client,
-  type Interaction,
   LabelBuilder,
   MessageFlags,
   ModalBuilder,
@@ -14,7 +13,7 @@ import {
 } from "discord.js";
 import { describe, expect, test } from "vitest";
 import type { Playground } from "#deploy/playground/playground.ts";
-import { logIn, makeClient, openPlayground } from "./arena.ts";
+import { logIn, makeClient, onInteraction, openPlayground } from "./arena.ts";
 
 describe("logging in", () => {
   test("the real client gets ready and knows guild, channels and itself", async () => {
@@ -285,9 +284,4 @@ async function withCommands(): Promise<{ playground: Playground; client: Client<
     { name: "Rate this answer", type: ApplicationCommandType.Message },
   ]);
   return { playground, client };
-}
-
-/** A handler whose failure fails the test, by way of an unhandled rejection. */
-function onInteraction(client: Client, handle: (interaction: Interaction) => Promise<void>): void {
-  client.on("interactionCreate", (interaction) => void handle(interaction));
 }

@@ -12,7 +12,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import type { Playground } from "#deploy/playground/playground.ts";
 import { launchBrowser } from "../../browser/launch.ts";
-import { logIn, openPlayground } from "./arena.ts";
+import { logIn, onInteraction, openPlayground } from "./arena.ts";
 
 let browser: Browser;
 
@@ -42,7 +42,7 @@ test("a person completes a command, sees the answer stream, reacts and withdraws
   const answer = page.locator(".message", { hasText: "used /chat" });
   await answer.getByText("Zephyr is thinking").waitFor();
   await steps.next();
-  await answer.locator(".content", { hasText: /^First$/ }).waitFor();
+  await answer.locator(".content", { hasText: "First" }).waitFor();
   await steps.next();
   await answer.getByText("First and then (edited)").waitFor();
   await steps.next();
@@ -58,7 +58,7 @@ test("a person completes a command, sees the answer stream, reacts and withdraws
 
 test("the message menu opens by right click and by keyboard, and leads to a form", async () => {
   const { playground, page, client } = await openPage();
-  client.on("interactionCreate", async (interaction) => {
+  onInteraction(client, async (interaction) => {
     if (interaction.isMessageContextMenuCommand()) {
       const score = new TextInputBuilder().setCustomId("score").setStyle(TextInputStyle.Short);
       const label = new LabelBuilder().setLabel("Score").setTextInputComponent(score);
@@ -157,6 +157,7 @@ async function openPage(
     { name: "Rate this answer", type: ApplicationCommandType.Message },
   ]);
   const page = await browser.newPage({ viewport });
+  page.setDefaultTimeout(10_000);
   const complaints: string[] = [];
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
@@ -173,7 +174,7 @@ async function openPage(
 function answerInSteps(client: Client, texts: readonly string[]): { next: () => Promise<void> } {
   const edits: (() => Promise<unknown>)[] = [];
   const deferred = new Promise<void>((resolve) => {
-    client.on("interactionCreate", async (interaction) => {
+    onInteraction(client, async (interaction) => {
       if (!interaction.isChatInputCommand()) return;
       const answer = await interaction.deferReply({ withResponse: true });
       const message = answer.resource?.message;
