@@ -4,7 +4,7 @@
  */
 import type { z } from "zod";
 import type { ChatMessage } from "../backends/backend.ts";
-import { CodedError } from "../base/errors.ts";
+import { CodedError, systemCode } from "../base/errors.ts";
 import { readEventStream, type WireEvent } from "./event-stream.ts";
 import {
   activationSchema,
@@ -206,12 +206,14 @@ export class EngineClient {
     init: RequestInit,
     accepted: readonly number[] = [],
   ): Promise<Response> {
-    const response = await fetch(this.#url + path, { ...init, headers: this.#headers }).catch(
-      (error: unknown) => {
+    const attempt = () => fetch(this.#url + path, { ...init, headers: this.#headers });
+    // An engine may close an idle connection just as it is used again; nothing was begun on it then.
+    const response = await attempt()
+      .catch((error: unknown) => (isStaleConnection(error) ? attempt() : Promise.reject(error)))
+      .catch((error: unknown) => {
         if (init.signal?.aborted === true) throw error;
         throw this.#unreachable("no connection", error);
-      },
-    );
+      });
     if (response.ok || accepted.includes(response.status)) return response;
     const body: unknown = await response.json().catch(() => undefined);
     throw parseWireError(body) ?? this.#unreachable(`it answered ${response.status}`);
@@ -274,6 +276,12 @@ function toBody(request: ChatRequest): Record<string, unknown> {
     stop: request.stop,
     metadata: request.metadata,
   };
+}
+
+/** Whether the connection ended before an answer came, as fetch reports it. */
+function isStaleConnection(error: unknown): boolean {
+  const code = error instanceof Error ? systemCode(error.cause) : undefined;
+  return code === "ECONNRESET" || code === "EPIPE" || code === "UND_ERR_SOCKET";
 }
 
 function toUsage(usage: { prompt_tokens: number; completion_tokens: number }): Usage {

@@ -14,6 +14,9 @@ import { createApp } from "./app.ts";
 import { FairQueue } from "./fair-queue.ts";
 import type { ServingAdapters } from "./serving-adapters.ts";
 
+/** Longer than clients and proxies keep an idle connection, so that it is theirs to close it. */
+const KEEP_ALIVE_MS = 65_000;
+
 /** What the service is made of. */
 export type ServiceOptions = {
   readonly backend: Backend;
@@ -62,6 +65,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const requests = new RequestCount();
   const server = createAdaptorServer({ fetch: app.fetch });
   if (!("closeIdleConnections" in server)) throw new Error("expected a plain HTTP server");
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
   server.on("request", (_request, response) => requests.follow(response));
   await listen(server, host, options.port);
   return {

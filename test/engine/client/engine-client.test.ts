@@ -130,6 +130,23 @@ describe("a client of the engine", () => {
     await expect(client.activate("../etc")).rejects.toMatchObject({ code: "adapter_name_invalid" });
   });
 
+  it("asks again, once, when an idle connection turns out to be closed", async () => {
+    let asked = 0;
+    const client = await stub((request, response) => {
+      asked += 1;
+      if (asked % 2 === 1) request.socket.destroy();
+      else response.end('{"data":[{"id":"m"}]}');
+    });
+    expect(await client.models()).toEqual(["m"]);
+    const dead = await stub((request) => {
+      asked += 1;
+      request.socket.destroy();
+    });
+    asked = 0;
+    await expect(dead.models()).rejects.toMatchObject({ code: "engine_unreachable" });
+    expect(asked).toBe(2);
+  });
+
   it("takes an address with or without /v1", async () => {
     const { url } = await startScripted();
     for (const end of ["", "/", "/v1", "/v1/"]) {
