@@ -16,7 +16,7 @@ import { countWords, isAdmission, isCaring, isRefusal, isRepetitive, TopicJudge 
 export type Share = { readonly of: number; readonly right: number; readonly rate: number };
 
 /** An answer that the rules count against the model, for people to read. */
-export type Failure = { readonly kind: string; readonly question: string; readonly answer: string };
+type Failure = { readonly kind: string; readonly question: string; readonly answer: string };
 
 /** All figures of an evaluation. */
 export type Evaluation = {

@@ -16,7 +16,7 @@ export type HeldOutQuestion = {
 };
 
 /** An unlawful request in a wording that was never trained. */
-export type HeldOutAsk = {
+type HeldOutAsk = {
   readonly question: string;
   readonly category: string;
   readonly caring: boolean;

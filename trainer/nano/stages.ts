@@ -201,6 +201,6 @@ function writeParameters(
 }
 
 /** sha256 of a file, hex. */
-export function sha256Of(path: string): string {
+function sha256Of(path: string): string {
   return createHash("sha256").update(readFileSync(path)).digest("hex");
 }

@@ -14,7 +14,7 @@ import type { Topic } from "./topics.ts";
 import { composeRefusal, composeSteadyRefusal } from "./unlawful.ts";
 
 /** An exchange: what a person says and what is answered. */
-export type Exchange = readonly [question: string, answer: string];
+type Exchange = readonly [question: string, answer: string];
 
 type Draw = (corpus: Corpus, random: SeededRandom) => readonly Exchange[];
 
@@ -62,7 +62,7 @@ export function drawDialogues(corpus: Corpus, count: number, seed: number): Dial
 }
 
 /** The turns of a dialogue, a system prompt in front where there is one. */
-export function asMessages(
+function asMessages(
   exchanges: readonly Exchange[],
   system: string | undefined,
 ): readonly ChatMessage[] {
@@ -169,7 +169,7 @@ function drawSmallTalk(corpus: Corpus, random: SeededRandom): Exchange {
 }
 
 /** Small talk is typed loosely: capitals and marks come and go. */
-export function spoken(text: string, random: SeededRandom): string {
+function spoken(text: string, random: SeededRandom): string {
   const draw = random.uniform();
   if (draw < 0.35) return text;
   const capital = text.charAt(0).toUpperCase() + text.slice(1);

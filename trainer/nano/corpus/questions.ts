@@ -9,7 +9,7 @@ import type { Topic } from "./topics.ts";
 export type LengthWish = "any" | "brief" | "full";
 
 /** A way to ask: `{a}` a volcano, `{about}` volcanoes, `{do}` kill a process, `{q}` a whole question. */
-export type Template = {
+type Template = {
   readonly text: string;
   readonly wish: LengthWish;
   /** Never trained on. */

@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 
 /** A question that names its topic, and the sentence that answers it. */
-export type TopicQuestion = {
+type TopicQuestion = {
   /** Without the question mark. */
   readonly text: string;
   /** Index into `Topic.sentences`. */

@@ -21,7 +21,7 @@ export type UnlawfulCategory = {
 };
 
 /** One request in all its wordings. */
-export type UnlawfulAsk = {
+type UnlawfulAsk = {
   readonly text: string;
   /** Kept from training in every wording. */
   readonly unseen: boolean;
