@@ -72,7 +72,7 @@ async function report(settings: Settings, streams: readonly number[], repeats: n
         gpu: "auto",
         gpuLayers: 999,
         threads: settings.threads,
-        contextTokens: CONTEXT_TOKENS,
+        contextTokens: CONTEXT_TOKENS + settings.systemTokens,
         streams: count,
         ...settings.batch,
       });
