@@ -40,6 +40,7 @@ const START_ATTEMPTS = 3;
 const LASTING: readonly string[] = [
   "config_invalid",
   "discord_token_invalid",
+  "discord_token_missing",
   "library_incompatible",
   "library_missing",
 ] satisfies ErrorCode[];

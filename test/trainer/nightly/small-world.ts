@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GgufFile } from "#engine/native/gguf.ts";
 import { feedbackPath } from "#trainer/feedback/log.ts";
+import type { LlamaShape } from "#trainer/gguf/llama-shape.ts";
 import { cpuLibraries } from "../../model/libraries.ts";
 import { writeRandomModel } from "../../model/random-model.ts";
 import { logOf, type Said } from "../pairs/feedback-fixture.ts";
@@ -12,6 +13,7 @@ import { logOf, type Said } from "../pairs/feedback-fixture.ts";
 export type SmallWorld = {
   readonly dataDir: string;
   readonly modelPath: string;
+  readonly shape: LlamaShape;
   readonly settings: Readonly<Record<string, string>>;
 };
 
@@ -44,7 +46,7 @@ export function taste(
 export function smallWorld(said: readonly Said[], silent = true): SmallWorld {
   const dataDir = mkdtempSync(join(tmpdir(), "world-"));
   const modelPath = join(dataDir, "random.gguf");
-  writeRandomModel(modelPath, {
+  const { shape } = writeRandomModel(modelPath, {
     libraries: cpuLibraries(),
     shape: { nLayer: 2, nEmbd: 32, nHead: 4, nHeadKv: 2, headDim: 8, nFf: 48, contextTokens: 512 },
   });
@@ -53,6 +55,7 @@ export function smallWorld(said: readonly Said[], silent = true): SmallWorld {
   return {
     dataDir,
     modelPath,
+    shape,
     settings: {
       DATA_DIR: dataDir,
       MODEL: modelPath,
