@@ -31,6 +31,6 @@ export function reportFailure(service: string, json: boolean, error: unknown): v
   if (json) {
     process.stdout.write(`${JSON.stringify({ event: "error", service, code, message })}\n`);
   }
-  if (isExpected) process.stderr.write(`${message}\n`);
+  if (isExpected) process.stderr.write(`${message} (${code})\n`);
   else process.stderr.write(`${error instanceof Error ? (error.stack ?? message) : message}\n`);
 }
