@@ -7,6 +7,7 @@ import type { Gateway } from "./gateway/gateway.ts";
 import type { PersonActions } from "./people/actions.ts";
 import { Person } from "./people/person.ts";
 import type { InjectedLimit, RateLimits } from "./rest/rate-limits.ts";
+import type { WorldEvent } from "./world/events.ts";
 import type { MessageRecord } from "./world/records.ts";
 import { OWNER_ID } from "./world/seed.ts";
 import type { World } from "./world/world.ts";
@@ -103,7 +104,16 @@ export class Playground {
   ): Promise<APIMessage> {
     const { channelId, timeoutMs = WAIT_MS } = options;
     const what = `a message that fits ${fits.toString()}`;
-    return this.waitUntil(() => this.#recent(channelId).find(fits), { timeoutMs, what });
+    const already = this.#recent(channelId).find(fits);
+    if (already !== undefined) return Promise.resolve(already);
+    const check = (event: WorldEvent) => {
+      // Only the message that something happened to is looked at: many may be waiting at once.
+      if (!("message" in event) || event.type === "messageDeleted") return undefined;
+      const message = this.message(event.message.id);
+      const isHere = channelId === undefined || message?.channel_id === channelId;
+      return message !== undefined && isHere && fits(message) ? message : undefined;
+    };
+    return this.#next(check, timeoutMs, what);
   }
 
   /**
@@ -117,28 +127,7 @@ export class Playground {
     const now = check();
     if (now !== undefined) return Promise.resolve(now);
     const { timeoutMs = WAIT_MS, what = check.toString() } = options;
-    return new Promise((resolve, reject) => {
-      const settle = (act: () => void) => {
-        clearTimeout(timer);
-        unsubscribe();
-        act();
-      };
-      const unsubscribe = this.#parts.world.bus.subscribe(() => {
-        try {
-          const value = check();
-          if (value !== undefined) settle(() => resolve(value));
-        } catch (error) {
-          settle(() => reject(error));
-        }
-      });
-      const timer = setTimeout(
-        () =>
-          settle(() =>
-            reject(new Error(`Waited ${timeoutMs} ms for ${what}. ${this.#describe()}`)),
-          ),
-        timeoutMs,
-      );
-    });
+    return this.#next(() => check(), timeoutMs, what);
   }
 
   /** Answers the next fitting REST request of the bot with 429. */
@@ -169,6 +158,33 @@ export class Playground {
   /** Looks at all deadlines now; done by itself ten times a second. For tests with a fake clock. */
   tick(): void {
     this.#parts.tick();
+  }
+
+  /** The first value of `check` at an event from now on that is not undefined. */
+  #next<T>(
+    check: (event: WorldEvent) => T | undefined,
+    timeoutMs: number,
+    what: string,
+  ): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const settle = (act: () => void) => {
+        clearTimeout(timer);
+        unsubscribe();
+        act();
+      };
+      const unsubscribe = this.#parts.world.bus.subscribe((event) => {
+        try {
+          const value = check(event);
+          if (value !== undefined) settle(() => resolve(value));
+        } catch (error) {
+          settle(() => reject(error));
+        }
+      });
+      const timer = setTimeout(() => {
+        const message = `Waited ${timeoutMs} ms for ${what}. ${this.#describe()}`;
+        settle(() => reject(new Error(message)));
+      }, timeoutMs);
+    });
   }
 
   #present(message: MessageRecord, viewerId: string | undefined): APIMessage {

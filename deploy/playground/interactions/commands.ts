@@ -76,7 +76,7 @@ const commandInput = z.preprocess(
 export type CommandInput = z.infer<typeof commandInput>;
 
 /** One option of a command or subcommand, as registered. */
-export type CommandOption = z.infer<typeof option>;
+type CommandOption = z.infer<typeof option>;
 
 /** Checks one definition. @throws DiscordError 50035 */
 export function parseCommand(given: unknown): CommandInput {
@@ -216,7 +216,7 @@ export function commandData(
 }
 
 /** The options of a command's or subcommand's body. */
-export function optionsOf(body: Readonly<Record<string, unknown>>): CommandOption[] {
+function optionsOf(body: Readonly<Record<string, unknown>>): CommandOption[] {
   const parsed = z.array(option).safeParse(body["options"] ?? []);
   return parsed.success ? parsed.data : [];
 }

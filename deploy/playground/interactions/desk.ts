@@ -23,9 +23,9 @@ import { BOT_ID } from "../world/seed.ts";
 import type { World } from "../world/world.ts";
 
 /** Time for the first response. */
-export const FIRST_RESPONSE_MS = 3_000;
+const FIRST_RESPONSE_MS = 3_000;
 /** Life of an interaction's token. */
-export const TOKEN_LIFE_MS = 15 * 60_000;
+const TOKEN_LIFE_MS = 15 * 60_000;
 
 /** What came of an interaction at its first response. */
 export type InteractionOutcome =

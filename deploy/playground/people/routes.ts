@@ -54,6 +54,11 @@ export function createPageApi(services: PageServices): Hono {
     const { id, displayName } = services.world.join(name.toLowerCase(), name);
     return Response.json({ id, name: displayName });
   });
+  api.use("/:person/*", async (context, next) => {
+    // The bot acts through its own API only. (The two routes above must stay above.)
+    if (services.world.user(context.req.param("person")).bot) throw new DiscordError("unknownUser");
+    await next();
+  });
   addPlaceRoutes(api, services);
   addWritingRoutes(api, services);
   addMessageRoutes(api, services);
@@ -222,9 +227,7 @@ function streamEvents(context: Context, world: World, feed: PersonFeed): Respons
 }
 
 function feedOf(world: World, actions: PersonActions, context: Context): PersonFeed {
-  const id = context.req.param("person") ?? "";
-  if (world.user(id).bot) throw new DiscordError("unknownUser");
-  return new PersonFeed(world, actions, id);
+  return new PersonFeed(world, actions, context.req.param("person") ?? "");
 }
 
 function presentPeople(world: World): object {

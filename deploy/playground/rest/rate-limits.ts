@@ -136,10 +136,7 @@ export class RateLimits {
 }
 
 /** The bucket of a request: its route's template, and the major parameters' own values. */
-export function bucketOf(
-  method: string,
-  path: string,
-): { key: string; rule: Rule; isExempt: boolean } {
+function bucketOf(method: string, path: string): { key: string; rule: Rule; isExempt: boolean } {
   const parts = path.split("/").filter((part) => part !== "");
   const [root, major = "", kind] = parts;
   if (root === "interactions")

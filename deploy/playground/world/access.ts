@@ -4,7 +4,7 @@ import type { ChannelRecord, UserRecord } from "./records.ts";
 import { BOT_ROLE_ID, GUILD_ID, OWNER_ID } from "./seed.ts";
 
 /** Every permission there is (an owner's). */
-export const ALL_PERMISSIONS = Object.values(Bits).reduce((sum, bit) => sum | bit, 0n);
+const ALL_PERMISSIONS = Object.values(Bits).reduce((sum, bit) => sum | bit, 0n);
 
 /** What @everyone may do. */
 export const EVERYONE_PERMISSIONS =
@@ -23,7 +23,7 @@ const DIRECT_PERMISSIONS =
   EVERYONE_PERMISSIONS & ~(Bits.CreatePublicThreads | Bits.SendMessagesInThreads);
 
 /** Guild-wide permissions. @param botPermissions of the bot's own role */
-export function guildPermissions(user: UserRecord, botPermissions: bigint): bigint {
+function guildPermissions(user: UserRecord, botPermissions: bigint): bigint {
   if (user.id === OWNER_ID) return ALL_PERMISSIONS;
   return user.bot ? EVERYONE_PERMISSIONS | botPermissions : EVERYONE_PERMISSIONS;
 }

@@ -33,6 +33,8 @@ export type MessageRange = {
 /** Reads and writes records; every write is on disk when the call returns. */
 export class Store implements Disposable {
   readonly #db: Database;
+  /** Compiled once each: every event of the chat runs some of them. */
+  readonly #statements = new Map<string, Statement>();
 
   /** @param path of the database file, or ":memory:" */
   constructor(path: string) {
@@ -45,11 +47,9 @@ export class Store implements Disposable {
   }
 
   saveUser(user: UserRecord): void {
-    this.#db
-      .prepare(
-        "INSERT INTO users VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET username = excluded.username, body = excluded.body",
-      )
-      .run(user.id, user.username, JSON.stringify(user));
+    this.#prepare(
+      "INSERT INTO users VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET username = excluded.username, body = excluded.body",
+    ).run(user.id, user.username, JSON.stringify(user));
   }
 
   user(id: string): UserRecord | undefined {
@@ -65,11 +65,9 @@ export class Store implements Disposable {
   }
 
   saveChannel(channel: ChannelRecord): void {
-    this.#db
-      .prepare(
-        "INSERT INTO channels VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
-      )
-      .run(channel.id, JSON.stringify(channel));
+    this.#prepare(
+      "INSERT INTO channels VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+    ).run(channel.id, JSON.stringify(channel));
   }
 
   channel(id: string): ChannelRecord | undefined {
@@ -81,21 +79,17 @@ export class Store implements Disposable {
   }
 
   deleteChannel(id: string): void {
-    this.#db
-      .prepare(
-        "DELETE FROM reactions WHERE message_id IN (SELECT CAST(id AS TEXT) FROM messages WHERE channel_id = ?)",
-      )
-      .run(id);
-    this.#db.prepare("DELETE FROM messages WHERE channel_id = ?").run(id);
-    this.#db.prepare("DELETE FROM channels WHERE id = ?").run(id);
+    this.#prepare(
+      "DELETE FROM reactions WHERE message_id IN (SELECT CAST(id AS TEXT) FROM messages WHERE channel_id = ?)",
+    ).run(id);
+    this.#prepare("DELETE FROM messages WHERE channel_id = ?").run(id);
+    this.#prepare("DELETE FROM channels WHERE id = ?").run(id);
   }
 
   saveMessage(message: MessageRecord): void {
-    this.#db
-      .prepare(
-        "INSERT INTO messages VALUES (CAST(? AS INTEGER), ?, ?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
-      )
-      .run(message.id, message.channelId, message.visibleTo, JSON.stringify(message));
+    this.#prepare(
+      "INSERT INTO messages VALUES (CAST(? AS INTEGER), ?, ?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+    ).run(message.id, message.channelId, message.visibleTo, JSON.stringify(message));
   }
 
   message(id: string): MessageRecord | undefined {
@@ -134,34 +128,36 @@ export class Store implements Disposable {
   }
 
   deleteMessage(id: string): void {
-    this.#db.prepare("DELETE FROM reactions WHERE message_id = ?").run(id);
-    this.#db.prepare("DELETE FROM messages WHERE id = CAST(? AS INTEGER)").run(id);
+    this.#prepare("DELETE FROM reactions WHERE message_id = ?").run(id);
+    this.#prepare("DELETE FROM messages WHERE id = CAST(? AS INTEGER)").run(id);
   }
 
   /** @returns whether it was not there before */
   addReaction(messageId: string, emoji: string, userId: string): boolean {
     return (
-      this.#db
-        .prepare("INSERT OR IGNORE INTO reactions (message_id, emoji, user_id) VALUES (?, ?, ?)")
-        .run(messageId, emoji, userId).changes > 0
+      this.#prepare(
+        "INSERT OR IGNORE INTO reactions (message_id, emoji, user_id) VALUES (?, ?, ?)",
+      ).run(messageId, emoji, userId).changes > 0
     );
   }
 
   /** @returns whether it was there */
   removeReaction(messageId: string, emoji: string, userId: string): boolean {
     return (
-      this.#db
-        .prepare("DELETE FROM reactions WHERE message_id = ? AND emoji = ? AND user_id = ?")
-        .run(messageId, emoji, userId).changes > 0
+      this.#prepare("DELETE FROM reactions WHERE message_id = ? AND emoji = ? AND user_id = ?").run(
+        messageId,
+        emoji,
+        userId,
+      ).changes > 0
     );
   }
 
   /** In the order in which each emoji was first placed. */
   reactions(messageId: string): ReactionTally[] {
     const tallies = new Map<string, string[]>();
-    const rows = this.#db
-      .prepare("SELECT emoji, user_id FROM reactions WHERE message_id = ? ORDER BY position")
-      .all(messageId);
+    const rows = this.#prepare(
+      "SELECT emoji, user_id FROM reactions WHERE message_id = ? ORDER BY position",
+    ).all(messageId);
     for (const row of rows) {
       const emoji = String(row["emoji"]);
       const userIds = tallies.get(emoji) ?? [];
@@ -176,27 +172,26 @@ export class Store implements Disposable {
   }
 
   saveCommand(command: CommandRecord): void {
-    this.#db
-      .prepare(
-        "INSERT INTO commands VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
-      )
-      .run(command.id, JSON.stringify(command));
+    this.#prepare(
+      "INSERT INTO commands VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+    ).run(command.id, JSON.stringify(command));
   }
 
   deleteCommand(id: string): void {
-    this.#db.prepare("DELETE FROM commands WHERE id = ?").run(id);
+    this.#prepare("DELETE FROM commands WHERE id = ?").run(id);
   }
 
   saveFile(id: string, file: { name: string; contentType: string; bytes: Uint8Array }): void {
-    this.#db
-      .prepare("INSERT INTO files VALUES (?, ?, ?, ?)")
-      .run(id, file.name, file.contentType, file.bytes);
+    this.#prepare("INSERT INTO files VALUES (?, ?, ?, ?)").run(
+      id,
+      file.name,
+      file.contentType,
+      file.bytes,
+    );
   }
 
   file(id: string): { name: string; contentType: string; bytes: Uint8Array } | undefined {
-    const row = this.#db
-      .prepare("SELECT name, content_type, bytes FROM files WHERE id = ?")
-      .get(id);
+    const row = this.#prepare("SELECT name, content_type, bytes FROM files WHERE id = ?").get(id);
     if (row === undefined || !(row["bytes"] instanceof Uint8Array)) return undefined;
     return {
       name: String(row["name"]),
@@ -207,16 +202,14 @@ export class Store implements Disposable {
 
   /** The greatest id in use, 0 when there is none. */
   lastId(): bigint {
-    const row = this.#db
-      .prepare(
-        `SELECT CAST(max(id) AS TEXT) AS last FROM (
+    const row = this.#prepare(
+      `SELECT CAST(max(id) AS TEXT) AS last FROM (
            SELECT max(id) AS id FROM messages UNION ALL
            SELECT max(CAST(id AS INTEGER)) FROM channels UNION ALL
            SELECT max(CAST(id AS INTEGER)) FROM users UNION ALL
            SELECT max(CAST(id AS INTEGER)) FROM files UNION ALL
            SELECT max(CAST(json_extract(body, '$.version') AS INTEGER)) FROM commands)`,
-      )
-      .get();
+    ).get();
     return BigInt(String(row?.["last"] ?? "0"));
   }
 
@@ -224,15 +217,24 @@ export class Store implements Disposable {
     this.#db.close();
   }
 
+  #prepare(sql: string): Statement {
+    const known = this.#statements.get(sql);
+    if (known !== undefined) return known;
+    const statement = this.#db.prepare(sql);
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+
   #one<T>(sql: string, schema: Parser<T>, ...values: string[]): T | undefined {
-    const row = this.#db.prepare(sql).get(...values);
+    const row = this.#prepare(sql).get(...values);
     return row === undefined ? undefined : schema.parse(JSON.parse(String(row["body"])));
   }
 
   #all<T>(sql: string, schema: Parser<T>, ...values: (string | number)[]): T[] {
-    const rows = this.#db.prepare(sql).all(...values);
+    const rows = this.#prepare(sql).all(...values);
     return rows.map((row) => schema.parse(JSON.parse(String(row["body"]))));
   }
 }
 
+type Statement = ReturnType<Database["prepare"]>;
 type Parser<T> = { parse(value: unknown): T };

@@ -28,15 +28,15 @@ test("a taken port ends it with one clear message", async () => {
   onTestFinished(() => void taken.close());
   const address = taken.address();
   const port = address === null || typeof address === "string" ? 0 : address.port;
-  const { code, errors } = await start({ PLAYGROUND_PORT: String(port) }).exit;
-  expect(code).toBe(1);
-  const lines = errors.trim().split("\n");
-  expect(lines).toHaveLength(1);
-  expect(JSON.parse(lines[0] ?? "")).toMatchObject({
-    event: "failed",
+  const started = start({ PLAYGROUND_PORT: String(port) });
+  expect(JSON.parse(await started.firstLine)).toMatchObject({
+    event: "error",
+    service: "playground",
     code: "address_in_use",
-    message: expect.stringContaining(`127.0.0.1:${port}`),
   });
+  const { code, errors } = await started.exit;
+  expect(code).toBe(1);
+  expect(errors.trim().split("\n")).toEqual([expect.stringContaining(`127.0.0.1:${port}`)]);
 });
 
 function start(settings: Record<string, string>): {
