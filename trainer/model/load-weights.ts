@@ -233,7 +233,7 @@ class WeightLoader {
       gradient: this.#gradients.add(GGML_TYPE.f32, value.ne),
       m: this.#moments.add(GGML_TYPE.f32, value.ne),
       v: this.#moments.add(GGML_TYPE.f32, value.ne),
-      decays: value.ne[1] > 1,
+      isMatrix: !name.endsWith("_norm.weight"),
       forwardCopy: copies.forwardCopy,
       backwardCopy: copies.backwardCopy,
     };

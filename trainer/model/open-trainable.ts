@@ -123,7 +123,10 @@ class GgmlTrainable implements Trainable {
   }
 
   parameters(): readonly ParameterInfo[] {
-    return this.#model.parameters.map(({ name, value }) => ({ name, ne: trimmed(value.ne) }));
+    return this.#model.parameters.map(({ name, value, isMatrix }) => ({
+      name,
+      ne: value.ne.slice(0, isMatrix ? 2 : 1),
+    }));
   }
 
   readParameter(name: string): Float32Array {
@@ -235,10 +238,6 @@ class GgmlTrainable implements Trainable {
     if (found === undefined) throw new RangeError(`there is no trained parameter ${name}`);
     return found;
   }
-}
-
-function trimmed(ne: readonly number[]): readonly number[] {
-  return ne.slice(0, Math.max(1, ne.findLastIndex((count) => count !== 1) + 1));
 }
 
 function checkOptions({ lora, maxTokensPerBatch }: TrainableOptions): void {

@@ -57,8 +57,8 @@ export type Parameter = {
   readonly gradient: Tensor;
   readonly m: Tensor;
   readonly v: Tensor;
-  /** Whether weight decay applies: matrices yes, norms no. */
-  readonly decays: boolean;
+  /** Norms are vectors, all else matrices; weight decay applies to matrices. */
+  readonly isMatrix: boolean;
   /** Copies to be refreshed whenever the value changes: in the working type, and transposed. */
   readonly forwardCopy: Tensor | undefined;
   readonly backwardCopy: Tensor | undefined;

@@ -83,9 +83,9 @@ export class AdamW implements Disposable {
       this.#graph.expand(operators.copyInto(square, to));
     }
     this.#graph.cut();
-    for (const { value, gradient, m, v, decays } of parameters) {
+    for (const { value, gradient, m, v, isMatrix } of parameters) {
       const scaled = operators.mulInto(gradient, this.#gradientScale);
-      const figures = decays ? this.#decayed : this.#undecayed;
+      const figures = isMatrix ? this.#decayed : this.#undecayed;
       this.#graph.expand(operators.adamwStep(value, scaled, m, v, figures));
     }
     this.#graph.cut();

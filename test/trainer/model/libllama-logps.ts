@@ -13,7 +13,6 @@ export type LibllamaOptions = {
   readonly adapterPath?: string;
   /** Tokens of one decode; 1 evaluates token by token. */
   readonly batchTokens?: number;
-  readonly threads?: number;
   /** Whether weights may be repacked for the CPU. */
   readonly repack?: boolean;
 };
@@ -21,14 +20,7 @@ export type LibllamaOptions = {
 /** Natural log-probabilities, [tokens] for each sequence, 0 where not scored. */
 export function libllamaLogps(
   batch: readonly Sequence[],
-  {
-    libraries,
-    modelPath,
-    adapterPath,
-    batchTokens = 512,
-    threads = 1,
-    repack = true,
-  }: LibllamaOptions,
+  { libraries, modelPath, adapterPath, batchTokens = 512, repack = true }: LibllamaOptions,
 ): Float32Array[] {
   const llama = bindLlama(libraries);
   const model = llama.llama_model_load_from_file(modelPath, {
@@ -44,8 +36,8 @@ export function libllamaLogps(
     n_ubatch: batchTokens,
     n_outputs_max: batchTokens,
     n_outputs_max_per_seq: batchTokens,
-    n_threads: threads,
-    n_threads_batch: threads,
+    n_threads: 1,
+    n_threads_batch: 1,
     // The trainer keeps keys and values as they come, without the cache's F16.
     type_k: GGML_TYPE.f32,
     type_v: GGML_TYPE.f32,

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { SeededRandom } from "#trainer/data/random.ts";
 import type { LlamaShape } from "#trainer/gguf/llama-shape.ts";
 import { writeLoraGguf } from "#trainer/gguf/lora.ts";
+import { writeModelGguf } from "#trainer/gguf/model-file.ts";
 import { openTrainable } from "#trainer/model/open-trainable.ts";
 import type { LoraOptions } from "#trainer/model/trainable.ts";
 import { cpuLibraries } from "../../model/libraries.ts";
@@ -73,6 +74,25 @@ describe("log-probabilities of an F32 model are libllama's", () => {
   });
 });
 
+describe("frequency divisors of long-context models", () => {
+  it("turn keys and queries as libllama turns them", () => {
+    const libraries = cpuLibraries();
+    const plain = modelFile({});
+    const modelPath = join(folder, "divided.gguf");
+    const divisors = Float32Array.of(1, 1, 2, 3, 4, 6, 8, 8);
+    const tensor = { name: "rope_freqs.weight", ne: [8], values: () => divisors };
+    writeModelGguf(modelPath, { libraries, from: plain, tensors: [tensor], type: "f32" });
+    using trainable = open(modelPath, null);
+    using undivided = open(plain, null);
+    const batch = randomSequences([100], trainable.shape.nVocab, SeededRandom.from(3));
+    const ours = trainable.logps(batch);
+    expect(greatestDifference(ours, libllamaLogps(batch, { libraries, modelPath }))).toBeLessThan(
+      1e-3,
+    );
+    expect(greatestDifference(ours, undivided.logps(batch))).toBeGreaterThan(1e-2);
+  });
+});
+
 const STORED = ["f16", "bf16", "q8_0", "q4_0", "q4_K", "q6_K"] as const;
 
 describe("log-probabilities of other weights differ from libllama's no more than its kernels among themselves", () => {
@@ -107,8 +127,8 @@ function compareKernels(type: (typeof STORED)[number], seed: number) {
   using trainable = open(modelPath, ALL);
   const libraries = cpuLibraries();
   const batch = randomSequences([64, 33], trainable.shape.nVocab, SeededRandom.from(4));
-  const ways = [{}, { repack: false }, { batchTokens: 1 }, { batchTokens: 7, threads: 2 }].map(
-    (way) => libllamaLogps(batch, { libraries, modelPath, ...way }),
+  const ways = [{}, { repack: false }, { batchTokens: 1 }, { batchTokens: 7 }].map((way) =>
+    libllamaLogps(batch, { libraries, modelPath, ...way }),
   );
   const ours = trainable.logps(batch);
   return {

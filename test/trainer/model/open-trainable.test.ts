@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GgufWriter } from "#engine/native/gguf-writer.ts";
 import { SeededRandom } from "#trainer/data/random.ts";
+import { llamaTensors } from "#trainer/gguf/llama-shape.ts";
 import { openTrainable } from "#trainer/model/open-trainable.ts";
 import type {
   LoraOptions,
@@ -228,14 +229,24 @@ describe("training", () => {
     expect(draw(4)).not.toEqual(draw(3));
   });
 
-  it("names an adapter's parameters as llama.cpp does, with their shapes", () => {
-    using trainable = open({ lora: { ...LORA, targets: ["k"] } });
-    expect(trainable.parameters()).toEqual(
-      [0, 1].flatMap((layer) => [
-        { name: `blk.${layer}.attn_k.weight.lora_a`, ne: [64, 2] },
-        { name: `blk.${layer}.attn_k.weight.lora_b`, ne: [2, 32] },
-      ]),
-    );
+  it.each([1, 2])(
+    "names an adapter's parameters as llama.cpp does, with their shapes (rank %i)",
+    (rank) => {
+      using trainable = open({ lora: { ...LORA, rank, targets: ["k"] } });
+      expect(trainable.parameters()).toEqual(
+        [0, 1].flatMap((layer) => [
+          { name: `blk.${layer}.attn_k.weight.lora_a`, ne: [64, rank] },
+          { name: `blk.${layer}.attn_k.weight.lora_b`, ne: [rank, 32] },
+        ]),
+      );
+    },
+  );
+
+  it("names all of a model's parameters as its file does, with their shapes", () => {
+    using trainable = open();
+    const expected = llamaTensors(trainable.shape).sort((a, b) => a.name.localeCompare(b.name));
+    const found = [...trainable.parameters()].sort((a, b) => a.name.localeCompare(b.name));
+    expect(found).toEqual(expected);
   });
 });
 

@@ -25,7 +25,7 @@ function twoParameters(device: Device): { storage: Storage; parameters: Paramete
     gradient: storage.add(f32, ne),
     m: storage.add(f32, ne),
     v: storage.add(f32, ne),
-    decays: ne.length > 1,
+    isMatrix: ne.length > 1,
     forwardCopy: ne.length > 1 ? storage.add(bf16, ne) : undefined,
     backwardCopy: ne.length > 1 ? storage.add(f32, ne.toReversed()) : undefined,
   });
