@@ -4,14 +4,9 @@
  */
 import type { Logger } from "#engine/base/log.ts";
 import { AnswerView, type MessageSurface } from "./answer-view.ts";
-import {
-  type AnsweringParts,
-  type AnswerOutcome,
-  answerQuestion,
-  type Question,
-  WITHDRAWN,
-} from "./answering.ts";
+import { answerQuestion, WITHDRAWN } from "./answering.ts";
 import type { EditSchedulers } from "./edit-scheduler.ts";
+import type { AnsweringParts, AnswerOutcome, Question } from "./question.ts";
 
 type InFlight = {
   readonly question: Question;
@@ -90,7 +85,7 @@ export class AnswerDesk {
     surface: MessageSurface,
     signal: AbortSignal,
   ): Promise<AnswerOutcome> {
-    const outcome = await answerQuestion(question, view, this.#parts, signal);
+    const outcome = await answerQuestion({ question, view, parts: this.#parts, signal });
     const last =
       outcome.kind === "answered" && outcome.isSaved ? outcome.messageIds.at(-1) : undefined;
     if (last === undefined) return outcome;

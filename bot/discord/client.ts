@@ -43,15 +43,15 @@ const CACHED_MESSAGES = 100;
 export type DiscordAccess = { readonly apiUrl: string; readonly token: string };
 
 /**
- * Connects, and resolves when the client is ready. Message content is asked for where the
- * application may have it, since asking without being allowed closes the connection (4014).
+ * A client that is not connected yet. Message content is asked for where the application may have
+ * it, since asking without being allowed closes the connection (4014).
  * @throws CodedError `discord_token_invalid`, `discord_unreachable`
  */
-export async function connect(
+export async function prepareClient(
   access: DiscordAccess,
   schedulers: EditSchedulers,
   log: Logger,
-): Promise<Client<true>> {
+): Promise<Client> {
   const application = await explained(access, () => readApplication(access));
   const mayReadContent = ((application.flags ?? 0) & CONTENT_FLAGS) !== 0;
   if (!mayReadContent) {
@@ -63,6 +63,14 @@ export async function connect(
   obeyLimits(client, schedulers, log);
   client.on(Events.Error, (error) => log.error({ err: error }, "the connection failed"));
   client.on(Events.ShardDisconnect, (event) => log.error({ code: event.code }, "disconnected"));
+  return client;
+}
+
+/**
+ * Connects, and resolves when the client is ready.
+ * @throws CodedError `discord_token_invalid`, `discord_unreachable`
+ */
+export function join(client: Client, access: DiscordAccess): Promise<Client<true>> {
   const ready = new Promise<Client<true>>((resolve) => client.once(Events.ClientReady, resolve));
   return explained(access, async () => {
     await client.login(access.token);

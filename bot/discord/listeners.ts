@@ -1,35 +1,46 @@
 /** Binds Discord's events to what the bot does. No event may end the process: each failure is logged. */
-import { Events } from "discord.js";
+import { type Client, Events } from "discord.js";
+import type { Logger } from "#engine/base/log.ts";
 import { onDeletion } from "./on-deletion.ts";
 import { onInteraction } from "./on-interaction.ts";
 import { onMessage } from "./on-message.ts";
 import { onReaction, onReactionsCleared } from "./on-reaction.ts";
 import type { Room } from "./room.ts";
 
-/** Begins to listen. */
-export function listen(room: Room): void {
-  const { client } = room;
-  const handle = (event: string, work: Promise<unknown>): void => {
-    void work.catch((error: unknown) => room.log.error({ err: error, event }, "an event failed"));
+/**
+ * Begins to listen; to be called before connecting, so that nothing is missed.
+ * @param opening events wait for it
+ */
+export function listen(client: Client, opening: Promise<Room>, log: Logger): void {
+  const handle = (event: string, work: (room: Room) => Promise<unknown>): void => {
+    void opening.then(work).catch((error: unknown) => {
+      log.error({ err: error, event }, "an event failed");
+    });
   };
-  client.on(Events.MessageCreate, (message) => handle("message", onMessage(room, message)));
+  client.on(Events.MessageCreate, (message) =>
+    handle("message", (room) => onMessage(room, message)),
+  );
   client.on(Events.InteractionCreate, (interaction) =>
-    handle("interaction", onInteraction(room, interaction)),
+    handle("interaction", (room) => onInteraction(room, interaction)),
   );
   client.on(Events.MessageReactionAdd, (reaction, user) =>
-    handle("reaction", onReaction(room, reaction, user, "made")),
+    handle("reaction", (room) => onReaction(room, reaction, user, "made")),
   );
   client.on(Events.MessageReactionRemove, (reaction, user) =>
-    handle("reaction", onReaction(room, reaction, user, "withdrawn")),
+    handle("reaction", (room) => onReaction(room, reaction, user, "withdrawn")),
   );
   client.on(Events.MessageReactionRemoveAll, (message) =>
-    handle("reactions", onReactionsCleared(room, message)),
+    handle("reactions", (room) => onReactionsCleared(room, message)),
   );
   client.on(Events.MessageReactionRemoveEmoji, ({ message, emoji }) =>
-    handle("reactions", onReactionsCleared(room, message, emoji.name)),
+    handle("reactions", (room) => onReactionsCleared(room, message, emoji.name)),
   );
-  client.on(Events.MessageDelete, (message) => handle("deletion", onDeletion(room, message)));
+  client.on(Events.MessageDelete, (message) =>
+    handle("deletion", (room) => onDeletion(room, message)),
+  );
   client.on(Events.MessageBulkDelete, (messages) => {
-    for (const message of messages.values()) handle("deletion", onDeletion(room, message));
+    for (const message of messages.values()) {
+      handle("deletion", (room) => onDeletion(room, message));
+    }
   });
 }

@@ -21,9 +21,10 @@ import { ConversationMemory } from "../conversation/memory.ts";
 import { FeedbackCapture } from "../feedback/capture.ts";
 import { Notices } from "../feedback/notices.ts";
 import { openSqliteStore, type SqliteStore } from "../storage/sqlite-store.ts";
-import { connect, inviteUrl } from "./client.ts";
+import { inviteUrl, join as joinDiscord, prepareClient } from "./client.ts";
 import { listen } from "./listeners.ts";
 import { registerCommands } from "./register-commands.ts";
+import type { Room } from "./room.ts";
 
 /** A bot that has joined Discord. */
 export type RunningBot = {
@@ -56,16 +57,17 @@ export async function startBot(
     clock,
     ...(editIntervalMs === undefined ? {} : { intervalMs: editIntervalMs }),
   });
-  const client = await connect(access, schedulers, log);
+  const prepared = await prepareClient(access, schedulers, log);
   using left = new DisposableStack();
-  left.defer(() => void client.destroy());
-  const settings = openKeyv(store, "settings", log);
-  if (await registerCommands(client, settings)) log.info("commands were registered");
+  left.defer(() => void prepared.destroy());
+  const opening = Promise.withResolvers<Room>();
+  listen(prepared, opening.promise, log);
+  const client = await joinDiscord(prepared, access);
   const memory = new ConversationMemory(openKeyv(store, "conversations", log));
   const pseudonymise = openPseudonyms(config.DATA_DIR);
   const { desk, limits, engine } = openDesk({ config, memory, feedback, schedulers, clock, log });
   const learning = learningOf(config);
-  listen({
+  opening.resolve({
     client,
     desk,
     memory,
@@ -77,6 +79,9 @@ export async function startBot(
     notices: new Notices(clock),
     log,
   });
+  if (await registerCommands(client, openKeyv(store, "settings", log))) {
+    log.info("commands were registered");
+  }
   left.move();
   const resources = opened.move();
   let stopping: Promise<void> | undefined;

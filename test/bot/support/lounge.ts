@@ -68,7 +68,7 @@ export async function openLounge(
 }
 
 /** An answer is finished when its footer stands and both votes' emoji are placed. */
-export function isFinished(message: APIMessage): boolean {
+function isFinished(message: APIMessage): boolean {
   return /\n-# nano · /.test(message.content) && (message.reactions?.length ?? 0) === 2;
 }
 

@@ -1,0 +1,65 @@
+/** What is asked, what comes of it, and what answering needs. Types only. */
+import type { Clock } from "#engine/base/clock.ts";
+import type { Logger } from "#engine/base/log.ts";
+import type { EngineClient } from "#engine/client/engine-client.ts";
+import type { Prompt } from "#prompts/load.ts";
+import type { FeedbackLog } from "#trainer/feedback/log.ts";
+import type { Source } from "#trainer/feedback/records.ts";
+import type { ConversationMemory } from "../conversation/memory.ts";
+import type { Quote } from "../conversation/untrusted-text.ts";
+import type { AnswerView } from "./answer-view.ts";
+import type { EngineFigures } from "./engine-figures.ts";
+import type { RequestLimits } from "./request-limits.ts";
+
+/** One question, wherever it was asked. */
+export type Question = {
+  readonly text: string;
+  readonly quote?: Quote;
+  readonly guildId: string | null;
+  readonly channelId: string;
+  readonly threadId: string | null;
+  readonly personKey: string;
+  readonly personName: string;
+  /** Key of the conversation that it continues (`conversationKey`). */
+  readonly conversation: string;
+  /** The message that asks; a slash command has none. */
+  readonly messageId?: string;
+  /** Shown above the answer. */
+  readonly heading?: string;
+};
+
+/** What became of a question. Every kind has been shown to the person. */
+export type AnswerOutcome =
+  | {
+      readonly kind: "answered";
+      readonly messageIds: readonly string[];
+      /** Whether votes on it can be recorded. */
+      readonly isSaved: boolean;
+    }
+  | { readonly kind: "refused" | "blocked" | "failed" | "aborted"; readonly code: string };
+
+/** What answering needs; all of it comes from the entry point. */
+export type AnsweringParts = {
+  readonly engine: Pick<EngineClient, "chat">;
+  readonly figures: () => Promise<EngineFigures>;
+  readonly limits: RequestLimits;
+  readonly memory: ConversationMemory;
+  readonly feedback: Pick<FeedbackLog, "recordExchange" | "recordMessage">;
+  readonly prompt: () => Prompt;
+  readonly source: Source;
+  readonly clock: Clock;
+  /** A new unique id. */
+  readonly newId: () => string;
+  /** A new sampling seed, 0 to 2^31 − 1. */
+  readonly newSeed: () => number;
+  readonly log: Logger;
+};
+
+/** One question on its way to an answer. */
+export type Job = {
+  readonly question: Question;
+  readonly view: AnswerView;
+  readonly parts: AnsweringParts;
+  /** Aborting ends the answer with what there is. */
+  readonly signal: AbortSignal;
+};
