@@ -50,7 +50,7 @@ export function openTrainable(options: TrainableOptions): Trainable {
 class GgmlTrainable implements Trainable {
   readonly shape: LlamaShape;
   readonly #options: TrainableOptions;
-  readonly #device: Device;
+  readonly #openDevice: Device;
   readonly #model: LoadedModel;
   readonly #optimizer: AdamW;
   readonly #space: WorkSpace;
@@ -70,7 +70,7 @@ class GgmlTrainable implements Trainable {
   }) {
     this.shape = fields.model.weights.shape;
     this.#options = fields.options;
-    this.#device = fields.device;
+    this.#openDevice = fields.device;
     this.#model = fields.model;
     this.#optimizer = fields.optimizer;
     this.#space = fields.space;
@@ -109,16 +109,19 @@ class GgmlTrainable implements Trainable {
   }
 
   gradientNorm(): number {
+    this.#assertOpen();
     return this.#optimizer.gradientNorm();
   }
 
   step(options: StepOptions): void {
+    this.#assertOpen();
     this.#optimizer.step(options);
     this.#isStale = false;
     this.zeroGradients();
   }
 
   zeroGradients(): void {
+    this.#assertOpen();
     this.#model.gradients.clear();
   }
 
@@ -164,6 +167,16 @@ class GgmlTrainable implements Trainable {
     for (const { graph } of this.#graphs.values()) graph[Symbol.dispose]();
     this.#graphs.clear();
     this.#resources.dispose();
+  }
+
+  get #device(): Device {
+    this.#assertOpen();
+    return this.#openDevice;
+  }
+
+  /** Native memory is gone after disposal: reading it would end the process, so throw before. */
+  #assertOpen(): void {
+    if (this.#resources.disposed) throw new Error("the trainable was disposed already");
   }
 
   #forward(model: ModelGraph, batch: readonly Sequence[], packed: PackedBatch): Float32Array[] {

@@ -268,6 +268,23 @@ describe("refused with a reason", () => {
     );
   });
 
+  it("any use after disposal", () => {
+    const trainable = open({ lora: LORA });
+    const batch = sequences(trainable, [9]);
+    trainable[Symbol.dispose]();
+    trainable[Symbol.dispose]();
+    const uses: (() => unknown)[] = [
+      () => trainable.logps(batch),
+      () => trainable.forwardBackward(batch, (logps) => logps),
+      () => trainable.gradientNorm(),
+      () => trainable.zeroGradients(),
+      () => trainable.step(STEP),
+      () => trainable.readParameter("blk.0.attn_q.weight.lora_a"),
+      () => trainable.readOptimizer(),
+    ];
+    for (const use of uses) expect(use).toThrow("disposed already");
+  });
+
   it("options that contradict each other", () => {
     expect(() => open({ maxTokensPerBatch: 0 })).toThrow("maxTokensPerBatch");
     expect(() => open({ threads: 0 })).toThrow("threads");
