@@ -1,0 +1,142 @@
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { feedbackPath } from "#trainer/feedback/log.ts";
+import { smallWorld, taste } from "../../trainer/nightly/small-world.ts";
+import { logOf } from "../../trainer/pairs/feedback-fixture.ts";
+import { runZephyr } from "../start/running-zephyr.ts";
+
+describe("help and wrong use", () => {
+  test("every command has its help, with --json in it", async () => {
+    const commands = [
+      ["start"],
+      ["train"],
+      ["adapters", "list"],
+      ["adapters", "activate"],
+      ["adapters", "rollback"],
+      ["chat"],
+      ["model", "info"],
+      ["doctor"],
+      ["feedback", "export"],
+    ];
+    const helps = await Promise.all(commands.map((command) => runZephyr({}, ...command, "--help")));
+    for (const { code, stdout } of helps) {
+      expect(code).toBe(0);
+      expect(stdout).toContain("--json");
+    }
+  });
+
+  test.each([
+    [["dance"]],
+    [["adapters", "activate"]],
+    [["train", "--fast"]],
+    [["adapters", "activate", "../escape"]],
+  ])("%j exits with 2", async (command) => {
+    const world = smallWorld([]);
+    const { code, stderr } = await runZephyr(world.settings, ...command);
+    expect(code).toBe(2);
+    expect(stderr).not.toBe("");
+  });
+});
+
+describe("without an engine", () => {
+  test("chat says how to start one", async () => {
+    const { code, stderr } = await runZephyr(smallWorld([]).settings, "chat", "hello");
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /No engine answers at http:\/\/127\.0\.0\.1:9\. Start one by "npm start"/,
+    );
+  });
+
+  test("nothing to roll back to is a failure that says so", async () => {
+    const { code, stdout } = await runZephyr(
+      smallWorld([]).settings,
+      "adapters",
+      "rollback",
+      "--json",
+    );
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout).error.message).toMatch(/Nothing to roll back to/);
+  });
+
+  test("the list of an empty registry says how to fill it", async () => {
+    const { code, stdout } = await runZephyr(smallWorld([]).settings, "adapters", "list");
+    expect(code).toBe(0);
+    expect(stdout).toContain("npx zephyr train");
+  });
+});
+
+describe("zephyr feedback export", () => {
+  test("gives each exchange with its answers and standing votes, and nothing that was deleted", async () => {
+    const world = smallWorld([]);
+    logOf(
+      [
+        { asked: "Why?", answer: "Because.", says: { ann: "👍", ben: 4 } },
+        { asked: "Secret?", answer: "Gone.", says: { ann: "👎" }, deleted: true },
+      ],
+      feedbackPath(world.dataDir),
+    ).close();
+    const { code, stdout } = await runZephyr(world.settings, "feedback", "export");
+    expect(code).toBe(0);
+    const lines = stdout.trim().split("\n");
+    expect(lines).toHaveLength(1);
+    expect(JSON.parse(lines[0] ?? "")).toMatchObject({
+      messages: [{ role: "user", content: "Why?" }],
+      candidates: [
+        { text: "Because.", votes: [{ raterKey: "ann" }, { raterKey: "ben", value: 4 }] },
+      ],
+    });
+    expect(stdout).not.toMatch(/Secret|Gone/);
+
+    const out = join(world.dataDir, "out.jsonl");
+    const written = await runZephyr(world.settings, "feedback", "export", "--out", out, "--json");
+    expect(JSON.parse(written.stdout)).toEqual({ exchanges: 1, file: out });
+    expect(readFileSync(out, "utf8")).toBe(stdout);
+  });
+});
+
+describe("zephyr doctor", () => {
+  test("finds a sound installation healthy", async () => {
+    const world = smallWorld(taste(1));
+    const ports = { ENGINE_URL: "", ENGINE_PORT: "0", PLAYGROUND_PORT: "0" };
+    const { code, stdout } = await runZephyr({ ...world.settings, ...ports }, "doctor", "--json");
+    const { healthy, findings } = JSON.parse(stdout);
+    expect(findings.filter(({ ok }: { ok: boolean }) => !ok)).toEqual([]);
+    expect(healthy).toBe(true);
+    expect(code).toBe(0);
+  });
+
+  test("names everything that is not well at once", async () => {
+    const world = smallWorld([]);
+    writeFileSync(feedbackPath(world.dataDir), "no database ".repeat(200));
+    mkdirSync(join(world.dataDir, "adapters"));
+    writeFileSync(join(world.dataDir, "adapters", "current"), "{");
+    const settings = { ...world.settings, MODEL: "/missing.gguf", DISCORD_TOKEN: "abc" };
+    const { code, stdout } = await runZephyr(settings, "doctor");
+    expect(code).toBe(1);
+    for (const name of ["model", "feedback", "adapters", "ports", "Discord token"]) {
+      expect(stdout).toContain(`✗ ${name}:`);
+    }
+    expect(stdout).toContain("✓ Node.js");
+    expect(stdout).not.toContain("abc");
+  });
+
+  test("says what is wrong with the settings", async () => {
+    const { code, stdout } = await runZephyr({ ENGINE_PORT: "many" }, "doctor");
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/✗ settings: .*ENGINE_PORT.*many/);
+  });
+});
+
+test("zephyr model info describes the file", async () => {
+  const world = smallWorld([]);
+  const { code, stdout } = await runZephyr(world.settings, "model", "info", "--json");
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({
+    id: "random",
+    architecture: "llama",
+    layers: 2,
+    width: 32,
+    hasChatTemplate: true,
+  });
+});
