@@ -7,7 +7,7 @@ import { answerTokens, conversationMessages, questionText } from "./prompt.ts";
 import type { Job } from "./question.ts";
 import { answerContents, queueNotice } from "./wording.ts";
 
-/** How answers are drawn: as Zephyr's authors evaluated it. */
+/** How answers are drawn: the settings of Zephyr's model card. */
 const SAMPLING = { temperature: 0.7, topP: 0.95, topK: 50 } as const;
 
 /** The engine's last word. */

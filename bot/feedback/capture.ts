@@ -88,8 +88,8 @@ export class FeedbackCapture {
     return this.#guard(() => {
       const raterKey = this.#pseudonymise(personId);
       const ratings = this.#feedback
-        .eventsOf(candidateId)
-        .filter((event) => event.kind === "rate" && event.raterKey === raterKey);
+        .eventsOf(candidateId, raterKey)
+        .filter((event) => event.kind === "rate");
       const kind = this.#feedback.record({
         id: `${interactionId}:${raterKey}:rate`,
         candidateId,
@@ -137,7 +137,7 @@ export class FeedbackCapture {
     readonly value: 1 | -1;
     readonly action: FeedbackEvent["action"];
   }): CaptureOutcome {
-    const past = this.#feedback.eventsOf(change.candidateId);
+    const past = this.#feedback.eventsOf(change.candidateId, change.raterKey);
     const event = reactionEvent({ ...change, atMs: this.#clock.nowMs() }, past);
     return { kind: event === undefined ? "duplicate" : this.#feedback.record(event) };
   }

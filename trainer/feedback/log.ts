@@ -146,10 +146,17 @@ export class FeedbackLog implements Disposable {
     for (const row of this.#all("SELECT * FROM events ORDER BY sequence")) yield toEvent(row);
   }
 
-  /** The events about one answer, in the order of arrival. */
-  eventsOf(candidateId: string): readonly FeedbackEvent[] {
-    const sql = "SELECT * FROM events WHERE candidate_id = ? ORDER BY sequence";
-    return this.#all(sql, candidateId).map(toEvent);
+  /** The events about one answer, in the order of arrival; of those by one rater, when named. */
+  eventsOf(candidateId: string, raterKey?: string): readonly FeedbackEvent[] {
+    const rows =
+      raterKey === undefined
+        ? this.#all("SELECT * FROM events WHERE candidate_id = ? ORDER BY sequence", candidateId)
+        : this.#all(
+            "SELECT * FROM events WHERE candidate_id = ? AND rater_key = ? ORDER BY sequence",
+            candidateId,
+            raterKey,
+          );
+    return rows.map(toEvent);
   }
 
   /** Every exchange with its answers, in the order of arrival. */

@@ -35,7 +35,7 @@ export type Candidate = {
 };
 
 /** How feedback was given. */
-export type FeedbackKind = "reaction" | "rate";
+type FeedbackKind = "reaction" | "rate";
 
 /** One act of giving or withdrawing feedback. Never changed once recorded. */
 export type FeedbackEvent = {

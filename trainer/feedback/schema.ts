@@ -53,7 +53,7 @@ export const MIGRATIONS: readonly string[] = [
     action TEXT NOT NULL CHECK (action IN ('made', 'withdrawn')),
     at_ms INTEGER NOT NULL
   ) STRICT;
-  CREATE INDEX events_by_candidate ON events (candidate_id);
+  CREATE INDEX events_by_candidate ON events (candidate_id, rater_key);
   CREATE TRIGGER events_once BEFORE INSERT ON events
     WHEN EXISTS (SELECT 1 FROM events WHERE id = NEW.id)
     BEGIN SELECT RAISE(IGNORE); END;

@@ -199,19 +199,3 @@ describe("what the engine is told", () => {
     expect(guild).toBeDefined();
   });
 });
-
-describe("everything that was sent", () => {
-  test("carries allowed_mentions that parse nothing", () => {
-    const messages = lounge.tap.sent.filter(
-      ({ method, path }) =>
-        /\/(messages|webhooks|callback)/.test(path) && ["POST", "PATCH"].includes(method),
-    );
-    expect(messages.length).toBeGreaterThan(20);
-    for (const { body } of messages) {
-      const text = JSON.stringify(body);
-      if (text.includes('"content"')) {
-        expect(text).toContain('"allowed_mentions":{"parse":[],"replied_user":false}');
-      }
-    }
-  });
-});

@@ -112,6 +112,13 @@ describe("reactions", () => {
       .toEqual([-1, 1, 1, 1]);
   });
 
+  test("of two hundred people at once are all recorded", async () => {
+    const message = await newAnswer();
+    const people = Array.from({ length: 200 }, (_, n) => lounge.playground.person(`crowd${n}`));
+    for (const person of people) person.react(message.id, "👍");
+    await expect.poll(() => votesOn(message).length, { timeout: 20_000 }).toBe(200);
+  });
+
   test("on a message that is no answer are ignored", async () => {
     const before = lounge.feedback.counts().events;
     const note = mira.say(general, "lunch?");

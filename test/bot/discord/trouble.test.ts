@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startBot } from "#bot/discord/start-bot.ts";
 import { systemClock } from "#engine/base/clock.ts";
+import { createLog } from "#engine/base/log.ts";
 import { finishedAnswer, type Lounge, openLounge } from "../support/lounge.ts";
 
 let lounge: Lounge;
@@ -86,6 +88,26 @@ describe("stopping", () => {
       "One half and another.",
     );
     expect(playground.isBotConnected).toBe(false);
+  });
+
+  test("forgets nothing: a bot started again records votes on old answers and goes on with conversations", async () => {
+    const { playground, engine, config, feedback } = lounge;
+    const old = await finishedAnswer(lounge, "> last words\nOne half and another.");
+    const again = await startBot(config, createLog("bot", "silent"), { editIntervalMs: 100 });
+    playground.person("aiko").react(old.id, "👎");
+    const id = feedback.candidateOfMessage(old.id)?.candidate.id ?? "";
+    await expect.poll(() => feedback.eventsOf(id).map(({ value }) => value)).toEqual([-1]);
+    playground.person("aiko").unreact(old.id, "👎");
+    await expect.poll(() => feedback.eventsOf(id).at(-1)?.action).toBe("withdrawn");
+    engine.script = () => [{ text: "I remember." }, { end: "stop" }];
+    playground.person("sade").say(general, "<@1200000000000000002> and then?");
+    await finishedAnswer(lounge, "I remember.");
+    expect(engine.lastConversation()).toEqual([
+      "user: last words",
+      "assistant: One half and another.",
+      "user: and then?",
+    ]);
+    await again.stop(0);
   });
 
   test("ends an answer that takes too long with what there is, and says why", async () => {

@@ -11,7 +11,7 @@ import { type Config, parseConfig } from "#engine/base/config.ts";
 import { createLog } from "#engine/base/log.ts";
 import { FeedbackLog, feedbackPath } from "#trainer/feedback/log.ts";
 import { ScriptedEngine } from "./scripted-engine.ts";
-import { Wiretap } from "./wiretap.ts";
+import { type Sent, Wiretap } from "./wiretap.ts";
 
 /** Everything a test needs; closed by `close`. */
 export type Lounge = {
@@ -60,11 +60,24 @@ export async function openLounge(
   const feedback = FeedbackLog.open(feedbackPath(dataDir));
   const close = async () => {
     await bot.stop(0);
+    assertNoMentions(tap.sent);
     feedback.close();
     await Promise.all([tap.close(), engine.close(), playground.close()]);
     rmSync(dataDir, { recursive: true, force: true });
   };
   return { playground, engine, tap, config, bot, feedback, close };
+}
+
+/** Whatever a test did: each message that the bot sent or edited parses no mention. */
+function assertNoMentions(sent: readonly Sent[]): void {
+  const messages = sent
+    .map(({ body }) => JSON.stringify(body))
+    .filter((text) => text.includes('"content"'));
+  if (messages.length === 0) throw new Error("the bot sent no message at all");
+  for (const text of messages) {
+    if (text.includes('"allowed_mentions":{"parse":[],"replied_user":false}')) continue;
+    throw new Error(`a message may mention people: ${text}`);
+  }
 }
 
 /** An answer is finished when its footer stands and both votes' emoji are placed. */
