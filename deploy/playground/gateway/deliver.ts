@@ -7,8 +7,8 @@ import {
   presentGuild,
   presentMember,
   presentMessageEvent,
+  presentSelf,
   presentThread,
-  presentUser,
 } from "../world/present.ts";
 import type { MessageRecord } from "../world/records.ts";
 import { BOT_ID, GUILD_ID } from "../world/seed.ts";
@@ -58,13 +58,7 @@ export class Delivery {
     const ofGuild = isOnShard(session, GUILD_ID);
     session.dispatch("READY", {
       v: 10,
-      user: {
-        ...presentUser(world.user(BOT_ID)),
-        verified: true,
-        mfa_enabled: false,
-        email: null,
-        flags: 0,
-      },
+      user: presentSelf(world.user(BOT_ID)),
       guilds: ofGuild ? [{ id: GUILD_ID, unavailable: true }] : [],
       session_id: session.id,
       resume_gateway_url: resumeUrl,

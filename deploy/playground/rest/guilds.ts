@@ -8,6 +8,7 @@ import {
   presentChannel,
   presentGuild,
   presentMember,
+  presentSelf,
   presentThread,
   presentUser,
 } from "../world/present.ts";
@@ -27,18 +28,10 @@ export function addGuildRoutes(api: Hono, services: RestServices): void {
       session_start_limit: services.gateway.sessionStartLimit(),
     }),
   );
-  const presentSelf = () => Response.json(presentApplication(world, services.gateway));
-  api.get("/applications/@me", presentSelf);
-  api.get("/oauth2/applications/@me", presentSelf);
-  api.get("/users/@me", () =>
-    Response.json({
-      ...presentUser(world.user(BOT_ID)),
-      verified: true,
-      mfa_enabled: false,
-      email: null,
-      flags: 0,
-    }),
-  );
+  const answer = () => Response.json(presentApplication(world, services.gateway));
+  api.get("/applications/@me", answer);
+  api.get("/oauth2/applications/@me", answer);
+  api.get("/users/@me", () => Response.json(presentSelf(world.user(BOT_ID))));
   api.get("/users/@me/guilds", () => {
     const { id, name, icon, features } = presentGuild(world);
     const permissions = String(world.botPermissions);
@@ -99,7 +92,7 @@ function addMemberRoutes(api: Hono, world: World): void {
       .filter((each) => each.thread?.archived === false)
       .map(presentThread);
     const members = threads.flatMap((thread) => thread.member ?? []);
-    return Response.json({ threads, members });
+    return Response.json({ threads, members, has_more: false });
   });
 }
 

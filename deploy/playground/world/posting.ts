@@ -1,9 +1,14 @@
 /** From a checked message body to a stored message: mentions, replies, attachments, edits. */
 
 import type { APIAttachment, APIEmbed, APIMessageTopLevelComponent } from "discord-api-types/v10";
-import { PermissionFlagsBits as Bits, MessageFlags, MessageType } from "discord-api-types/v10";
+import {
+  PermissionFlagsBits as Bits,
+  ComponentType,
+  MessageFlags,
+  MessageType,
+} from "discord-api-types/v10";
 import { DiscordError, fieldError } from "./discord-error.ts";
-import type { MessageInput } from "./message-input.ts";
+import { type MessageInput, walk } from "./message-input.ts";
 import type { MessageRecord } from "./records.ts";
 import type { MessageDraft, World } from "./world.ts";
 
@@ -17,6 +22,18 @@ export type Upload = {
 
 /** The largest upload, in bytes. */
 export const UPLOAD_LIMIT_BYTES = 10 * 1024 * 1024;
+
+const SELECT_DEFAULTS = { min_values: 1, max_values: 1 };
+/** What Discord fills in where a sender left it out, by the component's type. */
+const COMPONENT_DEFAULTS: Readonly<Record<number, Readonly<Record<string, unknown>>>> = {
+  [ComponentType.StringSelect]: SELECT_DEFAULTS,
+  [ComponentType.UserSelect]: SELECT_DEFAULTS,
+  [ComponentType.RoleSelect]: SELECT_DEFAULTS,
+  [ComponentType.MentionableSelect]: SELECT_DEFAULTS,
+  [ComponentType.ChannelSelect]: SELECT_DEFAULTS,
+  [ComponentType.Separator]: { divider: true, spacing: 1 },
+  [ComponentType.Container]: { accent_color: null, spoiler: false },
+};
 
 /** Flags that a sender may set. */
 const SENDER_FLAGS =
@@ -173,11 +190,29 @@ function storeUpload(world: World, upload: Upload, input: MessageInput): APIAtta
 
 /** The checked body has the same fields; what it left undefined or null is dropped. */
 function toEmbeds(embeds: MessageInput["embeds"]): APIEmbed[] {
-  return (embeds ?? []).map((each) => ({ ...JSON.parse(withoutNulls(each)), type: "rich" }));
+  return (embeds ?? []).map((each) => {
+    const fields = each.fields?.map((field) => ({ inline: false, ...field }));
+    return { ...JSON.parse(withoutNulls({ ...each, fields })), type: "rich" };
+  });
 }
 
+/** Components as they were sent, with the ids and defaults that Discord adds. */
 function toComponents(components: MessageInput["components"]): APIMessageTopLevelComponent[] {
-  return (components ?? []).map((each) => JSON.parse(withoutNulls(each)));
+  const made: APIMessageTopLevelComponent[] = (components ?? []).map((each) =>
+    JSON.parse(withoutNulls(each)),
+  );
+  const taken = new Set([...walk(made)].map((each) => each["id"]));
+  let next = 1;
+  for (const each of walk(made)) {
+    for (const [name, value] of Object.entries(COMPONENT_DEFAULTS[Number(each["type"])] ?? {})) {
+      each[name] ??= value;
+    }
+    if (typeof each["id"] === "number" && each["id"] > 0) continue;
+    while (taken.has(next)) next += 1;
+    each["id"] = next;
+    taken.add(next);
+  }
+  return made;
 }
 
 function withoutNulls(value: unknown): string {

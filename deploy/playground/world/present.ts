@@ -27,7 +27,25 @@ export function presentUser(user: UserRecord): APIUser {
     discriminator: "0",
     global_name: user.bot ? null : user.displayName,
     avatar: null,
+    banner: null,
+    accent_color: null,
+    avatar_decoration_data: null,
+    collectibles: null,
+    primary_guild: null,
+    flags: NO_FLAGS,
+    public_flags: NO_FLAGS,
     ...(user.bot ? { bot: true } : {}),
+  };
+}
+
+/** The bot's own user object, as only itself sees it. */
+export function presentSelf(user: UserRecord): APIUser {
+  return {
+    ...presentUser(user),
+    verified: true,
+    mfa_enabled: false,
+    email: null,
+    locale: Locale.EnglishUS,
   };
 }
 
@@ -188,6 +206,11 @@ export function presentGuild(world: World): APIGuild {
     premium_progress_bar_enabled: false,
     safety_alerts_channel_id: null,
     hub_type: null,
+    widget_enabled: false,
+    widget_channel_id: null,
+    max_stage_video_channel_users: 50,
+    // Not typed by discord-api-types, and required by the published specification.
+    ...{ home_header: null, nsfw: false },
     incidents_data: null,
   };
 }

@@ -166,6 +166,21 @@ describe("the life of messages", () => {
 });
 
 describe("what comes with messages", () => {
+  test("components come back with ids and the defaults that Discord fills in", async () => {
+    const playground = await openPlayground();
+    const select = { type: 3, custom_id: "s", options: [{ label: "a", value: "a" }] };
+    const sent = await call(
+      playground,
+      "POST",
+      `/channels/${playground.channelId("general")}/messages`,
+      { content: "a", components: [row("b"), { type: 1, id: 2, components: [select] }] },
+    );
+    expect((await sent.json()).components).toMatchObject([
+      { id: 1, components: [{ id: 3, custom_id: "b" }] },
+      { id: 2, components: [{ id: 4, min_values: 1, max_values: 1 }] },
+    ]);
+  });
+
   test("uploads are kept, and served so that they cannot run as a page", async () => {
     const playground = await openPlayground();
     const form = new FormData();
