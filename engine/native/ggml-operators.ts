@@ -37,8 +37,6 @@ function bindViews(lib: LibraryHandle) {
   const shape4 = [P, P, I64, I64, I64, I64];
   return {
     ggml_reshape_4d: bind<Shape4, Tensor>(lib, "ggml_reshape_4d", P, shape4),
-    ggml_cont_4d: bind<Shape4, Tensor>(lib, "ggml_cont_4d", P, shape4),
-    ggml_repeat_4d: bind<Shape4, Tensor>(lib, "ggml_repeat_4d", P, shape4),
     /** Sizes in elements, then strides nb1..nb3 and the offset in bytes. */
     ggml_view_4d: bind<[...Shape4, nb1: number, nb2: number, nb3: number, offset: number], Tensor>(
       lib,
@@ -48,15 +46,8 @@ function bindViews(lib: LibraryHandle) {
     ),
     ggml_permute: bind<Shape4, Tensor>(lib, "ggml_permute", P, [P, P, "int", "int", "int", "int"]),
     ggml_cont: op<Unary>(lib, "ggml_cont", [P, P]),
-    ggml_transpose: op<Unary>(lib, "ggml_transpose", [P, P]),
     ggml_cpy: op<Binary>(lib, "ggml_cpy", [P, P, P]),
     ggml_cast: op<Scaled>(lib, "ggml_cast", [P, P, "int"]),
-    ggml_concat: bind<[Context, Tensor, Tensor, dim: number], Tensor>(lib, "ggml_concat", P, [
-      P,
-      P,
-      P,
-      "int",
-    ]),
     ggml_get_rows: op<Binary>(lib, "ggml_get_rows", [P, P, P]),
     ggml_get_rows_back: bind<[Context, Tensor, Tensor, Tensor], Tensor>(
       lib,
@@ -76,40 +67,21 @@ function bindViews(lib: LibraryHandle) {
 function bindArithmetic(lib: LibraryHandle) {
   const binary = (name: string) => op<Binary>(lib, name, [P, P, P]);
   const unary = (name: string) => op<Unary>(lib, name, [P, P]);
-  const scaled = (name: string) => op<Scaled>(lib, name, [P, P, "float"]);
   return {
     ggml_add: binary("ggml_add"),
     ggml_add_inplace: binary("ggml_add_inplace"),
-    ggml_sub: binary("ggml_sub"),
     ggml_mul: binary("ggml_mul"),
     ggml_mul_inplace: binary("ggml_mul_inplace"),
-    ggml_div: binary("ggml_div"),
-    ggml_repeat: binary("ggml_repeat"),
-    ggml_repeat_back: binary("ggml_repeat_back"),
-    ggml_sqr: unary("ggml_sqr"),
-    ggml_sqrt: unary("ggml_sqrt"),
     ggml_log: unary("ggml_log"),
-    ggml_exp: unary("ggml_exp"),
-    ggml_neg: unary("ggml_neg"),
     ggml_sum: unary("ggml_sum"),
-    ggml_sum_rows: unary("ggml_sum_rows"),
     ggml_argmax: unary("ggml_argmax"),
-    ggml_scale: scaled("ggml_scale"),
-    ggml_scale_inplace: scaled("ggml_scale_inplace"),
     ggml_scale_bias: bind<[Context, Tensor, s: number, b: number], Tensor>(
       lib,
       "ggml_scale_bias",
       P,
       [P, P, "float", "float"],
     ),
-    ggml_fill_inplace: scaled("ggml_fill_inplace"),
     ggml_mul_mat: binary("ggml_mul_mat"),
-    ggml_mul_mat_set_prec: bind<[Tensor, precision: number], void>(
-      lib,
-      "ggml_mul_mat_set_prec",
-      "void",
-      [P, "int"],
-    ),
     ggml_out_prod: binary("ggml_out_prod"),
   };
 }
@@ -138,7 +110,6 @@ function bindLayers(lib: LibraryHandle) {
     ggml_silu_back: op<Binary>(lib, "ggml_silu_back", [P, P, P]),
     ggml_swiglu_split: op<Binary>(lib, "ggml_swiglu_split", [P, P, P]),
     ggml_soft_max_ext: softMax("ggml_soft_max_ext"),
-    ggml_soft_max_ext_inplace: softMax("ggml_soft_max_ext_inplace"),
     ggml_soft_max_ext_back: softMax("ggml_soft_max_ext_back"),
     ggml_rope_ext: op<Rope>(lib, "ggml_rope_ext", rope),
     ggml_rope_ext_back: op<Rope>(lib, "ggml_rope_ext_back", rope),

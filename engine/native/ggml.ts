@@ -45,11 +45,20 @@ type Bytes = ArrayBufferView;
 /** A C string or null. */
 type Text = string | null;
 /** All of libggml that the project calls; see ggml.h for what each function means. */
-export type Ggml = ReturnType<typeof bindGgml>;
+export type Ggml = ReturnType<typeof bindAll>;
 
-/** Binds libggml's functions of the given libraries. */
-export function bindGgml(libraries: NativeLibraries) {
-  const { base, ggml } = libraries;
+const bound = new WeakMap<LibraryHandle, Ggml>();
+
+/** Binds libggml's functions of the given libraries, once for each library. */
+export function bindGgml({ base, ggml }: NativeLibraries): Ggml {
+  const known = bound.get(base);
+  if (known !== undefined) return known;
+  const functions = bindAll(base, ggml);
+  bound.set(base, functions);
+  return functions;
+}
+
+function bindAll(base: LibraryHandle, ggml: LibraryHandle) {
   return {
     ...bindTypes(base),
     ...bindContexts(base),
@@ -83,30 +92,6 @@ function bindTypes(lib: LibraryHandle) {
       ],
       number
     >(lib, "ggml_quantize_chunk", SIZE, quantize),
-    ggml_fp32_to_fp16_row: bind<[Float32Array, Uint16Array, number], void>(
-      lib,
-      "ggml_fp32_to_fp16_row",
-      "void",
-      [P, P, I64],
-    ),
-    ggml_fp16_to_fp32_row: bind<[Uint16Array, Float32Array, number], void>(
-      lib,
-      "ggml_fp16_to_fp32_row",
-      "void",
-      [P, P, I64],
-    ),
-    ggml_fp32_to_bf16_row: bind<[Float32Array, Uint16Array, number], void>(
-      lib,
-      "ggml_fp32_to_bf16_row",
-      "void",
-      [P, P, I64],
-    ),
-    ggml_bf16_to_fp32_row: bind<[Uint16Array, Float32Array, number], void>(
-      lib,
-      "ggml_bf16_to_fp32_row",
-      "void",
-      [P, P, I64],
-    ),
   };
 }
 
@@ -118,18 +103,6 @@ function bindContexts(lib: LibraryHandle) {
     ggml_init: bind<[Parameters], Context | null>(lib, "ggml_init", P, [parameters]),
     ggml_free: bind<[Context], void>(lib, "ggml_free", "void", [P]),
     ggml_tensor_overhead: bind<[], number>(lib, "ggml_tensor_overhead", SIZE, []),
-    ggml_new_tensor_1d: bind<[Context, number, number], Tensor>(
-      lib,
-      "ggml_new_tensor_1d",
-      P,
-      shape(1),
-    ),
-    ggml_new_tensor_2d: bind<[Context, number, number, number], Tensor>(
-      lib,
-      "ggml_new_tensor_2d",
-      P,
-      shape(2),
-    ),
     ggml_new_tensor_4d: bind<[Context, number, number, number, number, number], Tensor>(
       lib,
       "ggml_new_tensor_4d",
@@ -139,11 +112,7 @@ function bindContexts(lib: LibraryHandle) {
     ggml_set_name: bind<[Tensor, string], Tensor>(lib, "ggml_set_name", P, [P, "str"]),
     /** The name of the operator that makes the tensor. */
     ggml_op_desc: bind<[Tensor], string>(lib, "ggml_op_desc", "str", [P]),
-    ggml_get_name: bind<[Tensor], string>(lib, "ggml_get_name", "str", [P]),
-    ggml_get_data: bind<[Tensor], bigint | null>(lib, "ggml_get_data", P, [P]),
     ggml_nbytes: bind<[Tensor], number>(lib, "ggml_nbytes", SIZE, [P]),
-    ggml_set_input: bind<[Tensor], void>(lib, "ggml_set_input", "void", [P]),
-    ggml_set_output: bind<[Tensor], void>(lib, "ggml_set_output", "void", [P]),
     ggml_set_param: bind<[Tensor], void>(lib, "ggml_set_param", "void", [P]),
   };
 }
@@ -180,12 +149,6 @@ function bindGraphs(lib: LibraryHandle) {
     ggml_graph_n_nodes: bind<[GraphPointer], number>(lib, "ggml_graph_n_nodes", "int", [P]),
     ggml_gallocr_new: bind<[BufferTypePointer], Allocator | null>(lib, "ggml_gallocr_new", P, [P]),
     ggml_gallocr_free: bind<[Allocator], void>(lib, "ggml_gallocr_free", "void", [P]),
-    ggml_gallocr_reserve: bind<[Allocator, GraphPointer], boolean>(
-      lib,
-      "ggml_gallocr_reserve",
-      "bool",
-      [P, P],
-    ),
     ggml_gallocr_alloc_graph: bind<[Allocator, GraphPointer], boolean>(
       lib,
       "ggml_gallocr_alloc_graph",
@@ -237,12 +200,6 @@ function bindBuffers(lib: LibraryHandle) {
       SIZE,
       SIZE,
     ]),
-    ggml_backend_tensor_memset: bind<[Tensor, value: number, offset: number, bytes: number], void>(
-      lib,
-      "ggml_backend_tensor_memset",
-      "void",
-      [P, "uint8_t", SIZE, SIZE],
-    ),
   };
 }
 
@@ -258,12 +215,6 @@ function bindBackends(base: LibraryHandle, ggml: LibraryHandle) {
       "ggml_backend_dev_description",
       "str",
       [P],
-    ),
-    ggml_backend_dev_memory: bind<[Device, free: BigUint64Array, total: BigUint64Array], void>(
-      base,
-      "ggml_backend_dev_memory",
-      "void",
-      [P, P, P],
     ),
     ggml_backend_dev_backend_reg: bind<[Device], bigint>(base, "ggml_backend_dev_backend_reg", P, [
       P,
