@@ -12,8 +12,7 @@ export function engineUrl(config: Config): string {
   return config.ENGINE_URL ?? readRunning(config.DATA_DIR)?.engineUrl ?? configured;
 }
 
-/** A client of that engine; whether it answers is not known yet. */
-export function engineClient(config: Config): EngineClient {
+function engineClient(config: Config): EngineClient {
   const apiKey = config.ENGINE_API_KEY;
   return new EngineClient({
     url: engineUrl(config),

@@ -5,6 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemCode } from "#engine/base/errors.ts";
 
+/** Of util-linux, at the paths that every Linux has. */
+const MOUNT = "/bin/mount";
+const UNMOUNT = "/bin/umount";
+
 /** Whether this process may mount one; tests skip themselves where it may not. */
 export const CAN_MOUNT = process.platform === "linux" && process.getuid?.() === 0 && mounts();
 
@@ -20,14 +24,14 @@ export type SmallDisk = Disposable & {
 /** Mounts a disk of `bytes`. */
 export function mountSmallDisk(bytes: number): SmallDisk {
   const folder = mkdtempSync(join(tmpdir(), "disk-"));
-  execFileSync("mount", ["-t", "tmpfs", "-o", `size=${bytes}`, "tmpfs", folder]);
+  execFileSync(MOUNT, ["-t", "tmpfs", "-o", `size=${bytes}`, "tmpfs", folder]);
   const filling = join(folder, "filling");
   return {
     folder,
     fill: (roomBytes = 0) => fillDisk(filling, roomBytes),
     free: () => rmSync(filling, { force: true }),
     [Symbol.dispose]: () => {
-      execFileSync("umount", ["--lazy", folder]);
+      execFileSync(UNMOUNT, ["--lazy", folder]);
       rmSync(folder, { recursive: true, force: true });
     },
   };

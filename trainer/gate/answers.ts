@@ -2,9 +2,9 @@
  * The gate's figures from answers: generated greedily, with the system prompt as served, by the bare
  * weights and by each adapter. It knows nothing of thresholds.
  */
-import type { Backend, ChatMessage } from "#engine/backends/backend.ts";
+import type { ChatMessage } from "#engine/backends/backend.ts";
 import type { Probe } from "#prompts/load.ts";
-import { generateAnswer, mapBounded } from "../judge/generation.ts";
+import { type Answering, generateAnswer, mapBounded } from "../judge/generation.ts";
 import type { RefusalJudge } from "../judge/refusal-judge.ts";
 import { mean } from "../pairs/opinions.ts";
 import type { AnswerFigures } from "./figures.ts";
@@ -21,7 +21,7 @@ export type Questions = {
 
 /** How it is asked. */
 export type Interview = {
-  readonly backend: Backend;
+  readonly backend: Answering;
   readonly questions: Questions;
   readonly systemPrompt: string;
   readonly refuses: RefusalJudge;

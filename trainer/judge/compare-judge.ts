@@ -1,10 +1,10 @@
 /** Which of two answers the bare model prefers. It knows nothing of who gave them, or of adapters. */
-import type { Backend, ChatMessage } from "#engine/backends/backend.ts";
+import type { ChatMessage } from "#engine/backends/backend.ts";
 import { fillPrompt, type Prompt } from "#prompts/load.ts";
-import { firstTokenOdds } from "./generation.ts";
+import { type Answering, firstTokenOdds } from "./generation.ts";
 
 /** The verdict on two answers; `undecided` also when the order in which they are shown decides. */
-export type Preference = "first" | "second" | "undecided";
+type Preference = "first" | "second" | "undecided";
 
 /** Judges two answers to a conversation's last question. */
 export type CompareJudge = (
@@ -19,7 +19,7 @@ export type CompareJudge = (
  * @param prompt prompts/judge/compare.md
  */
 export function modelCompareJudge(
-  backend: Backend,
+  backend: Answering,
   prompt: Prompt,
   signal: AbortSignal,
 ): CompareJudge {

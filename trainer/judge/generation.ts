@@ -4,6 +4,12 @@
  */
 import type { Backend, ChatMessage, GenerateEvent } from "#engine/backends/backend.ts";
 
+/** The part of a backend that answers. */
+export type Answering = Pick<Backend, "generate"> & {
+  /** How many answers at once are worth asking for. */
+  readonly info: Pick<Backend["info"], "streams">;
+};
+
 /** What to generate. */
 export type AnswerRequest = {
   readonly messages: readonly ChatMessage[];
@@ -29,7 +35,7 @@ const VERDICT_MASS = 0.05;
 
 /** Generates one answer. @throws CodedError as `Backend.generate` */
 export async function generateAnswer(
-  backend: Backend,
+  backend: Answering,
   request: AnswerRequest,
   signal: AbortSignal,
 ): Promise<GeneratedAnswer> {
@@ -49,7 +55,7 @@ export async function generateAnswer(
  * @returns P(yes) / (P(yes) + P(no)); undefined when the model starts with neither
  */
 export async function firstTokenOdds(
-  backend: Backend,
+  backend: Answering,
   question: string,
   verdicts: { readonly yes: string; readonly no: string },
   signal: AbortSignal,
@@ -93,7 +99,7 @@ export async function mapBounded<Item, Result>(
 }
 
 function run(
-  backend: Backend,
+  backend: Answering,
   { messages, adapter, temperature, seed, maxTokens }: AnswerRequest,
   signal: AbortSignal,
   topLogprobs?: number,

@@ -47,12 +47,12 @@ export function noteStage(run: Run, stage: RunNote["stage"], outcome?: string): 
 }
 
 /** Whether a run has come to its end, good or bad. */
-export function isOver({ note }: Run): boolean {
+function isOver({ note }: Run): boolean {
   return note.stage === "published" || note.stage === "refused" || note.stage === "failed";
 }
 
 /** Every run whose note can be read, oldest first. */
-export function listRuns(dataDir: string): readonly Run[] {
+function listRuns(dataDir: string): readonly Run[] {
   const root = runsFolder(dataDir);
   if (!existsSync(root)) return [];
   return readdirSync(root)

@@ -4,9 +4,9 @@
  * words keep its style; nothing of people's is in them.
  */
 
-import type { Backend, ChatMessage } from "#engine/backends/backend.ts";
+import type { ChatMessage } from "#engine/backends/backend.ts";
 import type { PreferencePair } from "../data/preference.ts";
-import { generateAnswer, mapBounded } from "../judge/generation.ts";
+import { type Answering, generateAnswer, mapBounded } from "../judge/generation.ts";
 import type { RefusalJudge } from "../judge/refusal-judge.ts";
 import { pairId, promptKey } from "./pair.ts";
 
@@ -15,7 +15,7 @@ const ANCHOR_SHARE = 0.2;
 
 /** What the anchors are made with. */
 export type AnchorSource = {
-  readonly backend: Backend;
+  readonly backend: Answering;
   readonly systemPrompt: string;
   readonly refuses: RefusalJudge;
   readonly asks: readonly string[];

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import type { ChatMessage } from "#engine/backends/backend.ts";
 
 /** What says that one answer is better: people's votes and ratings, or a thumbs-down and a judge. */
-export type PairOrigin = "feedback" | "judged";
+type PairOrigin = "feedback" | "judged";
 
 /** One preference with what it rests on. */
 export type EvidencedPair = {
