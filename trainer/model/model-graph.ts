@@ -27,7 +27,7 @@ export type ModelGraphOptions = {
 /** A built graph with the inputs to fill. */
 export type ModelGraph = { readonly graph: Graph; readonly inputs: PassInputs };
 
-const NODES_A_BLOCK = 400;
+const NODES_A_BLOCK = 640;
 const NODES_A_SPAN = 80;
 const NODES_A_HEAD_CHUNK = 48;
 const NODES_BESIDE = 64;
