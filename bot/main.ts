@@ -17,6 +17,7 @@ async function main(): Promise<void> {
   const log = createLog("bot", config.LOG_LEVEL);
   const bot = await startBot(config, log);
   stopOnSignal(bot);
+  void bot.lost.then(fail);
   const ready = { event: "ready", service: "bot", name: bot.name, inviteUrl: bot.inviteUrl };
   process.stdout.write(
     values.json

@@ -3,7 +3,7 @@
  * Discord only as an `AnswerView`, and people only by pseudonym and display name.
  */
 import { isCoded } from "#engine/base/errors.ts";
-import { askEngine, type End } from "./ask-engine.ts";
+import { type Asked, askEngine, type End } from "./ask-engine.ts";
 import { keepAnswer } from "./keep-answer.ts";
 import type { AnswerOutcome, Job } from "./question.ts";
 import { answerContents, failureNotice, NOTES, queueNotice, refusalNotice } from "./wording.ts";
@@ -15,13 +15,15 @@ export const WITHDRAWN = "withdrawn";
 export async function answerQuestion(job: Job): Promise<AnswerOutcome> {
   const { question, view, parts } = job;
   const who = { person: question.personKey, guild: question.guildId ?? question.channelId };
+  const shown = { text: "" };
   try {
+    // The place in the queue is given back once the engine is done: the last edits may take a while.
     const admission = await parts.limits.run(
       who,
-      () => answerNow(job),
+      () => generate(job, shown),
       (position) => view.show([queueNotice(position)]),
     );
-    if (admission.kind === "done") return admission.value;
+    if (admission.kind === "done") return await conclude(job, shown.text, admission.value);
     await view.finish([refusalNotice(admission)]);
     return { kind: "refused", code: admission.reason };
   } catch (error) {
@@ -31,15 +33,24 @@ export async function answerQuestion(job: Job): Promise<AnswerOutcome> {
   }
 }
 
-async function answerNow(job: Job): Promise<AnswerOutcome> {
-  const shown = { text: "" };
+type Generated =
+  | { readonly kind: "asked"; readonly asked: Asked }
+  | { readonly kind: "failed"; readonly error: unknown };
+
+async function generate(job: Job, shown: { text: string }): Promise<Generated> {
   try {
-    const asked = await askEngine(job, shown);
-    if (asked.end.reason === "content_filter") return await showBlocked(job, shown.text, asked.end);
-    return await keepAnswer(job, asked, shown.text.trim());
+    return { kind: "asked", asked: await askEngine(job, shown) };
   } catch (error) {
-    return await showFailure(job, shown.text, error);
+    return { kind: "failed", error };
   }
+}
+
+function conclude(job: Job, text: string, generated: Generated): Promise<AnswerOutcome> {
+  if (generated.kind === "failed") return showFailure(job, text, generated.error);
+  const { asked } = generated;
+  return asked.end.reason === "content_filter"
+    ? showBlocked(job, text, asked.end)
+    : keepAnswer(job, asked, text.trim());
 }
 
 /** What was checked stays; what was withheld is neither recorded nor remembered. */

@@ -8,6 +8,7 @@ import {
   Client,
   DiscordAPIError,
   Events,
+  GatewayCloseCodes,
   GatewayIntentBits,
   HTTPError,
   Options,
@@ -62,7 +63,6 @@ export async function prepareClient(
   const client = createClient(access.apiUrl, mayReadContent);
   obeyLimits(client, schedulers, log);
   client.on(Events.Error, (error) => log.error({ err: error }, "the connection failed"));
-  client.on(Events.ShardDisconnect, (event) => log.error({ code: event.code }, "disconnected"));
   return client;
 }
 
@@ -75,6 +75,22 @@ export function join(client: Client, access: DiscordAccess): Promise<Client<true
   return explained(access, async () => {
     await client.login(access.token);
     return await ready;
+  });
+}
+
+/** Resolves when Discord closes the connection for good; all else is reconnected by itself. */
+export function lossOf(client: Client): Promise<CodedError> {
+  return new Promise((resolve) => {
+    client.once(Events.ShardDisconnect, ({ code }) => {
+      const isToken = code === GatewayCloseCodes.AuthenticationFailed;
+      const reason = GatewayCloseCodes[code] ?? "unknown";
+      resolve(
+        new CodedError(
+          `Discord closed the connection for good (${code}, ${reason}). ${isToken ? "DISCORD_TOKEN is no longer valid: copy the new one into .env." : "Check the bot's page in the Developer Portal, then start it again."}`,
+          { code: isToken ? "discord_token_invalid" : "discord_unreachable" },
+        ),
+      );
+    });
   });
 }
 

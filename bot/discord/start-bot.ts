@@ -21,7 +21,7 @@ import { ConversationMemory } from "../conversation/memory.ts";
 import { FeedbackCapture } from "../feedback/capture.ts";
 import { Notices } from "../feedback/notices.ts";
 import { openSqliteStore, type SqliteStore } from "../storage/sqlite-store.ts";
-import { inviteUrl, join as joinDiscord, prepareClient } from "./client.ts";
+import { inviteUrl, join as joinDiscord, lossOf, prepareClient } from "./client.ts";
 import { listen } from "./listeners.ts";
 import { registerCommands } from "./register-commands.ts";
 import type { Room } from "./room.ts";
@@ -30,6 +30,8 @@ import type { Room } from "./room.ts";
 export type RunningBot = {
   readonly inviteUrl: string;
   readonly name: string;
+  /** Resolves with the reason when Discord closes the connection for good. */
+  readonly lost: Promise<CodedError>;
   /** Lets answers finish for so long, ends the rest with what there is, then leaves. */
   stop(drainMs: number): Promise<void>;
 };
@@ -63,6 +65,7 @@ export async function startBot(
   const opening = Promise.withResolvers<Room>();
   listen(prepared, opening.promise, log);
   const client = await joinDiscord(prepared, access);
+  const lost = lossOf(client);
   const memory = new ConversationMemory(openKeyv(store, "conversations", log));
   const pseudonymise = openPseudonyms(config.DATA_DIR);
   const { desk, limits, engine } = openDesk({ config, memory, feedback, schedulers, clock, log });
@@ -94,6 +97,7 @@ export async function startBot(
   return {
     inviteUrl: inviteUrl(client.application.id),
     name: client.user.tag,
+    lost,
     stop: (drainMs) => {
       stopping ??= stop(drainMs);
       return stopping;
