@@ -48,6 +48,9 @@ export class Composer {
   #form: CommandForm | undefined;
   #editing: Message | undefined;
   #toldTypingAtMs = 0;
+  /** What was begun elsewhere, by channel. */
+  readonly #drafts = new Map<string, string>();
+  #placeId = "";
 
   constructor(state: ChatState, host: ComposerHost) {
     this.#state = state;
@@ -82,6 +85,7 @@ export class Composer {
 
   #enterPlace(): void {
     const { channel } = this.#state;
+    this.#keepDraft();
     const name =
       channel?.kind === "direct"
         ? "@Zephyr"
@@ -91,6 +95,15 @@ export class Composer {
     this.#input.placeholder = `Message ${name}`;
     this.#input.setAttribute("aria-label", `Message ${name}. Type a slash for commands.`);
     this.#reset();
+  }
+
+  #keepDraft(): void {
+    const { channelId } = this.#state;
+    if (channelId === this.#placeId) return;
+    this.#drafts.set(this.#placeId, this.#editing === undefined ? this.#input.value : "");
+    this.#placeId = channelId;
+    this.#input.value = this.#drafts.get(channelId) ?? "";
+    this.#grow();
   }
 
   #reset(): void {

@@ -105,7 +105,16 @@ const DRAWINGS: Readonly<Record<string, readonly Shape[]>> = {
       },
     ],
   ],
-  "🙏": [["path", { d: "M11.5 3v9.500L6 17v4h5.500V3Zm1 0v9.500L18 17v4h-5.500V3Z", fill: SKIN }]],
+  "💡": [
+    [
+      "path",
+      {
+        d: "M12 2a7 7 0 0 1 4.3 12.5c-.8.7-1.3 1.5-1.3 2.5H9c0-1-.5-1.8-1.3-2.5A7 7 0 0 1 12 2Z",
+        fill: SKIN,
+      },
+    ],
+    ["path", { d: "M9 18.5h6v1.5a2 2 0 0 1-2 2h-2a2 2 0 0 1-2-2v-1.5Z", fill: "#a3b4ba" }],
+  ],
   "✅": [
     [
       "path",

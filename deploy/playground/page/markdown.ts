@@ -24,6 +24,11 @@ export function createMarkdown(names: MentionNames): Renderer {
     tokens[index]?.attrSet("rel", "noopener noreferrer nofollow");
     return self.renderToken(tokens, index, options);
   };
+  // Discord underlines with two underscores.
+  markdown.renderer.rules["strong_open"] = (tokens, index) =>
+    tokens[index]?.markup === "__" ? "<u>" : "<strong>";
+  markdown.renderer.rules["strong_close"] = (tokens, index) =>
+    tokens[index]?.markup === "__" ? "</u>" : "</strong>";
   return (content) => {
     const template = document.createElement("template");
     template.innerHTML = renderWithSubtext(markdown, content);
@@ -43,19 +48,34 @@ function renderWithSubtext(markdown: Markdown, content: string): string {
     plain = [];
   };
   for (const line of content.split("\n")) {
-    const mark = /^\s{0,3}(```+|~~~+)/.exec(line)?.[1];
-    if (mark !== undefined)
-      fence = fence === undefined ? mark : line.trim().startsWith(fence) ? undefined : fence;
+    fence = fenceAfter(line, fence);
     const small = fence === undefined ? /^-# (.+)$/.exec(line)?.[1] : undefined;
-    if (small === undefined) {
-      plain.push(line);
+    if (small !== undefined) {
+      flush();
+      parts.push(`<p class="subtext">${markdown.renderInline(small)}</p>`);
       continue;
     }
-    flush();
-    parts.push(`<p class="subtext">${markdown.renderInline(small)}</p>`);
+    if (fence === undefined && endsBlock(plain.at(-1), line)) plain.push("");
+    plain.push(line);
   }
   flush();
   return parts.join("");
+}
+
+/** The mark of the code fence that is open after a line, if any. */
+function fenceAfter(line: string, open: string | undefined): string | undefined {
+  const mark = /^\s{0,3}(```+|~~~+)/.exec(line)?.[1];
+  if (mark === undefined) return open;
+  if (open === undefined) return mark;
+  return line.trim().startsWith(open) ? undefined : open;
+}
+
+/** A line of plain text ends a list or a quote on Discord; Markdown would let it run on. */
+function endsBlock(previous: string | undefined, line: string): boolean {
+  const inBlock = /^\s*([-*+]|\d+[.)]|>)\s/;
+  return (
+    previous !== undefined && inBlock.test(previous) && /^\S/.test(line) && !inBlock.test(line)
+  );
 }
 
 function addMentions(markdown: Markdown, names: MentionNames): void {

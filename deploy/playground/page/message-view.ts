@@ -112,14 +112,10 @@ export function dayOf(timestamp: string): string {
   return date.toLocaleDateString(undefined, { day: "numeric", month: "long", year: "numeric" });
 }
 
+/** In a thread its starting message stands first, without the way into the thread. */
 function starterOf(message: Message): Message {
-  return {
-    ...message,
-    ...message.referenced_message,
-    id: message.id,
-    reactors: message.reactors,
-    type: 0,
-  };
+  const { thread: _, ...original } = message.referenced_message ?? message;
+  return { ...original, id: message.id, reactors: message.reactors, type: 0 };
 }
 
 function belongsTo(message: Message, previous: Message | undefined): boolean {
@@ -175,9 +171,9 @@ function originView(message: Message, actions: MessageActions): HTMLElement | nu
   if (!replied)
     return el("div", { class: "origin" }, el("em", {}, "The original message was deleted"));
   const author = replied.author.global_name ?? capitalised(replied.author.username);
-  const excerpt =
-    replied.content.replaceAll(/\s+/g, " ").slice(0, 120) ||
-    (replied.interaction?.name ? `/${replied.interaction.name}` : "…");
+  const words = actions.render(replied.content).textContent.replaceAll(/\s+/g, " ").trim();
+  const command = replied.interaction === undefined ? "…" : `/${replied.interaction.name}`;
+  const excerpt = words.slice(0, 120) || command;
   const jump = () => actions.onJump(replied.id);
   return el(
     "button",

@@ -119,6 +119,22 @@ test("people are switched, reply to each other, and nothing that they write beco
   });
 });
 
+test("Markdown is shown as Discord shows it", async () => {
+  const { playground, page } = await openPage();
+  const text =
+    "1. one\n2. two\nplain\n> quoted\nnot quoted\n-# small\n__under__ ||hidden||\n```js\n-# code\n```";
+  playground.person("aiko").say(playground.channelId("general"), text);
+  const content = page.locator(".message .content", { hasText: "quoted" });
+  await content.waitFor();
+  expect(await content.locator("li").allInnerTexts()).toEqual(["one", "two"]);
+  expect(await content.locator("blockquote").innerText()).toBe("quoted");
+  expect(await content.locator(".subtext").innerText()).toBe("small");
+  expect(await content.locator("u").innerText()).toBe("under");
+  expect((await content.locator("pre").innerText()).trim()).toBe("-# code");
+  await content.locator(".spoiler").click();
+  await content.getByText("hidden").waitFor();
+});
+
 test("a command that nobody answers is told as such, and the strip shows that the bot left", async () => {
   const { page, client } = await openPage();
   await page.locator(".status-item", { hasText: "online" }).waitFor();
