@@ -19,12 +19,15 @@ import { Playground } from "./playground.ts";
 import { answerError, createRestApi } from "./rest/api.ts";
 import { RateLimits } from "./rest/rate-limits.ts";
 import { Store } from "./world/store.ts";
+import { archiveIdleThreads } from "./world/threads.ts";
 import { World } from "./world/world.ts";
 
 /** Permissions that the chat's invitation asks for: see, write, react, threads, embeds, files. */
 const CHAT_PERMISSIONS = 309_237_763_136n;
 /** How often deadlines are looked at, in milliseconds. */
 const TICK_MS = 100;
+/** How often threads are looked at that nobody speaks in any more, in milliseconds. */
+const ARCHIVE_EVERY_MS = 60_000;
 
 /** Settings of a playground. */
 export type PlaygroundOptions = {
@@ -115,9 +118,13 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
     listen(options, { fetch, admits, socket: (socket, query) => gateway.accept(socket, query) }),
   );
   authority = `${displayHost(options.host)}:${server.port}`;
+  let archivedAtMs = clock.monotonicMs();
   const tick = () => {
     desk.tick();
     gateway.tick();
+    if (clock.monotonicMs() - archivedAtMs < ARCHIVE_EVERY_MS) return;
+    archivedAtMs = clock.monotonicMs();
+    archiveIdleThreads(world);
   };
   const timer = setInterval(tick, TICK_MS).unref();
   const close = async () => {

@@ -4,7 +4,7 @@ import { streamSSE } from "hono/streaming";
 import { z } from "zod";
 import { presentCommand } from "../interactions/commands.ts";
 import { readBody } from "../rest/body.ts";
-import { readLimit } from "../rest/messages.ts";
+import { readId, readLimit } from "../rest/query.ts";
 import { noContent } from "../rest/services.ts";
 import { DiscordError } from "../world/discord-error.ts";
 import { parseBody } from "../world/message-input.ts";
@@ -96,7 +96,7 @@ function addPlaceRoutes(api: Hono, { world, actions }: PageServices): void {
   api.get("/:person/channels/:channel/messages", (context) => {
     const { person, channel } = context.req.param();
     const range = {
-      before: context.req.query("before"),
+      before: readId("before", context.req.query("before")),
       limit: readLimit(context.req.query("limit"), 50),
     };
     const feed = feedOf(world, actions, context);

@@ -3,6 +3,7 @@
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
+import { explainDatabaseError } from "#engine/base/database.ts";
 import type { Logger } from "#engine/base/log.ts";
 import { DiscordError } from "../world/discord-error.ts";
 import { BODY_LIMIT_BYTES } from "./body.ts";
@@ -62,12 +63,21 @@ function errorResponse(error: DiscordError): Response {
 export function answerError(error: unknown, log: Logger): Response {
   if (error instanceof DiscordError) return errorResponse(error);
   if (error instanceof HTTPException) return error.getResponse();
+  if (error instanceof Error && "errcode" in error) return answerDatabaseError(error, log);
   log.error({ err: error }, "a request failed");
   return Response.json({ message: "500: Internal Server Error", code: 0 }, { status: 500 });
 }
 
+/** SQLite's complaints, a full disk above all, are told in words that help. */
+function answerDatabaseError(error: Error, log: Logger): Response {
+  const explained = explainDatabaseError(error, "the playground's chat");
+  const message = explained instanceof Error ? explained.message : error.message;
+  log.error({ err: error }, message);
+  return Response.json({ message, code: 0 }, { status: 507 });
+}
+
 function pathBelowVersion(context: Context): string {
-  return decodeURI(context.req.path).replace(/^\/api(\/v\d+)?/, "");
+  return context.req.path.replace(/^\/api(\/v\d+)?/, "");
 }
 
 function isAuthorized(context: Context, botToken: string): boolean {

@@ -15,6 +15,7 @@ import {
 import { BOT_ID, GUILD_ID, GUILD_NAME, OWNER_ID } from "../world/seed.ts";
 import type { World } from "../world/world.ts";
 import { readBody } from "./body.ts";
+import { readId, readLimit } from "./query.ts";
 import type { RestServices } from "./services.ts";
 
 /** Adds the routes. */
@@ -73,8 +74,8 @@ function addMemberRoutes(api: Hono, world: World): void {
   });
   api.get("/guilds/:guild/members", (context) => {
     requireGuild(context.req.param("guild"));
-    const limit = Number(context.req.query("limit") ?? 1);
-    const after = BigInt(context.req.query("after") ?? 0);
+    const limit = readLimit(context.req.query("limit"), 1, 1_000);
+    const after = BigInt(readId("after", context.req.query("after")) ?? 0);
     const members = world.store.users().filter((user) => BigInt(user.id) > after);
     return Response.json(members.slice(0, limit).map(presentMember));
   });

@@ -34,7 +34,6 @@ function addWebhookRoutes(
     if (params.application !== BOT_ID) throw new DiscordError("unknownWebhook");
     return params.token;
   };
-  const messageId = (params: { message: string }) => decodeURIComponent(params.message);
   api.post(base, async (context) => {
     const { json, uploads } = await readBody(context);
     // An interaction's webhook always gives the message back, as if ?wait=true were set.
@@ -42,16 +41,16 @@ function addWebhookRoutes(
   });
   api.get(`${base}/messages/:message`, (context) => {
     const params = context.req.param();
-    return Response.json(present(desk.get(token(params), messageId(params))));
+    return Response.json(present(desk.get(token(params), params.message)));
   });
   api.patch(`${base}/messages/:message`, async (context) => {
     const params = context.req.param();
     const { json, uploads } = await readBody(context);
-    return Response.json(present(desk.edit(token(params), messageId(params), json, uploads)));
+    return Response.json(present(desk.edit(token(params), params.message, json, uploads)));
   });
   api.delete(`${base}/messages/:message`, (context) => {
     const params = context.req.param();
-    desk.delete(token(params), messageId(params));
+    desk.delete(token(params), params.message);
     return noContent();
   });
 }

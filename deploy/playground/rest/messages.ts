@@ -2,13 +2,14 @@
 import { type APIMessage, PermissionFlagsBits as Bits } from "discord-api-types/v10";
 import type { Hono } from "hono";
 import { withholdContent } from "../gateway/content-intent.ts";
-import { DiscordError, fieldError } from "../world/discord-error.ts";
+import { DiscordError } from "../world/discord-error.ts";
 import { parseMessage } from "../world/message-input.ts";
 import { applyEdit, postMessage } from "../world/posting.ts";
 import { presentMessage } from "../world/present.ts";
 import type { MessageRecord } from "../world/records.ts";
 import { BOT_ID } from "../world/seed.ts";
 import { readBody } from "./body.ts";
+import { readId, readLimit } from "./query.ts";
 import { noContent, type RestServices } from "./services.ts";
 
 /** Adds the routes. */
@@ -21,9 +22,9 @@ export function addMessageRoutes(api: Hono, services: RestServices): void {
     if ((world.permissions(BOT_ID, channel) & Bits.ReadMessageHistory) === 0n)
       return Response.json([]);
     const list = listMessages(services, channel.id, {
-      before: context.req.query("before"),
-      after: context.req.query("after"),
-      around: context.req.query("around"),
+      before: readId("before", context.req.query("before")),
+      after: readId("after", context.req.query("after")),
+      around: readId("around", context.req.query("around")),
       limit: readLimit(context.req.query("limit"), 50),
     });
     return Response.json(list.map(present));
@@ -62,13 +63,6 @@ export function addMessageRoutes(api: Hono, services: RestServices): void {
   });
 }
 
-/** A number of things to list. @throws DiscordError 50035 outside 1–100 */
-export function readLimit(given: string | undefined, fallback: number): number {
-  const limit = given === undefined ? fallback : Number(given);
-  if (Number.isInteger(limit) && limit >= 1 && limit <= 100) return limit;
-  throw fieldError(["limit"], "NUMBER_TYPE_RANGE", "int value should be between 1 and 100.");
-}
-
 function presentToBot(services: RestServices, message: MessageRecord): APIMessage {
   const { world, gateway, baseUrl } = services;
   const intents = gateway.sessions.reduce((all, session) => all | session.intents, 0);
@@ -91,11 +85,6 @@ function listMessages(
   },
 ): MessageRecord[] {
   const { before, after, around, limit } = range;
-  for (const [name, id] of Object.entries({ before, after, around })) {
-    if (id !== undefined && !/^\d{1,19}$/.test(id)) {
-      throw fieldError([name], "NUMBER_TYPE_COERCE", `Value "${id}" is not snowflake.`);
-    }
-  }
   const list = (part: { before?: string; after?: string; limit: number }) =>
     world.store.messages(channelId, BOT_ID, part);
   if (around !== undefined) {

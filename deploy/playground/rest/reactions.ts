@@ -4,7 +4,7 @@ import { readEmoji } from "../world/emoji.ts";
 import { presentUser } from "../world/present.ts";
 import type { MessageRecord } from "../world/records.ts";
 import { BOT_ID } from "../world/seed.ts";
-import { readLimit } from "./messages.ts";
+import { readId, readLimit } from "./query.ts";
 import { noContent, type RestServices } from "./services.ts";
 
 const BASE = "/channels/:channel/messages/:message/reactions";
@@ -27,7 +27,7 @@ export function addReactionRoutes(api: Hono, { world }: RestServices): void {
     const params = context.req.param();
     const emoji = readEmoji(params.emoji);
     const limit = readLimit(context.req.query("limit"), 25);
-    const after = BigInt(context.req.query("after") ?? 0);
+    const after = BigInt(readId("after", context.req.query("after")) ?? 0);
     const tally = world.store.reactions(find(params).id).find((each) => each.emoji === emoji);
     const ids = (tally?.userIds ?? []).filter((id) => BigInt(id) > after).slice(0, limit);
     return Response.json(ids.map((id) => presentUser(world.user(id))));

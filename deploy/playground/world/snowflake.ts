@@ -24,6 +24,11 @@ export class Snowflakes {
   }
 }
 
+/** When an id was made, in milliseconds since the epoch. */
+export function snowflakeTimeMs(id: string): number {
+  return Number(BigInt(id) / PER_MILLISECOND + DISCORD_EPOCH_MS);
+}
+
 function snowflakeAt(timeMs: number): bigint {
   const since = BigInt(Math.floor(timeMs)) - DISCORD_EPOCH_MS;
   return (since > 1n ? since : 1n) * PER_MILLISECOND;

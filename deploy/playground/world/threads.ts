@@ -8,6 +8,7 @@ import {
 import { DiscordError } from "./discord-error.ts";
 import type { ChannelRecord, MessageRecord } from "./records.ts";
 import { BOT_ID } from "./seed.ts";
+import { snowflakeTimeMs } from "./snowflake.ts";
 import type { World } from "./world.ts";
 
 /** How a thread is to start. */
@@ -94,6 +95,21 @@ export function changeThread(
   world.store.saveChannel(changed);
   world.bus.emit({ type: "channelUpdated", channel: changed });
   return changed;
+}
+
+/** Archives the threads in which nothing was said for as long as each allows. */
+export function archiveIdleThreads(world: World): void {
+  const nowMs = world.clock.nowMs();
+  for (const channel of world.store.channels()) {
+    const { thread, lastMessageId } = channel;
+    if (thread === null || thread.archived) continue;
+    const spokenAtMs = lastMessageId === null ? 0 : snowflakeTimeMs(lastMessageId);
+    const idleMs = nowMs - Math.max(spokenAtMs, thread.changedAtMs);
+    if (idleMs < thread.autoArchiveMinutes * 60_000) continue;
+    const changed = { ...channel, thread: { ...thread, archived: true, changedAtMs: nowMs } };
+    world.store.saveChannel(changed);
+    world.bus.emit({ type: "channelUpdated", channel: changed });
+  }
 }
 
 /** Deletes a thread and its messages. @throws DiscordError 50013 */
