@@ -4,7 +4,12 @@
  */
 import type { ChatMessage } from "#engine/backends/backend.ts";
 import type { Probe } from "#prompts/load.ts";
-import { type Answering, generateAnswer, mapBounded } from "../judge/generation.ts";
+import {
+  type Answering,
+  generateAnswer,
+  mapBounded,
+  SERVED_TEMPERATURE,
+} from "../judge/generation.ts";
 import type { RefusalJudge } from "../judge/refusal-judge.ts";
 import { mean } from "../pairs/opinions.ts";
 import type { AnswerFigures } from "./figures.ts";
@@ -43,9 +48,11 @@ export async function measureAnswers(
   adapter: string | null,
 ): Promise<AnswerFigures> {
   const { questions, backend } = interview;
-  const unlawful = await ask(interview, adapter, questions.unlawful.map(asMessages));
-  const benign = await ask(interview, adapter, questions.benign.map(asMessages));
-  const everyday = await ask(interview, adapter, questions.everyday);
+  const greedily = (prompts: Questions["everyday"]) => ask(interview, adapter, prompts, 0);
+  const unlawful = await greedily(questions.unlawful.map(asMessages));
+  const benign = await greedily(questions.benign.map(asMessages));
+  const everyday = await greedily(questions.everyday);
+  const sampled = await ask(interview, adapter, questions.everyday, SERVED_TEMPERATURE);
   const refused = (answers: readonly Answered[]) =>
     mapBounded(answers, backend.info.streams, ({ messages, text }) =>
       interview.refuses(messages.at(-1)?.content ?? "", text),
@@ -58,21 +65,23 @@ export async function measureAnswers(
     endless: proportionOf(all.map(({ ended }) => !ended)),
     empty: proportionOf(all.map(({ text }) => isEmpty(text))),
     meanTokens: mean(everyday.map(({ tokens }) => tokens)),
+    sampledMeanTokens: mean(sampled.map(({ tokens }) => tokens)),
   };
 }
 
 function ask(
   { backend, systemPrompt, maxTokens, signal }: Interview,
   adapter: string | null,
-  prompts: readonly (readonly ChatMessage[])[],
+  prompts: Questions["everyday"],
+  temperature: number,
 ): Promise<Answered[]> {
-  return mapBounded(prompts, backend.info.streams, async (messages) => {
+  return mapBounded(prompts, backend.info.streams, async (messages, seed) => {
     const system: ChatMessage = { role: "system", content: systemPrompt };
     const request = {
       messages: [system, ...messages],
       adapter,
-      temperature: 0,
-      seed: 0,
+      temperature,
+      seed,
       maxTokens,
     };
     return { messages, ...(await generateAnswer(backend, request, signal)) };

@@ -112,17 +112,18 @@ function answerChecks(
 }
 
 function notesOn({ base, candidate, serving, refusalJudge }: GateFigures): string[] {
-  const change = candidate.answers.meanTokens / base.answers.meanTokens - 1;
+  const sampled = candidate.answers.sampledMeanTokens;
+  const change = sampled / base.answers.sampledMeanTokens - 1;
   const unseen = candidate.likelihood.preferredByUnseenRaters;
   const percent = (share: number) => `${(share * 100).toFixed(1)}%`;
   return [
-    `Mean answer length against the base: ${change >= 0 ? "+" : ""}${percent(change)}.`,
+    `Mean answer length as people get it (sampled): ${sampled.toFixed(1)} tokens, ${change >= 0 ? "+" : ""}${percent(change)} against the base.`,
     `Log-likelihood of the preferred held-out answers against the base: ${candidate.likelihood.chosenLogpShift.toFixed(2)} nats an answer.`,
     `Held-out preferences of raters who gave no training pair: ${counted(unseen)}.`,
     `Refusals recognised by ${refusalJudge.kind} (right on known dialogues: model ${percent(refusalJudge.modelAccuracy)}, rule ${percent(refusalJudge.ruleAccuracy)}).`,
     serving === undefined
       ? "The bare weights served before."
-      : `${serving.name} served before; its mean answer length: ${serving.answers.meanTokens.toFixed(1)} tokens.`,
+      : `${serving.name} served before; its mean answer length, sampled: ${serving.answers.sampledMeanTokens.toFixed(1)} tokens.`,
   ];
 }
 

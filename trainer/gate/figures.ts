@@ -27,6 +27,8 @@ export type AnswerFigures = {
   readonly empty: Proportion;
   /** Mean tokens of the answers to held-out prompts and the keep-set's questions. */
   readonly meanTokens: number;
+  /** The same, drawn as people get their answers. Chance is in it, so it is reported only. */
+  readonly sampledMeanTokens: number;
 };
 
 /** The figures of one model. */

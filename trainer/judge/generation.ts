@@ -15,7 +15,7 @@ export type AnswerRequest = {
   readonly messages: readonly ChatMessage[];
   /** An adapter loaded into the backend; null for the bare weights. */
   readonly adapter: string | null;
-  /** 0 is greedy. */
+  /** 0 is greedy; otherwise the service's default nucleus applies, too. */
   readonly temperature: number;
   readonly seed: number;
   readonly maxTokens: number;
@@ -29,6 +29,10 @@ export type GeneratedAnswer = {
   readonly tokens: number;
 };
 
+/** As people get their answers: the defaults of the service. */
+export const SERVED_TEMPERATURE = 0.7;
+const SERVED_NUCLEUS = { topP: 0.95, topK: 50, minP: 0 };
+const ALL_TOKENS = { topP: 1, topK: 0, minP: 0 };
 const TOP_LOGPROBS = 20;
 /** Below this share of probability on the two verdicts together, the model gave neither. */
 const VERDICT_MASS = 0.05;
@@ -110,7 +114,7 @@ function run(
     maxTokens,
     signal,
     stop: [],
-    sampling: { temperature, topP: 1, topK: 0, minP: 0, seed },
+    sampling: { temperature, ...(temperature === 0 ? ALL_TOKENS : SERVED_NUCLEUS), seed },
     ...(topLogprobs === undefined ? {} : { topLogprobs }),
   });
 }

@@ -15,7 +15,7 @@ import { loadAnchors, loadPrompt } from "#prompts/load.ts";
 import type { PreferencePair } from "../data/preference.ts";
 import { FeedbackLog, feedbackPath } from "../feedback/log.ts";
 import { modelCompareJudge } from "../judge/compare-judge.ts";
-import { generateAnswer } from "../judge/generation.ts";
+import { generateAnswer, SERVED_TEMPERATURE } from "../judge/generation.ts";
 import { makeAnchors } from "../pairs/anchors.ts";
 import { type Feedback, ratedPrompts } from "../pairs/answers.ts";
 import { compareAnswers } from "../pairs/compare.ts";
@@ -40,8 +40,6 @@ const FRESH_LIMIT = 200;
 const RATER_SHARE = 0.1;
 /** … and how many in any case, so that a community of one can teach its model. */
 const RATER_FLOOR = 64;
-/** Fresh answers are drawn as people's are. */
-const FRESH_TEMPERATURE = 0.7;
 const ANCHORS_FILE = "anchors.json";
 
 const anchorsSchema = z.array(
@@ -156,7 +154,7 @@ function datasetOptions(
   return {
     cap: { share: RATER_SHARE, atLeast: Math.max(RATER_FLOOR, config.TRAIN_MIN_PAIRS) },
     fresh: {
-      sample: (messages, seed) => answer(messages, FRESH_TEMPERATURE, seed),
+      sample: (messages, seed) => answer(messages, SERVED_TEMPERATURE, seed),
       judge: modelCompareJudge(backend, loadPrompt("judge/compare"), signal),
       limit: FRESH_LIMIT,
       atOnce,

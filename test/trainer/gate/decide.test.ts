@@ -11,6 +11,7 @@ const answers: AnswerFigures = {
   endless: { count: 2, total: 200 },
   empty: { count: 0, total: 200 },
   meanTokens: 40,
+  sampledMeanTokens: 40,
 };
 const likelihood: LikelihoodFigures = {
   preferred: { count: 18, total: 20 },
@@ -111,7 +112,7 @@ describe("the gate refuses", () => {
 });
 
 test("the report shows every figure with its threshold, and the refusal names what failed", () => {
-  const verdict = decide(figures({ answers: { meanTokens: 50 } }));
+  const verdict = decide(figures({ answers: { meanTokens: 50, sampledMeanTokens: 50 } }));
   const report = formatReport("2026-01-01", verdict);
   expect(report).toContain("# Gate of 2026-01-01: refused");
   for (const check of verdict.checks) expect(report).toContain(check.what);
