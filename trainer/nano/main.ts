@@ -81,10 +81,14 @@ async function openRecipe(
 async function makeNano(recipe: Recipe, outDir: string): Promise<boolean> {
   const file = (name: string) => join(recipe.runDir, `${name}.gguf`);
   const times = new StageTimes(recipe.runDir, recipe.threads);
+  const rounds = recipe.plan.sft.map((_, round): [string, () => Promise<StageOutcome>] => [
+    `sft-${round + 1}`,
+    () => fineTune(recipe, round, file(`sft-${round}`), file(`sft-${round + 1}`)),
+  ]);
   const stages: readonly [string, () => Promise<StageOutcome>][] = [
-    ["pretrain", () => pretrain(recipe, file("untrained"), file("pretrained"))],
-    ["sft", () => fineTune(recipe, file("pretrained"), file("sft"))],
-    ["dpo", () => optimisePreferences(recipe, file("sft"), file("nano-f32"))],
+    ["pretrain", () => pretrain(recipe, file("untrained"), file("sft-0"))],
+    ...rounds,
+    ["dpo", () => optimisePreferences(recipe, file(`sft-${rounds.length}`), file("nano-f32"))],
   ];
   await times.measure("tokenizer", async () => makeUntrained(recipe, file("untrained")));
   for (const [name, run] of stages) {

@@ -4,6 +4,13 @@ import { DPO_DEFAULTS, type DpoOptions } from "../run/dpo.ts";
 import { TRAIN_DEFAULTS, type TrainOptions } from "../run/run.ts";
 import { SFT_DEFAULTS, type SftOptions } from "../run/sft.ts";
 
+/** A round of dSFT. */
+export type SftRound = {
+  readonly dialogues: number;
+  readonly evalDialogues: number;
+  readonly options: SftOptions;
+};
+
 /** Everything that the recipe's result depends on, beside the corpus and the code. */
 export type NanoPlan = {
   readonly seed: number;
@@ -15,11 +22,8 @@ export type NanoPlan = {
     readonly sequenceTokens: number;
     readonly options: TrainOptions;
   };
-  readonly sft: {
-    readonly dialogues: number;
-    readonly evalDialogues: number;
-    readonly options: SftOptions;
-  };
+  /** Each round draws dialogues of its own, and warms up and decays by itself. */
+  readonly sft: readonly SftRound[];
   readonly dpo: {
     /** Pairs built by the generator. */
     readonly pairs: number;
@@ -61,11 +65,19 @@ export const FULL_PLAN: NanoPlan = {
     sequenceTokens: 256,
     options: { ...OPTIMISER, learningRate: 2e-3, batchSize: 12 },
   },
-  sft: {
-    dialogues: 26_000,
-    evalDialogues: 400,
-    options: { ...SFT_DEFAULTS, ...OPTIMISER, learningRate: 1.5e-3, batchSize: 32 },
-  },
+  sft: [
+    {
+      dialogues: 26_000,
+      evalDialogues: 400,
+      options: { ...SFT_DEFAULTS, ...OPTIMISER, learningRate: 1.5e-3, batchSize: 32 },
+    },
+    // Smaller steps, and more of them: what is looked up under which name is learnt here.
+    {
+      dialogues: 16_000,
+      evalDialogues: 400,
+      options: { ...SFT_DEFAULTS, ...OPTIMISER, learningRate: 1e-3, batchSize: 12 },
+    },
+  ],
   dpo: {
     pairs: 1_500,
     ownSamples: 1_500,
@@ -100,7 +112,7 @@ export const QUICK_PLAN: NanoPlan = {
     sequenceTokens: 64,
     options: { ...FULL_PLAN.pretrain.options, batchSize: 32, epochs: 0.25 },
   },
-  sft: { ...FULL_PLAN.sft, dialogues: 64, evalDialogues: 8 },
+  sft: FULL_PLAN.sft.map((round) => ({ ...round, dialogues: 64, evalDialogues: 8 })),
   dpo: { ...FULL_PLAN.dpo, pairs: 24, ownSamples: 8 },
   evaluationPrompts: 3,
 };

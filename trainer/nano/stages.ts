@@ -97,17 +97,23 @@ export function pretrain(recipe: Recipe, from: string, to: string): Promise<Stag
   });
 }
 
-/** dSFT: the assistant's turns of drawn dialogues. */
-export function fineTune(recipe: Recipe, from: string, to: string): Promise<StageOutcome> {
+/** One round of dSFT: the assistant's turns of drawn dialogues. @param round counted from 0 */
+export function fineTune(
+  recipe: Recipe,
+  round: number,
+  from: string,
+  to: string,
+): Promise<StageOutcome> {
   const { plan, corpus } = recipe;
-  const { dialogues, evalDialogues, options } = plan.sft;
-  return trainedStage(recipe, from, to, "sft", ({ surroundings, vocabulary }) =>
+  const settings = plan.sft[round];
+  if (settings === undefined) throw new RangeError(`the plan has no round ${round} of dSFT`);
+  return trainedStage(recipe, from, to, `sft-${round + 1}`, ({ surroundings, vocabulary }) =>
     trainSft({
       ...surroundings,
       vocabulary,
-      dialogues: drawDialogues(corpus, dialogues, plan.seed + SEEDS.sft),
-      evalDialogues: drawDialogues(corpus, evalDialogues, plan.seed + SEEDS.sftEval),
-      options,
+      dialogues: drawDialogues(corpus, settings.dialogues, plan.seed + SEEDS.sft + round),
+      evalDialogues: drawDialogues(corpus, settings.evalDialogues, plan.seed + SEEDS.sftEval),
+      options: settings.options,
     }),
   );
 }
@@ -163,7 +169,7 @@ async function trainedStage(
     lora: null,
     precision: "bf16",
     threads,
-    maxTokensPerBatch: PADDING_ROOM * plan.sft.options.maxTokensPerBatch,
+    maxTokensPerBatch: PADDING_ROOM * plan.pretrain.options.maxTokensPerBatch,
     libraries,
   });
   const surroundings = { model, runDir: join(recipe.runDir, name), signal, onProgress };
