@@ -158,3 +158,29 @@ export function emojiView(emoji: string): HTMLElement {
   box.append(picture);
   return box;
 }
+
+/** Puts the drawn emojis in place of their characters in running text; code is left as it is. */
+export function drawEmojis(root: DocumentFragment): void {
+  const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+  const texts: Text[] = [];
+  while (walker.nextNode()) {
+    const node = walker.currentNode;
+    const isCode = node.parentElement?.closest("code") !== null && node.parentElement !== null;
+    if (node instanceof Text && !isCode) texts.push(node);
+  }
+  for (const text of texts) {
+    const parts = text.data.split(DRAWN);
+    if (parts.length > 1) text.replaceWith(...parts.map(inlinePart));
+  }
+}
+
+const DRAWN = new RegExp(`(${PICKABLE_EMOJIS.join("|")})`, "u");
+
+function inlinePart(part: string): Node {
+  if (DRAWINGS[part] === undefined) return document.createTextNode(part);
+  const view = emojiView(part);
+  view.removeAttribute("aria-hidden");
+  view.setAttribute("role", "img");
+  view.setAttribute("aria-label", part);
+  return view;
+}

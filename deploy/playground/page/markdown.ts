@@ -1,5 +1,7 @@
 /** Discord's Markdown as elements. HTML in messages is text: markdown-it runs with html off. */
+
 import MarkdownIt, { type MarkdownIt as Markdown } from "markdown-it/browser";
+import { drawEmojis } from "./emoji-view.ts";
 
 /** Names for ids in mentions. */
 export type MentionNames = {
@@ -34,6 +36,7 @@ export function createMarkdown(names: MentionNames): Renderer {
     template.innerHTML = renderWithSubtext(markdown, content);
     for (const heading of template.content.querySelectorAll("h4, h5, h6"))
       heading.replaceWith(...heading.childNodes);
+    drawEmojis(template.content);
     return template.content;
   };
 }

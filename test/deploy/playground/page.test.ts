@@ -122,7 +122,7 @@ test("people are switched, reply to each other, and nothing that they write beco
 test("Markdown is shown as Discord shows it", async () => {
   const { playground, page } = await openPage();
   const text =
-    "1. one\n2. two\nplain\n> quoted\nnot quoted\n-# small\n__under__ ||hidden||\n```js\n-# code\n```";
+    "1. one\n2. two\nplain 👍 `👎`\n> quoted\nnot quoted\n-# small\n__under__ ||hidden||\n```js\n-# code\n```";
   playground.person("aiko").say(playground.channelId("general"), text);
   const content = page.locator(".message .content", { hasText: "quoted" });
   await content.waitFor();
@@ -131,6 +131,8 @@ test("Markdown is shown as Discord shows it", async () => {
   expect(await content.locator(".subtext").innerText()).toBe("small");
   expect(await content.locator("u").innerText()).toBe("under");
   expect((await content.locator("pre").innerText()).trim()).toBe("-# code");
+  expect(await content.getByRole("img", { name: "👍" }).count()).toBe(1);
+  expect(await content.locator("p code").innerText()).toBe("👎");
   await content.locator(".spoiler").click();
   await content.getByText("hidden").waitFor();
 });
