@@ -3,6 +3,7 @@
  * It knows nothing of prompts' meaning, people or adapters' merits.
  */
 import type { Backend, ChatMessage, GenerateEvent } from "#engine/backends/backend.ts";
+import { isCoded } from "#engine/base/errors.ts";
 
 /** The part of a backend that answers. */
 export type Answering = Pick<Backend, "generate"> & {
@@ -29,16 +30,30 @@ export type GeneratedAnswer = {
   readonly tokens: number;
 };
 
+type Verdicts = { readonly yes: string; readonly no: string };
+
 /** As people get their answers: the defaults of the service. */
 export const SERVED_TEMPERATURE = 0.7;
 const SERVED_NUCLEUS = { topP: 0.95, topK: 50, minP: 0 };
 const ALL_TOKENS = { topP: 1, topK: 0, minP: 0 };
+const NO_ANSWER: GeneratedAnswer = { text: "", ended: false, tokens: 0 };
 const TOP_LOGPROBS = 20;
 /** Below this share of probability on the two verdicts together, the model gave neither. */
 const VERDICT_MASS = 0.05;
 
-/** Generates one answer. @throws CodedError as `Backend.generate` */
+/**
+ * Generates one answer; a prompt that is too long for the context gets none.
+ * @throws CodedError as `Backend.generate` otherwise
+ */
 export async function generateAnswer(
+  backend: Answering,
+  request: AnswerRequest,
+  signal: AbortSignal,
+): Promise<GeneratedAnswer> {
+  return unlessTooLong(() => readAnswer(backend, request, signal), NO_ANSWER);
+}
+
+async function readAnswer(
   backend: Answering,
   request: AnswerRequest,
   signal: AbortSignal,
@@ -56,12 +71,22 @@ export async function generateAnswer(
 /**
  * How likely the first token of the bare model's answer says `yes` rather than `no`.
  * @param question the whole judge's prompt, as one user turn
- * @returns P(yes) / (P(yes) + P(no)); undefined when the model starts with neither
+ * @returns P(yes) / (P(yes) + P(no)); undefined when the model starts with neither, or the question
+ *   is too long for it
  */
 export async function firstTokenOdds(
   backend: Answering,
   question: string,
-  verdicts: { readonly yes: string; readonly no: string },
+  verdicts: Verdicts,
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  return unlessTooLong(() => readOdds(backend, question, verdicts, signal), undefined);
+}
+
+async function readOdds(
+  backend: Answering,
+  question: string,
+  verdicts: Verdicts,
   signal: AbortSignal,
 ): Promise<number | undefined> {
   const request: AnswerRequest = {
@@ -102,6 +127,18 @@ export async function mapBounded<Item, Result>(
   return results;
 }
 
+async function unlessTooLong<Result, Otherwise>(
+  work: () => Promise<Result>,
+  otherwise: Otherwise,
+): Promise<Result | Otherwise> {
+  try {
+    return await work();
+  } catch (error) {
+    if (isCoded(error, "prompt_too_long")) return otherwise;
+    throw error;
+  }
+}
+
 function run(
   backend: Answering,
   { messages, adapter, temperature, seed, maxTokens }: AnswerRequest,
@@ -121,7 +158,7 @@ function run(
 
 function oddsOf(
   top: readonly { readonly token: string; readonly logprob: number }[],
-  { yes, no }: { readonly yes: string; readonly no: string },
+  { yes, no }: Verdicts,
 ): number | undefined {
   const mass = (verdict: string, other: string) =>
     top

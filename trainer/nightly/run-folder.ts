@@ -2,7 +2,7 @@
  * A training run's folder, `<DATA_DIR>/runs/<id>/`, and the note in it that says how far the run came,
  * so that one killed in the middle is found and taken up again. It knows nothing of training.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { writeFileAtomic } from "#engine/base/atomic-file.ts";
@@ -25,6 +25,18 @@ export type RunNote = z.infer<typeof noteSchema>;
 export type Run = { readonly folder: string; readonly note: RunNote };
 
 const NOTE = "run.json";
+/** What a run leaves for good: its outcome, its figures, and what it learnt from by id, not by text. */
+const KEPT_FILES: readonly string[] = [
+  NOTE,
+  "metrics.jsonl",
+  "report.json",
+  "report.md",
+  "dataset.json",
+  "evidence.jsonl",
+];
+/** Until the next run begins, for whoever wants to know why it was refused. */
+const KEPT_UNTIL_NEXT: readonly string[] = [...KEPT_FILES, "adapter.gguf"];
+const RUNS_KEPT = 30;
 
 /** Where the runs of a data folder lie. */
 export function runsFolder(dataDir: string): string {
@@ -51,6 +63,21 @@ function isOver({ note }: Run): boolean {
   return note.stage === "published" || note.stage === "refused" || note.stage === "failed";
 }
 
+/**
+ * Removes what a run that is over no longer needs: checkpoints, and people's words, which must not
+ * outlive their deletion here.
+ */
+export function tidyRun({ folder }: Run): void {
+  removeAllBut(folder, KEPT_UNTIL_NEXT);
+}
+
+/** Removes the weights of runs that are over, and all but the newest thirty of them. */
+export function tidyOldRuns(dataDir: string): void {
+  const over = listRuns(dataDir).filter(isOver);
+  for (const { folder } of over.slice(0, -RUNS_KEPT)) rmSync(folder, { recursive: true });
+  for (const { folder } of over.slice(-RUNS_KEPT)) removeAllBut(folder, KEPT_FILES);
+}
+
 /** Every run whose note can be read, oldest first. */
 function listRuns(dataDir: string): readonly Run[] {
   const root = runsFolder(dataDir);
@@ -73,6 +100,12 @@ function readRun(folder: string): Run | undefined {
   } catch {
     // A folder without a sound note is no run of ours, or died before its first note.
     return undefined;
+  }
+}
+
+function removeAllBut(folder: string, kept: readonly string[]): void {
+  for (const name of readdirSync(folder)) {
+    if (!kept.includes(name)) rmSync(join(folder, name), { recursive: true });
   }
 }
 

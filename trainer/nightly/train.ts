@@ -19,7 +19,15 @@ import type { Progress } from "../run/run.ts";
 import { buildData, isStillEligible, type RunData, readData, storeData } from "./data-stage.ts";
 import { passGate } from "./gate-stage.ts";
 import { activate, publish } from "./publish.ts";
-import { createRun, noteStage, type Run, runsFolder, unfinishedRun } from "./run-folder.ts";
+import {
+  createRun,
+  noteStage,
+  type Run,
+  runsFolder,
+  tidyOldRuns,
+  tidyRun,
+  unfinishedRun,
+} from "./run-folder.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { settingsFor, trainAdapter } from "./training-stage.ts";
 
@@ -74,9 +82,13 @@ export async function trainNightly(request: TrainRequest): Promise<RunResult> {
   }
   using _ = lock;
   const at = await openSurroundings(request, clock);
-  const run = takeUp(at) ?? createRun(config.DATA_DIR, at.model.sha256, clock.nowMs());
+  const cutShort = takeUp(at);
+  tidyOldRuns(config.DATA_DIR);
+  const run = cutShort ?? createRun(config.DATA_DIR, at.model.sha256, clock.nowMs());
   try {
-    return await runStages(at, run, request.activate);
+    const result = await runStages(at, run, request.activate);
+    if (result.status !== "aborted") tidyRun(run);
+    return result;
   } catch (error) {
     return endEarly(error, run, request.signal);
   }
@@ -173,6 +185,7 @@ function endEarly(error: unknown, run: Run, signal: AbortSignal): RunResult {
   }
   if (!isCoded(error, "disk_full")) {
     noteStage(run, "failed", error instanceof Error ? error.message : String(error));
+    tidyRun(run);
   }
   throw error;
 }

@@ -69,6 +69,8 @@ export type StoredDataset = Split & {
 const TRAIN_FILE = "pairs.jsonl";
 const HELD_OUT_FILE = "held-out.jsonl";
 const MANIFEST_FILE = "dataset.json";
+/** The pairs by id and evidence, without people's words: it may stay when the words may not. */
+const EVIDENCE_FILE = "evidence.jsonl";
 
 /** Builds the data set: people's comparisons, then fresh answers, then caps, then the safety screen. */
 export async function buildDataset(feedback: Feedback, options: DatasetOptions): Promise<Dataset> {
@@ -99,6 +101,7 @@ export function storeDataset(folder: string, dataset: Dataset): StoredDataset {
   const text = `${JSON.stringify(manifest, null, 2)}\n`;
   writeFileAtomic(join(folder, TRAIN_FILE), toJsonLines(train));
   writeFileAtomic(join(folder, HELD_OUT_FILE), toJsonLines(heldOut));
+  writeFileAtomic(join(folder, EVIDENCE_FILE), evidenceLines(dataset));
   writeFileAtomic(join(folder, MANIFEST_FILE), text);
   return { train, heldOut, manifest, manifestSha256: sha256(text) };
 }
@@ -152,6 +155,14 @@ function readPairs(path: string, expectedSha256: string): EvidencedPair[] {
 
 function toJsonLines(pairs: readonly EvidencedPair[]): string {
   return pairs.map((pair) => `${JSON.stringify(pair)}\n`).join("");
+}
+
+function evidenceLines({ train, heldOut }: Split): string {
+  const line = (side: string) => (pair: EvidencedPair) => {
+    const { id, origin, weight, evidence } = pair;
+    return `${JSON.stringify({ id, side, origin, weight, ...evidence })}\n`;
+  };
+  return [...train.map(line("train")), ...heldOut.map(line("held-out"))].join("");
 }
 
 function countBy(values: readonly string[]): Record<string, number> {

@@ -139,6 +139,14 @@ describe("with a real backend", () => {
     if (odds !== undefined) expect(odds > 0 && odds < 1).toBe(true);
   });
 
+  test("a question that is too long for the context gets no answer and no verdict", async () => {
+    const long = "hello ".repeat(500);
+    const messages = [{ role: "user", content: long }] as const;
+    const answer = await generateAnswer(backend, { ...request, messages }, signal);
+    expect(answer).toEqual({ text: "", ended: false, tokens: 0 });
+    expect(await firstTokenOdds(backend, long, { yes: "y", no: "n" }, signal)).toBeUndefined();
+  });
+
   test("an abort ends the generation with its reason", async () => {
     const stop = new AbortController();
     stop.abort(new Error("enough"));

@@ -62,7 +62,7 @@ export function smallWorld(said: readonly Said[], silent = true): SmallWorld {
       GPU: "cpu",
       THREADS: "1",
       // Leaves some tens of tokens to each answer behind the system prompt.
-      CONTEXT_TOKENS: "380",
+      CONTEXT_TOKENS: "330",
       STREAMS: "16",
       ENGINE_URL: "http://127.0.0.1:9",
     },

@@ -72,10 +72,15 @@ describe("a training run", () => {
     expect(manifest.data.pairs).toBeGreaterThan(24);
     const report = readFileSync(join(String(result["folder"]), "report.md"), "utf8");
     expect(report).toContain("held-out preferences");
+    // What a run leaves behind holds no word that a person wrote.
+    for (const file of readdirSync(String(result["folder"]))) {
+      expect(readFileSync(join(String(result["folder"]), file), "utf8")).not.toContain("hello you");
+    }
 
     const second = await train(world, "--no-activate");
     expect(second.result).toMatchObject({ status: "published", activated: "no" });
     expect(registry.current()).toBe(result["adapter"]);
+    expect(existsSync(join(String(result["folder"]), "adapter.gguf"))).toBe(false);
     const again = await registry.verify(String(second.result["adapter"]));
     expect(again.manifest.parent).toBe(result["adapter"]);
     const checks = JSON.stringify(again.manifest.gate.report);
@@ -133,9 +138,9 @@ describe("a run that was killed in the middle of training", () => {
 
     const resumed = await train(cut);
     expect(resumed.result).toMatchObject({ status: "published", folder });
-    const adapter = (ended: Ended) =>
-      readFileSync(join(String(ended.result["folder"]), "adapter.gguf"));
-    expect(adapter(resumed).equals(adapter(undisturbed))).toBe(true);
+    const adapter = (world: SmallWorld, { result }: Ended) =>
+      readFileSync(join(world.dataDir, "adapters", String(result["adapter"]), "adapter.gguf"));
+    expect(adapter(cut, resumed).equals(adapter(whole, undisturbed))).toBe(true);
     const steps = readMetrics(join(folder, "metrics.jsonl"))
       .filter((line) => line["loss"] !== undefined && line["learning_rate"] !== undefined)
       .map(({ step }) => step);
