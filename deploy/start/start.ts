@@ -4,14 +4,20 @@ import { announcer } from "./announce.ts";
 import { parseLogLine } from "./log-lines.ts";
 import { supervise } from "./supervisor.ts";
 
+/** One Ctrl-C comes twice under npm: from the terminal, and passed on by npm. */
+const SAME_KEYPRESS_MS = 500;
+
 /**
  * Runs everything until SIGINT or SIGTERM; a second SIGINT ends at once.
  * @throws CodedError what keeps it from starting or running
  */
 export async function start(config: Config, json: boolean): Promise<void> {
   const stop = new AbortController();
+  let askedAtMs = Number.NEGATIVE_INFINITY;
   const onSignal = (): void => {
-    if (stop.signal.aborted) process.exit(1);
+    const sinceMs = performance.now() - askedAtMs;
+    if (!stop.signal.aborted) askedAtMs = performance.now();
+    else if (sinceMs > SAME_KEYPRESS_MS) process.exit(1);
     stop.abort();
   };
   process.on("SIGINT", onSignal);

@@ -18,7 +18,7 @@ export type RunningZephyr = {
   until(fits: (line: Line) => boolean): Promise<Line>;
   /** What it wrote to stderr so far. */
   stderr(): string;
-  /** Sends SIGTERM and waits for the end. */
+  /** Sends SIGINT twice, as Ctrl-C does under npm, and waits for the end. */
   stop(): Promise<number | null>;
   readonly exited: Promise<number | null>;
 };
@@ -66,7 +66,8 @@ export function startZephyr(settings: Readonly<Record<string, string>>): Running
         look();
       }),
     stop: () => {
-      child.kill("SIGTERM");
+      child.kill("SIGINT");
+      child.kill("SIGINT");
       return exited;
     },
   };
