@@ -9,8 +9,11 @@ import { openLocalBackend } from "#engine/backends/local.ts";
 import { ZEPHYR_JINJA } from "#engine/llama/chat-template.ts";
 import { Vocabulary } from "#engine/llama/vocabulary.ts";
 import type { NativeLibraries } from "#engine/native/library.ts";
+import { encodeDialogues } from "../data/chat.ts";
 import { encodeDocument, packDocuments } from "../data/packing.ts";
+import type { Dialogue } from "../data/preference.ts";
 import { SeededRandom } from "../data/random.ts";
+import type { Example } from "../data/sequence.ts";
 import type { WeightType } from "../gguf/encode.ts";
 import { llamaTensors, type TensorShape } from "../gguf/llama-shape.ts";
 import { writeModelGguf } from "../gguf/model-file.ts";
@@ -107,15 +110,30 @@ export function fineTune(
   const { plan, corpus } = recipe;
   const settings = plan.sft[round];
   if (settings === undefined) throw new RangeError(`the plan has no round ${round} of dSFT`);
-  return trainedStage(recipe, from, to, `sft-${round + 1}`, ({ surroundings, vocabulary }) =>
-    trainSft({
-      ...surroundings,
-      vocabulary,
-      dialogues: drawDialogues(corpus, settings.dialogues, plan.seed + SEEDS.sft + round),
-      evalDialogues: drawDialogues(corpus, settings.evalDialogues, plan.seed + SEEDS.sftEval),
-      options: settings.options,
-    }),
-  );
+  const drawn = drawDialogues(corpus, settings.dialogues, plan.seed + SEEDS.sft + round);
+  const heldOut = drawDialogues(corpus, settings.evalDialogues, plan.seed + SEEDS.sftEval);
+  const { options, openingTokens } = settings;
+  return trainedStage(recipe, from, to, `sft-${round + 1}`, ({ surroundings, vocabulary }) => {
+    if (openingTokens === undefined) {
+      const data = { dialogues: drawn, evalDialogues: heldOut };
+      return trainSft({ ...surroundings, ...data, vocabulary, options });
+    }
+    const openings = (dialogues: readonly Dialogue[]) =>
+      encodeDialogues(vocabulary, dialogues, options).examples.map((example) =>
+        cutLastAnswer(example, openingTokens),
+      );
+    const data = { examples: openings(drawn), evalExamples: openings(heldOut) };
+    return trainLanguageModel({ ...surroundings, ...data, options });
+  });
+}
+
+/** The example with no more than `opening` tokens of its last answer. */
+function cutLastAnswer(example: Example, opening: number): Example {
+  const sequences = example.sequences.map(({ tokens, scored }) => {
+    const end = scored.lastIndexOf(0) + 1 + opening;
+    return { tokens: tokens.slice(0, end), scored: scored.slice(0, end) };
+  });
+  return { ...example, sequences };
 }
 
 /** dDPO: winners against losers, some of them the model's own mistakes. */

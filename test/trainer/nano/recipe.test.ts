@@ -68,8 +68,16 @@ describe("the quick recipe", () => {
       .split("\n")
       .map((line) => JSON.parse(line));
     const stages = lines.filter((line) => "seconds" in line).map((line) => line["stage"]);
-    expect(stages).toEqual(["tokenizer", "pretrain", "sft-1", "sft-2", "dpo", "evaluation"]);
-    expect(lines.some((line) => line["stage"] === "sft-2" && "eval_loss" in line)).toBe(true);
+    expect(stages).toEqual([
+      "tokenizer",
+      "pretrain",
+      "sft-1",
+      "sft-2",
+      "sft-3",
+      "dpo",
+      "evaluation",
+    ]);
+    expect(lines.some((line) => line["stage"] === "sft-3" && "eval_loss" in line)).toBe(true);
   });
 
   it("does not train again what is there, and makes the same file", () => {
