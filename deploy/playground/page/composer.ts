@@ -64,6 +64,10 @@ export class Composer {
       if (change.part === "place") this.#enterPlace();
       if (change.part === "reply") this.#drawBanner();
       if (change.part === "person") this.#reset();
+      // Who types a slash while the page loads still gets the list.
+      if (change.part === "commands" && this.#form === undefined && this.#isFocused()) {
+        this.#complete();
+      }
     });
   }
 
@@ -100,10 +104,17 @@ export class Composer {
   #keepDraft(): void {
     const { channelId } = this.#state;
     if (channelId === this.#placeId) return;
-    this.#drafts.set(this.#placeId, this.#editing === undefined ? this.#input.value : "");
+    const written = this.#editing === undefined ? this.#input.value : "";
+    const isFirst = this.#placeId === "";
+    this.#drafts.set(this.#placeId, written);
     this.#placeId = channelId;
-    this.#input.value = this.#drafts.get(channelId) ?? "";
+    // What is written before the first place has loaded belongs there.
+    this.#input.value = this.#drafts.get(channelId) ?? (isFirst ? written : "");
     this.#grow();
+  }
+
+  #isFocused(): boolean {
+    return document.activeElement === this.#input;
   }
 
   #reset(): void {
