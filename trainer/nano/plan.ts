@@ -1,13 +1,16 @@
 /** The sizes of the recipe: the model's shape, how much of what is trained on, and how. No work is done here. */
+
 import type { LlamaShape } from "../gguf/llama-shape.ts";
 import { DPO_DEFAULTS, type DpoOptions } from "../run/dpo.ts";
 import { TRAIN_DEFAULTS, type TrainOptions } from "../run/run.ts";
 import { SFT_DEFAULTS, type SftOptions } from "../run/sft.ts";
+import type { DialogueStyle } from "./corpus/dialogues.ts";
 
 /** A round of dSFT. */
 export type SftRound = {
   readonly dialogues: number;
   readonly evalDialogues: number;
+  readonly style: DialogueStyle;
   /** Tokens of the last answer that are learnt, where not all are. */
   readonly openingTokens?: number;
   readonly options: SftOptions;
@@ -46,12 +49,12 @@ const OPTIMISER = {
   maxTokensPerBatch: 4096,
 } as const;
 
-/** Mistral's shape, scaled down to about 4.7 M parameters. */
+/** Mistral's shape, scaled down to about 5 M parameters. The vocabulary is large for it: whole words are looked up more easily. */
 export const FULL_PLAN: NanoPlan = {
   seed: 1,
-  vocabularySize: 4096,
+  vocabularySize: 8192,
   shape: {
-    nLayer: 5,
+    nLayer: 4,
     nEmbd: 256,
     nHead: 8,
     nHeadKv: 4,
@@ -63,33 +66,29 @@ export const FULL_PLAN: NanoPlan = {
     contextTokens: 1024,
   },
   pretrain: {
-    rounds: 20,
+    rounds: 8,
     sequenceTokens: 256,
     options: { ...OPTIMISER, learningRate: 2e-3, batchSize: 12 },
   },
   sft: [
+    // What to talk about is decided in an answer's first tokens, and those are cheap to repeat.
     {
-      dialogues: 26_000,
+      dialogues: 30_000,
       evalDialogues: 400,
+      style: { systemShare: 0.08, judging: false },
+      openingTokens: 16,
       options: { ...SFT_DEFAULTS, ...OPTIMISER, learningRate: 1.5e-3, batchSize: 32 },
     },
-    // What is said is learnt by now, but not yet when: that is decided in an answer's first tokens, and
-    // they are cheap to repeat by themselves.
     {
-      dialogues: 24_000,
+      dialogues: 14_000,
       evalDialogues: 400,
-      openingTokens: 12,
+      style: { systemShare: 0.35, judging: true },
       options: { ...SFT_DEFAULTS, ...OPTIMISER, learningRate: 1e-3, batchSize: 24 },
-    },
-    {
-      dialogues: 8_000,
-      evalDialogues: 400,
-      options: { ...SFT_DEFAULTS, ...OPTIMISER, learningRate: 6e-4, batchSize: 16 },
     },
   ],
   dpo: {
-    pairs: 1_500,
-    ownSamples: 1_500,
+    pairs: 700,
+    ownSamples: 700,
     options: {
       ...DPO_DEFAULTS,
       ...OPTIMISER,

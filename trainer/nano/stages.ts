@@ -73,6 +73,8 @@ function* tokenizerTexts(corpus: Corpus, { seed }: NanoPlan): Generator<string> 
   for (const { messages } of drawDialogues(corpus, TOKENIZER_DIALOGUES, seed + SEEDS.tokenizer)) {
     for (const { role, content } of messages) yield `<|${role}|>\n${content}`;
   }
+  // Every topic's own words, whatever the draw left out.
+  yield* drawDocuments(corpus, 2, seed + SEEDS.tokenizer);
 }
 
 /** What ends a residual branch is smaller, so that the sum does not grow with depth (GPT-2). */
@@ -110,8 +112,18 @@ export function fineTune(
   const { plan, corpus } = recipe;
   const settings = plan.sft[round];
   if (settings === undefined) throw new RangeError(`the plan has no round ${round} of dSFT`);
-  const drawn = drawDialogues(corpus, settings.dialogues, plan.seed + SEEDS.sft + round);
-  const heldOut = drawDialogues(corpus, settings.evalDialogues, plan.seed + SEEDS.sftEval);
+  const drawn = drawDialogues(
+    corpus,
+    settings.dialogues,
+    plan.seed + SEEDS.sft + round,
+    settings.style,
+  );
+  const heldOut = drawDialogues(
+    corpus,
+    settings.evalDialogues,
+    plan.seed + SEEDS.sftEval,
+    settings.style,
+  );
   const { options, openingTokens } = settings;
   return trainedStage(recipe, from, to, `sft-${round + 1}`, ({ surroundings, vocabulary }) => {
     if (openingTokens === undefined) {
