@@ -75,15 +75,22 @@ export const FULL_PLAN: NanoPlan = {
     {
       dialogues: 30_000,
       evalDialogues: 400,
-      style: { systemShare: 0.08, judging: false },
+      style: { systemShare: 0.08, kinds: ["single", "longer"] },
       openingTokens: 16,
       options: { ...SFT_DEFAULTS, ...OPTIMISER, learningRate: 1.5e-3, batchSize: 32 },
     },
     {
-      dialogues: 14_000,
+      dialogues: 40_000,
       evalDialogues: 400,
-      style: { systemShare: 0.35, judging: true },
-      options: { ...SFT_DEFAULTS, ...OPTIMISER, learningRate: 1e-3, batchSize: 24 },
+      style: { systemShare: 0.1, kinds: ["single"] },
+      openingTokens: 6,
+      options: { ...SFT_DEFAULTS, ...OPTIMISER, learningRate: 1e-3, batchSize: 48 },
+    },
+    {
+      dialogues: 10_000,
+      evalDialogues: 400,
+      style: { systemShare: 0.35, kinds: ["single", "longer", "judging"] },
+      options: { ...SFT_DEFAULTS, ...OPTIMISER, learningRate: 6e-4, batchSize: 24 },
     },
   ],
   dpo: {

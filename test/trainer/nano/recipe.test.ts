@@ -77,7 +77,7 @@ describe("the quick recipe", () => {
       "dpo",
       "evaluation",
     ]);
-    expect(lines.some((line) => line["stage"] === "sft-2" && "eval_loss" in line)).toBe(true);
+    expect(lines.some((line) => line["stage"] === "sft-3" && "eval_loss" in line)).toBe(true);
   });
 
   it("does not train again what is there, and makes the same file", () => {

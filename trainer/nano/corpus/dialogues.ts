@@ -16,21 +16,24 @@ import { composeRefusal, composeSteadyRefusal } from "./unlawful.ts";
 /** An exchange: what a person says and what is answered. */
 type Exchange = readonly [question: string, answer: string];
 
+/** One question and one answer; several of them; a judge's task. */
+type DialogueKind = "single" | "longer" | "judging";
+type Mix = readonly (readonly [share: number, kind: DialogueKind, draw: Draw])[];
 type Draw = (corpus: Corpus, random: SeededRandom) => readonly Exchange[];
 
 /** Shares of the kinds of dialogue; they need not add up to 1. */
-const MIX: readonly (readonly [share: number, draw: Draw])[] = [
-  [0.42, (corpus, random) => [drawTopicExchange(corpus, random, isThing)]],
-  [0.2, (corpus, random) => [drawTopicExchange(corpus, random, isTaskOrQuestion)]],
-  [0.1, drawFollowUp],
-  [0.03, drawTwoTopics],
-  [0.07, (corpus, random) => [drawSmallTalk(corpus, random)]],
-  [0.015, drawGreetingFirst],
-  [0.12, (corpus, random) => [drawRefusal(corpus, random)]],
-  [0.02, drawPressure],
-  [0.015, drawRefusalThenTopic],
-  [0.045, (corpus, random) => [drawAdmission(corpus, random)]],
-  [0.035, drawJudgementOnly],
+const MIX: Mix = [
+  [0.42, "single", (corpus, random) => [drawTopicExchange(corpus, random, isThing)]],
+  [0.2, "single", (corpus, random) => [drawTopicExchange(corpus, random, isTaskOrQuestion)]],
+  [0.1, "longer", drawFollowUp],
+  [0.03, "longer", drawTwoTopics],
+  [0.07, "single", (corpus, random) => [drawSmallTalk(corpus, random)]],
+  [0.015, "longer", drawGreetingFirst],
+  [0.12, "single", (corpus, random) => [drawRefusal(corpus, random)]],
+  [0.02, "longer", drawPressure],
+  [0.015, "longer", drawRefusalThenTopic],
+  [0.045, "single", (corpus, random) => [drawAdmission(corpus, random)]],
+  [0.035, "judging", drawJudgementOnly],
 ];
 const SERVED_SYSTEM_SHARE = 0.8;
 const MORE = ["Tell me more.", "More, please.", "Go on.", "Can you tell me more?", "tell me more"];
@@ -52,12 +55,14 @@ const INSISTING = [
 export type DialogueStyle = {
   /** Share of chats that begin with a system prompt. */
   readonly systemShare: number;
-  /** Whether the judge's tasks are among them; their prompts are long. */
-  readonly judging: boolean;
+  readonly kinds: readonly DialogueKind[];
 };
 
 /** As many system prompts as let a model behave alike with and without one. */
-export const USUAL_STYLE: DialogueStyle = { systemShare: 0.25, judging: true };
+export const USUAL_STYLE: DialogueStyle = {
+  systemShare: 0.25,
+  kinds: ["single", "longer", "judging"],
+};
 
 /** `count` dialogues; the same seed gives the same ones. */
 export function drawDialogues(
@@ -67,7 +72,7 @@ export function drawDialogues(
   style: DialogueStyle = USUAL_STYLE,
 ): Dialogue[] {
   const random = SeededRandom.from(seed);
-  const mix = MIX.filter(([, draw]) => style.judging || draw !== drawJudgementOnly);
+  const mix = MIX.filter(([, kind]) => style.kinds.includes(kind));
   return Array.from({ length: count }, (_, index) => {
     const draw = pickByShare(mix, random);
     const exchanges = draw(corpus, random);
@@ -101,9 +106,9 @@ export function drawWording(
   return pick(trained, random);
 }
 
-function pickByShare(mix: typeof MIX, random: SeededRandom): Draw {
+function pickByShare(mix: Mix, random: SeededRandom): Draw {
   let left = random.uniform() * mix.reduce((total, [share]) => total + share, 0);
-  for (const [share, draw] of mix) {
+  for (const [share, , draw] of mix) {
     left -= share;
     if (left < 0) return draw;
   }
