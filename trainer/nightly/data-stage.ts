@@ -29,7 +29,7 @@ import {
   storeDataset,
 } from "../pairs/dataset.ts";
 import { HELD_OUT_MIN_PAIRS } from "../pairs/split.ts";
-import { ANSWER_TOKENS, openBackend, openRefusalJudge, type Surroundings } from "./surroundings.ts";
+import { answerTokens, openBackend, openRefusalJudge, type Surroundings } from "./surroundings.ts";
 
 /** A run's data set with the fixed refusal pairs that go with it. */
 export type RunData = StoredDataset & { readonly anchors: readonly PreferencePair[] };
@@ -74,7 +74,7 @@ export async function buildData(
       systemPrompt: at.systemPrompt.text,
       refuses,
       ...loadAnchors(),
-      maxTokens: ANSWER_TOKENS,
+      maxTokens: answerTokens(at.config),
       signal: at.signal,
     },
     dataset.train.length,
@@ -145,7 +145,7 @@ function datasetOptions(
         adapter: null,
         temperature,
         seed,
-        maxTokens: ANSWER_TOKENS,
+        maxTokens: answerTokens(at.config),
       },
       signal,
     );

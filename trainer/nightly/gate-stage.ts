@@ -17,7 +17,7 @@ import { fromUnseenRaters } from "../pairs/split.ts";
 import type { RunData } from "./data-stage.ts";
 import type { Hyperparameters } from "./hyperparameters.ts";
 import {
-  ANSWER_TOKENS,
+  answerTokens,
   openBackend,
   openRefusalJudge,
   type Surroundings,
@@ -123,7 +123,7 @@ async function measureAll(
     questions: questionsFor(data),
     systemPrompt: at.systemPrompt.text,
     refuses: judge,
-    maxTokens: ANSWER_TOKENS,
+    maxTokens: answerTokens(at.config),
     signal: at.signal,
   };
   const base = await measureAnswers(interview, null);

@@ -28,8 +28,8 @@ export type Surroundings = {
   readonly onProgress: (progress: Progress) => void;
 };
 
-/** Answers longer than this are cut; those of the served model are, too. */
-export const ANSWER_TOKENS = 256;
+/** An answer that is longer counts as one that does not end. */
+const ANSWER_TOKENS_MOST = 512;
 /** Conversations at once: more would not be faster here, and each takes memory. */
 const STREAMS = 16;
 
@@ -44,6 +44,11 @@ export function openBackend({ config, model }: Surroundings): Promise<Backend> {
     streams: Math.min(STREAMS, config.STREAMS),
     threads: threadsOf(config),
   });
+}
+
+/** Tokens that an answer may take here: half the context at most, the other half is the prompt's. */
+export function answerTokens({ CONTEXT_TOKENS }: Config): number {
+  return Math.min(ANSWER_TOKENS_MOST, Math.floor(CONTEXT_TOKENS / 2));
 }
 
 /** Threads for CPU work: the setting, or one for each core. */
