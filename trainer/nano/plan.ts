@@ -87,10 +87,10 @@ export const FULL_PLAN: NanoPlan = {
       options: { ...SFT_DEFAULTS, ...OPTIMISER, learningRate: 1e-3, batchSize: 48 },
     },
     {
-      dialogues: 10_000,
+      dialogues: 28_000,
       evalDialogues: 400,
-      style: { systemShare: 0.35, kinds: ["single", "longer", "judging"] },
-      options: { ...SFT_DEFAULTS, ...OPTIMISER, learningRate: 6e-4, batchSize: 24 },
+      style: { systemShare: 0.4, kinds: ["single", "longer", "judging"] },
+      options: { ...SFT_DEFAULTS, ...OPTIMISER, learningRate: 8e-4, batchSize: 24 },
     },
   ],
   dpo: {
