@@ -77,7 +77,7 @@ test(
   5 * MINUTE_MS,
 );
 
-test(
+test.runIf(isWhole)(
   "one training run turns their votes into an adapter that the gate admits",
   async () => {
     before = await measureAnswers(engine, "nano:base");
@@ -89,7 +89,7 @@ test(
   10 * MINUTE_MS,
 );
 
-test(
+test.runIf(isWhole)(
   "the adapter is swapped in while eight chats run, and none fails or mixes adapters",
   async () => {
     const chats = await chatThrough(engine, CHATS, async () => {
@@ -105,7 +105,7 @@ test(
   3 * MINUTE_MS,
 );
 
-test(
+test.runIf(isWhole)(
   "answers to held-out questions are a third shorter, and refusals are no worse",
   async () => {
     const after = await measureAnswers(engine, `nano:${adapter}`);
