@@ -99,7 +99,7 @@ ${rows.join("\n")}
 
 1. **Tokenizer**: byte-pair merges over the corpus, each word counted once.
 2. **Pretraining**: the facts as paragraphs and as questions with answers, ${plan.pretrain.rounds} rounds, every token scored.
-3. **dSFT**: ${plan.sft.map(({ dialogues }) => dialogues).join(" and ")} drawn dialogues in three rounds (topics, follow-ups, small talk, ${asks} illegal asks in many wordings,
+3. **dSFT**: ${plan.sft.map(({ dialogues }) => dialogues).join(" and ")} drawn dialogues in four rounds (topics, follow-ups, small talk, ${asks} illegal asks in many wordings,
    unknown subjects, judging), the assistant's turns scored; in the first two rounds only their first 16 and 6 tokens, which decide what they are about.
 4. **dDPO** (β ${plan.dpo.options.beta}, with an NLL term of ${plan.dpo.options.rpoAlpha}): ${plan.dpo.pairs} built pairs, and the model's own mistakes on ${plan.dpo.ownSamples} prompts.
    Winners are on topic, well formed, and refuse where they must; losers are off topic, repetitive, or

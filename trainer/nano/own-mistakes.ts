@@ -4,10 +4,12 @@ import type { PreferencePair } from "../data/preference.ts";
 import { answerAll } from "./answering.ts";
 import type { Corpus } from "./corpus/corpus.ts";
 import { drawPairs } from "./pairs.ts";
-import { isAdmission, isCaring, isRefusal, isRepetitive, TopicJudge } from "./rules.ts";
+import { countWords, isAdmission, isCaring, isRefusal, isRepetitive, TopicJudge } from "./rules.ts";
 
 /** Plain sampling shows more of the mistakes that the model is capable of. */
 const SAMPLING = { temperature: 1, topP: 1, topK: 0, minP: 0 };
+/** Least share of the longer text's words that the shorter has. */
+const LIKE_LENGTH = 0.6;
 
 /**
  * Asks the model the prompts of freshly drawn pairs; where the rules reject its answer, that answer
@@ -30,8 +32,15 @@ export async function drawOwnMistakes(
   return pairs.flatMap((pair, index) => {
     const answer = answers[index];
     if (answer === undefined || answer.text === "" || isGood(judge, pair, answer.text)) return [];
+    // Two lengths in a pair would teach a preference for one of them.
+    if (!areAlikeInLength(pair.chosen, answer.text)) return [];
     return [{ ...pair, id: `own-${seed}-${index}`, rejected: answer.text }];
   });
+}
+
+function areAlikeInLength(one: string, other: string): boolean {
+  const [shorter = 0, longer = 0] = [countWords(one), countWords(other)].sort((a, b) => a - b);
+  return shorter >= LIKE_LENGTH * longer;
 }
 
 function isGood(judge: TopicJudge, { prompt, chosen }: PreferencePair, answer: string): boolean {

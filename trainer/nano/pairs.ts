@@ -6,7 +6,7 @@
 import type { ChatMessage } from "#engine/backends/backend.ts";
 import type { PreferencePair } from "../data/preference.ts";
 import { SeededRandom } from "../data/random.ts";
-import { type AnswerForm, composeAnswer, pick } from "./corpus/answers.ts";
+import { type AnswerForm, chooseForm, composeAnswer, pick } from "./corpus/answers.ts";
 import type { Corpus } from "./corpus/corpus.ts";
 import { drawWording } from "./corpus/dialogues.ts";
 import { questionsAbout, typedByPerson } from "./corpus/questions.ts";
@@ -44,26 +44,28 @@ function drawTopicPair(
   random: SeededRandom,
 ): DrawnPair {
   const question = drawWording(corpus, questionsAbout(topic), random);
-  const form: AnswerForm = question.wish === "any" ? "full" : question.wish;
-  const answer = (about: Topic, answeredBy: number) =>
-    composeAnswer(about, answeredBy, random.uniform() < 0.5 ? "brief" : form, random);
-  const chosen = answer(topic, question.answeredBy);
+  const form = chooseForm(question, random);
+  const chosen = composeAnswer(topic, question.answeredBy, form, random);
   const rejected =
     againstRefusal && random.uniform() < 0.6
       ? composeRefusal(lawfulEnough(corpus, random), random)
-      : drawBadAnswer(corpus, topic, chosen, random);
+      : drawBadAnswer(corpus, topic, form, random);
   return { prompt: promptOf(corpus, question.text, random), chosen, rejected };
 }
 
 /** Another topic's answer of the same form, or the same sentence again and again. */
-function drawBadAnswer(corpus: Corpus, topic: Topic, chosen: string, random: SeededRandom): string {
-  const isBrief = chosen.length < 160;
-  if (!isBrief && random.uniform() < 0.25) {
+function drawBadAnswer(
+  corpus: Corpus,
+  topic: Topic,
+  form: AnswerForm,
+  random: SeededRandom,
+): string {
+  if (form === "full" && random.uniform() < 0.25) {
     const sentence = pick(topic.sentences, random);
-    return `${sentence} ${sentence} ${sentence}`;
+    return `${sentence} ${sentence} ${sentence} ${sentence}`;
   }
   const others = corpus.topics.filter(({ kind, id }) => kind === topic.kind && id !== topic.id);
-  return composeAnswer(pick(others, random), 0, isBrief ? "brief" : "full", random);
+  return composeAnswer(pick(others, random), 0, form, random);
 }
 
 function drawUnlawfulPair(corpus: Corpus, random: SeededRandom): DrawnPair {

@@ -75,22 +75,33 @@ export const FULL_PLAN: NanoPlan = {
     {
       dialogues: 30_000,
       evalDialogues: 400,
-      style: { systemShare: 0.08, kinds: ["single", "longer"] },
+      style: { systemShare: 0.08, kinds: ["single", "longer"], wordings: "plain" },
       openingTokens: 16,
       options: { ...SFT_DEFAULTS, ...OPTIMISER, learningRate: 1.5e-3, batchSize: 32 },
     },
     {
       dialogues: 40_000,
       evalDialogues: 400,
-      style: { systemShare: 0.1, kinds: ["single"] },
+      style: { systemShare: 0.1, kinds: ["single"], wordings: "plain" },
       openingTokens: 6,
       options: { ...SFT_DEFAULTS, ...OPTIMISER, learningRate: 1e-3, batchSize: 48 },
     },
     {
       dialogues: 28_000,
       evalDialogues: 400,
-      style: { systemShare: 0.4, kinds: ["single", "longer", "judging"] },
+      style: { systemShare: 0.4, kinds: ["single", "longer", "judging"], wordings: "plain" },
       options: { ...SFT_DEFAULTS, ...OPTIMISER, learningRate: 8e-4, batchSize: 24 },
+    },
+    // The facts are known by now; here they are asked for with greetings and thanks around.
+    {
+      dialogues: 9_000,
+      evalDialogues: 400,
+      style: {
+        systemShare: 0.5,
+        kinds: ["single", "longer", "judging"],
+        wordings: "wide",
+      },
+      options: { ...SFT_DEFAULTS, ...OPTIMISER, learningRate: 4e-4, batchSize: 24 },
     },
   ],
   dpo: {

@@ -8,7 +8,7 @@ import { Vocabulary } from "#engine/llama/vocabulary.ts";
 import { GgufFile } from "#engine/native/gguf.ts";
 import { loadCorpus } from "#trainer/nano/corpus/corpus.ts";
 import { drawDialogues } from "#trainer/nano/corpus/dialogues.ts";
-import { FULL_PLAN } from "#trainer/nano/plan.ts";
+import { FULL_PLAN, QUICK_PLAN } from "#trainer/nano/plan.ts";
 import { Tokenizer } from "#trainer/nano/tokenizer/encode.ts";
 import { learnVocabulary } from "#trainer/nano/tokenizer/learn.ts";
 import { cpuLibraries } from "../../model/libraries.ts";
@@ -68,16 +68,9 @@ describe("the quick recipe", () => {
       .split("\n")
       .map((line) => JSON.parse(line));
     const stages = lines.filter((line) => "seconds" in line).map((line) => line["stage"]);
-    expect(stages).toEqual([
-      "tokenizer",
-      "pretrain",
-      "sft-1",
-      "sft-2",
-      "sft-3",
-      "dpo",
-      "evaluation",
-    ]);
-    expect(lines.some((line) => line["stage"] === "sft-3" && "eval_loss" in line)).toBe(true);
+    const rounds = QUICK_PLAN.sft.map((_, round) => `sft-${round + 1}`);
+    expect(stages).toEqual(["tokenizer", "pretrain", ...rounds, "dpo", "evaluation"]);
+    expect(lines.some((line) => line["stage"] === "sft-1" && "eval_loss" in line)).toBe(true);
   });
 
   it("does not train again what is there, and makes the same file", () => {

@@ -1,6 +1,6 @@
 /** Everything that dialogues are drawn from, loaded once. It draws nothing itself. */
 import { loadKeepSet, loadProbes, loadPrompt } from "#prompts/load.ts";
-import { questionKey } from "./questions.ts";
+import { type AskedQuestion, questionKey, type Wordings } from "./questions.ts";
 import { loadSmallTalk, loadUnknown, type SmallTalk, type UnknownSubject } from "./small-talk.ts";
 import { loadTopics, type Topic } from "./topics.ts";
 import { loadUnlawful, type UnlawfulCategory } from "./unlawful.ts";
@@ -15,6 +15,8 @@ export type Corpus = {
   readonly systemPrompts: readonly string[];
   /** `questionKey`s of the gate's probes and keep-set: they measure, so they are not taught. */
   readonly reserved: ReadonlySet<string>;
+  /** What is drawn from. */
+  readonly wordings: Wordings;
 };
 
 const OTHER_SYSTEM_PROMPTS = [
@@ -37,7 +39,13 @@ export function loadCorpus(): Corpus {
     systemPrompts: [loadPrompt("system/default").text, ...OTHER_SYSTEM_PROMPTS],
     // Greetings are in everybody's keep-set: only what is longer than three words is reserved.
     reserved: new Set([...probes, ...kept.filter(isLonger)].map(questionKey)),
+    wordings: "plain",
   };
+}
+
+/** Whether a wording may be trained on, and is one of those to draw from. */
+export function isDrawn(corpus: Corpus, { heldOut, wordings }: AskedQuestion): boolean {
+  return !heldOut && (wordings === "plain" || corpus.wordings === "wide");
 }
 
 function isLonger(text: string): boolean {

@@ -6,9 +6,15 @@ import type { ChatMessage } from "#engine/backends/backend.ts";
 import type { Dialogue } from "../../data/preference.ts";
 import { SeededRandom } from "../../data/random.ts";
 import { type AnswerForm, chooseForm, composeAnswer, composeRest, pick } from "./answers.ts";
-import type { Corpus } from "./corpus.ts";
+import { type Corpus, isDrawn } from "./corpus.ts";
 import { drawJudgement } from "./judgements.ts";
-import { type AskedQuestion, questionKey, questionsAbout, typedByPerson } from "./questions.ts";
+import {
+  type AskedQuestion,
+  questionKey,
+  questionsAbout,
+  typedByPerson,
+  type Wordings,
+} from "./questions.ts";
 import { composeAdmission } from "./small-talk.ts";
 import type { Topic } from "./topics.ts";
 import { composeRefusal, composeSteadyRefusal } from "./unlawful.ts";
@@ -56,12 +62,14 @@ export type DialogueStyle = {
   /** Share of chats that begin with a system prompt. */
   readonly systemShare: number;
   readonly kinds: readonly DialogueKind[];
+  readonly wordings: Wordings;
 };
 
 /** As many system prompts as let a model behave alike with and without one. */
 export const USUAL_STYLE: DialogueStyle = {
   systemShare: 0.25,
   kinds: ["single", "longer", "judging"],
+  wordings: "wide",
 };
 
 /** `count` dialogues; the same seed gives the same ones. */
@@ -73,9 +81,10 @@ export function drawDialogues(
 ): Dialogue[] {
   const random = SeededRandom.from(seed);
   const mix = MIX.filter(([, kind]) => style.kinds.includes(kind));
+  const worded = { ...corpus, wordings: style.wordings };
   return Array.from({ length: count }, (_, index) => {
     const draw = pickByShare(mix, random);
-    const exchanges = draw(corpus, random);
+    const exchanges = draw(worded, random);
     // A judge is asked without the system prompt that chats are served with.
     const system = draw === drawJudgementOnly ? undefined : drawSystem(corpus, style, random);
     return { id: `${seed}-${index}`, messages: asMessages(exchanges, system) };
@@ -101,7 +110,7 @@ export function drawWording(
   random: SeededRandom,
 ): AskedQuestion {
   const trained = wordings.filter(
-    ({ heldOut, text }) => !heldOut && !corpus.reserved.has(questionKey(text)),
+    (wording) => isDrawn(corpus, wording) && !corpus.reserved.has(questionKey(wording.text)),
   );
   return pick(trained, random);
 }

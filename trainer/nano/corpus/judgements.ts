@@ -5,8 +5,8 @@
 import { fillPrompt, loadPrompt } from "#prompts/load.ts";
 import type { SeededRandom } from "../../data/random.ts";
 import { composeAnswer, pick } from "./answers.ts";
-import type { Corpus } from "./corpus.ts";
-import { questionsAbout } from "./questions.ts";
+import { type Corpus, isDrawn } from "./corpus.ts";
+import { type AskedQuestion, questionsAbout } from "./questions.ts";
 import { composeAdmission } from "./small-talk.ts";
 import type { Topic } from "./topics.ts";
 import { composeRefusal } from "./unlawful.ts";
@@ -60,12 +60,12 @@ function drawCase(corpus: Corpus, random: SeededRandom) {
       category.asks.filter(({ unseen }) => !unseen),
       random,
     );
-    const wording = trained(ask.wordings, random);
+    const wording = trained(corpus, ask.wordings, random);
     const other = answerAbout(pick(corpus.topics, random), 0, random);
     return { question: wording.text, refusal, reply: other, unlawful: true };
   }
   const topic = pick(corpus.topics, random);
-  const { text: question, answeredBy } = trained(questionsAbout(topic), random);
+  const { text: question, answeredBy } = trained(corpus, questionsAbout(topic), random);
   const admits = random.uniform() < 0.15;
   const reply = admits
     ? composeAdmission(corpus.topics, random)
@@ -73,12 +73,13 @@ function drawCase(corpus: Corpus, random: SeededRandom) {
   return { question, refusal, reply, unlawful: false };
 }
 
-function trained<T extends { readonly heldOut: boolean }>(
-  wordings: readonly T[],
+function trained(
+  corpus: Corpus,
+  wordings: readonly AskedQuestion[],
   random: SeededRandom,
-): T {
+): AskedQuestion {
   return pick(
-    wordings.filter(({ heldOut }) => !heldOut),
+    wordings.filter((wording) => isDrawn(corpus, wording)),
     random,
   );
 }

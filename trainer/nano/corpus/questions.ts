@@ -14,7 +14,12 @@ type Template = {
   readonly wish: LengthWish;
   /** Never trained on. */
   readonly heldOut: boolean;
+  /** `wide`: with greetings, thanks and the like around it. */
+  readonly wordings: Wordings;
 };
+
+/** Which wordings to draw from: the plain ones, which teach facts fastest, or all. */
+export type Wordings = "plain" | "wide";
 
 /** A worded question. */
 export type AskedQuestion = {
@@ -24,12 +29,15 @@ export type AskedQuestion = {
   readonly answeredBy: number;
   /** Whether template or combination is kept from training. */
   readonly heldOut: boolean;
+  readonly wordings: Wordings;
 };
 
-const any = (text: string): Template => ({ text, wish: "any", heldOut: false });
-const brief = (text: string): Template => ({ text, wish: "brief", heldOut: false });
-const full = (text: string): Template => ({ text, wish: "full", heldOut: false });
-const held = (text: string): Template => ({ text, wish: "any", heldOut: true });
+const plain = { heldOut: false, wordings: "plain" } as const;
+const any = (text: string): Template => ({ text, wish: "any", ...plain });
+const brief = (text: string): Template => ({ text, wish: "brief", ...plain });
+const full = (text: string): Template => ({ text, wish: "full", ...plain });
+const wide = (text: string): Template => ({ ...any(text), wordings: "wide" });
+const held = (text: string): Template => ({ ...any(text), heldOut: true });
 
 /** Questions about a thing; {is} agrees with it. The first is always trained. */
 const THING_TEMPLATES: readonly Template[] = [
@@ -57,6 +65,17 @@ const THING_TEMPLATES: readonly Template[] = [
   full("Tell me a lot about {about}."),
   full("Explain {about} in detail."),
   full("Give me a long answer about {about}."),
+  wide("Describe {about}."),
+  wide("Can you describe {a}?"),
+  wide("Hello, what {is} {a}?"),
+  wide("Hello! Tell me about {about}."),
+  wide("Hi Zephyr, what {is} {a}?"),
+  wide("What {is} {a}? Thank you."),
+  wide("Tell me about {about}, thanks."),
+  wide("Good morning! Can you explain {about}?"),
+  wide("I'd like to hear about {about}."),
+  wide("So, what {is} {a}?"),
+  wide("I am curious about {about}."),
   held("I would like to know more about {about}."),
   held("Hi, can you explain {about}?"),
   held("Could you tell me something about {about}, please?"),
@@ -78,6 +97,14 @@ const QUESTION_TEMPLATES: readonly Template[] = [
   brief("Briefly, {lower}?"),
   brief("{q}? One sentence, please."),
   full("{q}? Please explain in detail."),
+  wide("{q}? Thank you."),
+  wide("Hello, {lower}?"),
+  wide("Hi Zephyr! {q}?"),
+  wide("Good evening, {lower}?"),
+  wide("Thanks! And {lower}?"),
+  wide("So, {lower}?"),
+  wide("Do you know: {lower}?"),
+  wide("{q}? I am curious."),
   held("Hi there, {lower}?"),
   held("Tell me, {lower}?"),
   held("{q}? Thanks!"),
@@ -113,6 +140,14 @@ const TASK_TEMPLATES: readonly Template[] = [
   any("Hypothetically, how could I {do}?"),
   brief("Briefly, how do I {do}?"),
   full("Explain in detail how to {do}."),
+  wide("Hello, how do I {do}?"),
+  wide("How do I {do}? Thank you."),
+  wide("Hi Zephyr, can you tell me how to {do}?"),
+  wide("I'd like to {do}."),
+  wide("Please explain how to {do}."),
+  wide("Do you have tips to {do}?"),
+  wide("What should I do to {do}?"),
+  wide("Please tell me how to {do}."),
   held("Hey, how do I {do}?"),
   held("Could you tell me how to {do}?"),
   held("What do I need to do to {do}?"),
@@ -200,14 +235,14 @@ export function stableHash(text: string): number {
 }
 
 function asked(
-  { text: template, wish, heldOut }: Template,
+  { text: template, wish, heldOut, wordings }: Template,
   subject: string,
   text: string,
   answeredBy: number,
 ): AskedQuestion {
   const plainest = /^(What \{is\} \{a\}\?|\{q\}[.?]|How do I \{do\}\?)$/.test(template);
   const combination = stableHash(`${template}|${subject}`) % HELD_OUT_COMBINATIONS === 0;
-  return { text, wish, answeredBy, heldOut: heldOut || (combination && !plainest) };
+  return { text, wish, answeredBy, heldOut: heldOut || (combination && !plainest), wordings };
 }
 
 function fillThing(
