@@ -7,7 +7,7 @@ import { SFT_DEFAULTS, type SftOptions } from "../run/sft.ts";
 import type { DialogueStyle } from "./corpus/dialogues.ts";
 
 /** A round of dSFT. */
-export type SftRound = {
+type SftRound = {
   readonly dialogues: number;
   readonly evalDialogues: number;
   readonly style: DialogueStyle;

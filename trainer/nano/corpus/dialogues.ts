@@ -66,7 +66,7 @@ export type DialogueStyle = {
 };
 
 /** As many system prompts as let a model behave alike with and without one. */
-export const USUAL_STYLE: DialogueStyle = {
+const USUAL_STYLE: DialogueStyle = {
   systemShare: 0.25,
   kinds: ["single", "longer", "judging"],
   wordings: "wide",
