@@ -7,9 +7,11 @@ import {
   TextInputBuilder,
   TextInputStyle,
 } from "discord.js";
-import { COMMENT_CHARACTERS } from "../commands/definitions.ts";
+import { COMMENT_CHARACTERS } from "../commands/rate.ts";
 
-const PREFIX = "rate:";
+/** The kind of form, before the colon of its custom id. */
+export const RATING_FORM = "rate";
+const PREFIX = `${RATING_FORM}:`;
 const FIELD = { stars: "stars", comment: "comment" } as const;
 const CHOICES = ["excellent", "good", "so-so", "poor", "bad"];
 

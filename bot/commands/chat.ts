@@ -1,0 +1,30 @@
+/** `/chat` as Discord gets it. Data only. */
+import {
+  ApplicationCommandOptionType,
+  type RESTPostAPIApplicationCommandsJSONBody,
+} from "discord-api-types/v10";
+import { ANYWHERE } from "./places.ts";
+
+/** Discord's limit on what a person writes into an option. */
+const QUESTION_CHARACTERS = 4_000;
+
+/** `/chat`. */
+export const chatCommand = {
+  name: "chat",
+  description: "Ask a question, or go on with our conversation in this channel",
+  ...ANYWHERE,
+  options: [
+    {
+      type: ApplicationCommandOptionType.String,
+      name: "text",
+      description: "What you want to say",
+      required: true,
+      max_length: QUESTION_CHARACTERS,
+    },
+    {
+      type: ApplicationCommandOptionType.Boolean,
+      name: "ephemeral",
+      description: "Show the answer only to you",
+    },
+  ],
+} satisfies RESTPostAPIApplicationCommandsJSONBody;

@@ -1,0 +1,16 @@
+/** `/help` and `/status`. */
+import type { ChatInputCommandInteraction } from "discord.js";
+import { helpReply } from "../../commands/replies.ts";
+import { EPHEMERAL, replyPrivately } from "../private-reply.ts";
+import type { Room } from "../room.ts";
+
+/** How to use the bot. */
+export async function help(room: Room, interaction: ChatInputCommandInteraction): Promise<void> {
+  await replyPrivately(interaction, helpReply(room.client.user.displayName, room.learning));
+}
+
+/** What serves, and how busy it is. */
+export async function status(room: Room, interaction: ChatInputCommandInteraction): Promise<void> {
+  await interaction.deferReply(EPHEMERAL);
+  await interaction.editReply({ content: await room.status() });
+}

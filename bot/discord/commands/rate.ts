@@ -1,0 +1,66 @@
+/** `/rate`, the menu entry "Rate this answer" and its form. */
+import type {
+  ChatInputCommandInteraction,
+  MessageContextMenuCommandInteraction,
+  ModalSubmitInteraction,
+} from "discord.js";
+import { messageIdOfLink } from "../../commands/message-link.ts";
+import { NO_SUCH_ANSWER, ratingReply } from "../../commands/replies.ts";
+import { replyPrivately } from "../private-reply.ts";
+import { candidateOfForm, ratingForm, readForm } from "../rating-form.ts";
+import { placeOf, privatePlace, type Room } from "../room.ts";
+
+/** Rates the answer that a link names, or the last one here. */
+export async function rate(room: Room, interaction: ChatInputCommandInteraction): Promise<void> {
+  const link = interaction.options.getString("message");
+  const place = placeOf(interaction, interaction.channel);
+  const personKey = room.pseudonymise(interaction.user.id);
+  const places = [place.channelId, privatePlace(place, personKey).channelId];
+  const messageId = link === null ? undefined : (messageIdOfLink(link) ?? "");
+  const found =
+    messageId === undefined
+      ? room.capture.lastAnswer(places)
+      : room.capture.answerOfMessage(messageId);
+  if (found === undefined || found.exchange.guildId !== interaction.guildId) {
+    await replyPrivately(interaction, NO_SUCH_ANSWER);
+    return;
+  }
+  const stars = interaction.options.getInteger("stars", true);
+  const comment = interaction.options.getString("comment") ?? undefined;
+  await record(room, interaction, found.candidate, { stars, comment });
+}
+
+/** Opens the form for the message whose menu was used. */
+export async function openRating(
+  room: Room,
+  interaction: MessageContextMenuCommandInteraction,
+): Promise<void> {
+  const found = room.capture.answerOfMessage(interaction.targetId);
+  if (found === undefined) await replyPrivately(interaction, NO_SUCH_ANSWER);
+  else await interaction.showModal(ratingForm(found.candidate.id));
+}
+
+/** Takes the form. */
+export async function submitRating(room: Room, interaction: ModalSubmitInteraction): Promise<void> {
+  const candidateId = candidateOfForm(interaction.customId);
+  const candidate = candidateId === undefined ? undefined : room.capture.answer(candidateId);
+  if (candidate === undefined) await replyPrivately(interaction, NO_SUCH_ANSWER);
+  else await record(room, interaction, candidate.candidate, readForm(interaction));
+}
+
+async function record(
+  room: Room,
+  interaction: ChatInputCommandInteraction | ModalSubmitInteraction,
+  candidate: { readonly id: string; readonly text: string },
+  given: { readonly stars: number; readonly comment: string | undefined },
+): Promise<void> {
+  const { stars, comment } = given;
+  const outcome = room.capture.rate({
+    candidateId: candidate.id,
+    personId: interaction.user.id,
+    interactionId: interaction.id,
+    stars,
+    ...(comment === undefined ? {} : { comment }),
+  });
+  await replyPrivately(interaction, ratingReply(outcome, stars, candidate.text));
+}
