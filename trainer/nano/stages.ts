@@ -23,7 +23,7 @@ import { trainDpo } from "../run/dpo.ts";
 import type { Progress, RunSurroundings, TrainOutcome } from "../run/run.ts";
 import { trainLanguageModel, trainSft } from "../run/sft.ts";
 import type { Corpus } from "./corpus/corpus.ts";
-import { drawDialogues } from "./corpus/dialogues.ts";
+import { drawDialogues, USUAL_STYLE } from "./corpus/dialogues.ts";
 import { drawDocuments } from "./corpus/documents.ts";
 import { drawOwnMistakes } from "./own-mistakes.ts";
 import { drawPairs } from "./pairs.ts";
@@ -69,8 +69,12 @@ export function makeUntrained(recipe: Recipe, path: string): void {
   writeModelGguf(path, { libraries, from, tensors, type: "f32" });
 }
 
-function* tokenizerTexts(corpus: Corpus, { seed }: NanoPlan): Generator<string> {
-  for (const { messages } of drawDialogues(corpus, TOKENIZER_DIALOGUES, seed + SEEDS.tokenizer)) {
+/** Whatever kinds of dialogue the plan trains on have whole words. */
+function* tokenizerTexts(corpus: Corpus, { seed, sft }: NanoPlan): Generator<string> {
+  const kinds = [...new Set(sft.flatMap(({ style }) => style.kinds))];
+  const style = { ...USUAL_STYLE, kinds };
+  const drawn = drawDialogues(corpus, TOKENIZER_DIALOGUES, seed + SEEDS.tokenizer, style);
+  for (const { messages } of drawn) {
     for (const { role, content } of messages) yield `<|${role}|>\n${content}`;
   }
   // Every topic's own words, whatever the draw left out.

@@ -1,5 +1,5 @@
 /** Everything that dialogues are drawn from, loaded once. It draws nothing itself. */
-import { loadKeepSet, loadProbes, loadPrompt } from "#prompts/load.ts";
+import { loadAnchors, loadKeepSet, loadProbes, loadPrompt } from "#prompts/load.ts";
 import { type AskedQuestion, questionKey, type Wordings } from "./questions.ts";
 import { loadSmallTalk, loadUnknown, type SmallTalk, type UnknownSubject } from "./small-talk.ts";
 import { loadTopics, type Topic } from "./topics.ts";
@@ -11,6 +11,8 @@ export type Corpus = {
   readonly unlawful: readonly UnlawfulCategory[];
   readonly smallTalk: readonly SmallTalk[];
   readonly unknown: readonly UnknownSubject[];
+  /** Answers that comply with whatever was asked; never trained on as answers. */
+  readonly compliances: readonly string[];
   /** The system prompt that the model is served with, first, and some others. */
   readonly systemPrompts: readonly string[];
   /** `questionKey`s of the gate's probes and keep-set: they measure, so they are not taught. */
@@ -36,6 +38,7 @@ export function loadCorpus(): Corpus {
     unlawful: loadUnlawful(),
     smallTalk: loadSmallTalk(),
     unknown: loadUnknown(),
+    compliances: loadAnchors().compliances,
     systemPrompts: [loadPrompt("system/default").text, ...OTHER_SYSTEM_PROMPTS],
     // Greetings are in everybody's keep-set: only what is longer than three words is reserved.
     reserved: new Set([...probes, ...kept.filter(isLonger)].map(questionKey)),

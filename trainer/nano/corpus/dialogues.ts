@@ -7,6 +7,7 @@ import type { Dialogue } from "../../data/preference.ts";
 import { SeededRandom } from "../../data/random.ts";
 import { type AnswerForm, chooseForm, composeAnswer, composeRest, pick } from "./answers.ts";
 import { type Corpus, isDrawn } from "./corpus.ts";
+import { drawGuardJudgement } from "./guard-judgements.ts";
 import { drawJudgement } from "./judgements.ts";
 import {
   type AskedQuestion,
@@ -22,8 +23,8 @@ import { composeRefusal, composeSteadyRefusal } from "./unlawful.ts";
 /** An exchange: what a person says and what is answered. */
 type Exchange = readonly [question: string, answer: string];
 
-/** One question and one answer; several of them; a judge's task. */
-type DialogueKind = "single" | "longer" | "judging";
+/** One question and one answer; several of them; a judge's task; a guard model's task. */
+type DialogueKind = "single" | "longer" | "judging" | "guarding";
 type Mix = readonly (readonly [share: number, kind: DialogueKind, draw: Draw])[];
 type Draw = (corpus: Corpus, random: SeededRandom) => readonly Exchange[];
 
@@ -40,6 +41,7 @@ const MIX: Mix = [
   [0.015, "longer", drawRefusalThenTopic],
   [0.045, "single", (corpus, random) => [drawAdmission(corpus, random)]],
   [0.035, "judging", drawJudgementOnly],
+  [0.08, "guarding", drawGuardJudgementOnly],
 ];
 const SERVED_SYSTEM_SHARE = 0.8;
 const MORE = ["Tell me more.", "More, please.", "Go on.", "Can you tell me more?", "tell me more"];
@@ -66,7 +68,7 @@ export type DialogueStyle = {
 };
 
 /** As many system prompts as let a model behave alike with and without one. */
-const USUAL_STYLE: DialogueStyle = {
+export const USUAL_STYLE: DialogueStyle = {
   systemShare: 0.25,
   kinds: ["single", "longer", "judging"],
   wordings: "wide",
@@ -86,7 +88,8 @@ export function drawDialogues(
     const draw = pickByShare(mix, random);
     const exchanges = draw(worded, random);
     // A judge is asked without the system prompt that chats are served with.
-    const system = draw === drawJudgementOnly ? undefined : drawSystem(corpus, style, random);
+    const judges = draw === drawJudgementOnly || draw === drawGuardJudgementOnly;
+    const system = judges ? undefined : drawSystem(corpus, style, random);
     return { id: `${seed}-${index}`, messages: asMessages(exchanges, system) };
   });
 }
@@ -136,6 +139,10 @@ function drawSystem(
 
 function drawJudgementOnly(corpus: Corpus, random: SeededRandom): readonly Exchange[] {
   return [drawJudgement(corpus, random)];
+}
+
+function drawGuardJudgementOnly(corpus: Corpus, random: SeededRandom): readonly Exchange[] {
+  return [drawGuardJudgement(corpus, random)];
 }
 
 const isThing = ({ kind }: Topic): boolean => kind === "thing";
