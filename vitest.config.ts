@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     reporters: ["default", new SummaryReporter()],
     include: ["test/**/*.test.ts"],
+    globalSetup: ["test/conformance/run-wide.ts"],
     // Native libraries keep state for each process, so files run in forks; two cores, two forks.
     pool: "forks",
     maxWorkers: 2,

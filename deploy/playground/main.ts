@@ -19,6 +19,7 @@ await runEntryPoint("playground", json, async () => {
     clock: systemClock,
     logLevel: config.LOG_LEVEL,
     ...(config.ENGINE_URL === undefined ? {} : { engineUrl: config.ENGINE_URL }),
+    ...(config.PLAYGROUND_RECORD === undefined ? {} : { recordTo: config.PLAYGROUND_RECORD }),
   });
   const { url, apiUrl: api, botToken: token } = playground;
   const listening = { event: "listening", service: "playground", url, api, token };

@@ -1,6 +1,6 @@
 /** Puts the local Discord together: state, REST, gateway, page. */
 import { join } from "node:path";
-import { Hono } from "hono";
+import { Hono, type MiddlewareHandler } from "hono";
 import type { Clock } from "#engine/base/clock.ts";
 import { createLog } from "#engine/base/log.ts";
 import { EngineClient } from "#engine/client/engine-client.ts";
@@ -49,6 +49,8 @@ export type PlaygroundOptions = {
   readonly disallowedIntents?: number;
   /** Discord's own 41,250 when left out. */
   readonly heartbeatIntervalMs?: number;
+  /** A folder to write each of the bot's requests down in; none when left out. */
+  readonly recordTo?: string;
 };
 
 /**
@@ -90,15 +92,11 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
   );
   world.bus.subscribe((event) => delivery.deliver(event, gateway.sessions));
   const actions = new PersonActions(world, desk, baseUrl);
-  const rest = createRestApi({ world, desk, gateway, limits, botToken, log, baseUrl, gatewayUrl });
+  const services = { world, desk, gateway, limits, botToken, log, baseUrl, gatewayUrl };
+  const rest = createRestApi({ ...services, recordTo: options.recordTo });
   const admits = createHostGuard(options.host);
   const app = new Hono();
-  app.use(async (context, next) => {
-    const [host, origin] = [context.req.header("host"), context.req.header("origin")];
-    if (!admits({ host, origin }))
-      return context.text("This address is not served to other sites.", 403);
-    return next();
-  });
+  app.use(refuseOtherSites(admits));
   app.route("/api/v10", rest);
   app.route("/api/v9", rest);
   app.route("/api", rest);
@@ -136,6 +134,15 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
     store[Symbol.dispose]();
   };
   return new Playground({ world, gateway, limits, actions, url: baseUrl(), botToken, tick, close });
+}
+
+function refuseOtherSites(admits: ReturnType<typeof createHostGuard>): MiddlewareHandler {
+  return async (context, next) => {
+    const [host, origin] = [context.req.header("host"), context.req.header("origin")];
+    if (!admits({ host, origin }))
+      return context.text("This address is not served to other sites.", 403);
+    return next();
+  };
 }
 
 async function listenOrClose<T>(store: Store, start: () => Promise<T>): Promise<T> {

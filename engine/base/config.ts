@@ -31,6 +31,7 @@ const schema = z.object({
   ENGINE_API_KEY: z.string().min(1).optional(),
   PLAYGROUND_HOST: z.string().min(1).default("127.0.0.1"),
   PLAYGROUND_PORT: port.default(3000),
+  PLAYGROUND_RECORD: z.string().min(1).optional(),
   TRAIN_AT: z
     .union([
       z.literal("off"),

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Playground } from "#deploy/playground/playground.ts";
 import { startPlayground } from "#deploy/playground/start.ts";
 import { systemClock } from "#engine/base/clock.ts";
+import { recording } from "../conformance/recording.ts";
 import { finishedAnswer } from "./support/lounge.ts";
 import { ScriptedEngine } from "./support/scripted-engine.ts";
 import { Wiretap } from "./support/wiretap.ts";
@@ -23,6 +24,7 @@ beforeAll(async () => {
     dataDir,
     botToken: "the-right-token",
     clock: systemClock,
+    ...recording(),
   });
   engine = await ScriptedEngine.start();
   tap = await Wiretap.start(playground.url);

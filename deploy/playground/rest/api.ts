@@ -13,6 +13,7 @@ import { addGuildRoutes } from "./guilds.ts";
 import { addInteractionRoutes } from "./interactions.ts";
 import { addMessageRoutes } from "./messages.ts";
 import { addReactionRoutes } from "./reactions.ts";
+import { recordRequests } from "./record.ts";
 import type { RestServices } from "./services.ts";
 import { addThreadRoutes } from "./threads.ts";
 
@@ -28,6 +29,7 @@ export function createRestApi(services: RestServices): Hono {
       onError: () => errorResponse(new DiscordError("tooLarge")),
     }),
   );
+  if (services.recordTo !== undefined) api.use(recordRequests(services.recordTo));
   api.use(async (context, next) => {
     const path = pathBelowVersion(context);
     if (!OPEN_ROUTES.test(path) && !isAuthorized(context, services.botToken))

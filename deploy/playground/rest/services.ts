@@ -17,6 +17,8 @@ export type RestServices = {
   readonly baseUrl: () => string;
   /** `ws://host:port/gateway` */
   readonly gatewayUrl: () => string;
+  /** A folder to write each request down in. */
+  readonly recordTo?: string | undefined;
 };
 
 /** An empty answer. It must carry no JSON content type: clients would try to parse nothing. */

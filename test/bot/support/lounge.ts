@@ -10,6 +10,7 @@ import { type Clock, systemClock } from "#engine/base/clock.ts";
 import { type Config, parseConfig } from "#engine/base/config.ts";
 import { createLog } from "#engine/base/log.ts";
 import { FeedbackLog, feedbackPath } from "#trainer/feedback/log.ts";
+import { recording } from "../../conformance/recording.ts";
 import { ScriptedEngine } from "./scripted-engine.ts";
 import { type Sent, Wiretap } from "./wiretap.ts";
 
@@ -42,6 +43,7 @@ export async function openLounge(
     dataDir,
     botToken: TOKEN,
     clock,
+    ...recording(),
   });
   const engine = await ScriptedEngine.start();
   const tap = await Wiretap.start(playground.url);

@@ -20,7 +20,8 @@ export class Wiretap {
     server.on("request", async (request, response) => {
       const chunks: Buffer[] = [];
       for await (const chunk of request) chunks.push(Buffer.from(chunk));
-      const text = Buffer.concat(chunks).toString("utf8");
+      const bytes = Buffer.concat(chunks);
+      const text = bytes.toString("utf8");
       const [method, path] = [request.method ?? "GET", request.url ?? "/"];
       if (text !== "") tap.sent.push({ method, path, body: parse(text) });
       const headers = { ...request.headers };
@@ -30,7 +31,7 @@ export class Wiretap {
       const answer = await fetch(targetUrl + path, {
         method,
         headers: Object.entries(headers).map(([name, value]) => [name, String(value)]),
-        ...(text === "" ? {} : { body: text }),
+        ...(text === "" ? {} : { body: bytes }),
       });
       const {
         connection: _,
