@@ -164,17 +164,24 @@ function stepSeconds(trainable: Trainable, subject: Subject): number {
 function weigh(logps: readonly Float32Array[], reference: readonly number[]): Float32Array[] {
   const pairs = logps.length / 2;
   const policy = logps.map(total);
-  const loss = sigmoidDpoLoss(
-    {
-      policyChosenLogps: policy.slice(0, pairs),
-      policyRejectedLogps: policy.slice(pairs),
-      referenceChosenLogps: reference.slice(0, pairs),
-      referenceRejectedLogps: reference.slice(pairs),
-    },
-    policy.slice(0, pairs).map(() => 1),
-    { beta: 0.1, labelSmoothing: 0, rpoAlpha: 0 },
+  const at = (list: readonly number[], i: number) => list[i] ?? Number.NaN;
+  const losses = Array.from({ length: pairs }, (_, i) =>
+    sigmoidDpoLoss(
+      {
+        policyChosenLogp: at(policy, i),
+        policyRejectedLogp: at(policy, pairs + i),
+        referenceChosenLogp: at(reference, i),
+        referenceRejectedLogp: at(reference, pairs + i),
+        chosenTokens: 1,
+        rejectedTokens: 1,
+      },
+      { beta: 0.1, labelSmoothing: 0 },
+    ),
   );
-  const gradients = [...loss.policyChosenGradients, ...loss.policyRejectedGradients];
+  const gradients = [
+    ...losses.map(({ policyChosenGradient }) => policyChosenGradient),
+    ...losses.map(({ policyRejectedGradient }) => policyRejectedGradient),
+  ];
   return logps.map((list, i) => list.map(() => (gradients[i] ?? 0) / pairs));
 }
 

@@ -6,7 +6,7 @@ import type { ChatMessage } from "#engine/backends/backend.ts";
 import type { Vocabulary } from "#engine/llama/vocabulary.ts";
 import type { Sequence } from "../model/trainable.ts";
 import { longestThatFits } from "./batches.ts";
-import type { Dialogue, PreferencePair } from "./preference.ts";
+import type { Dialogue, PreferencePair, RatedCompletion } from "./preference.ts";
 import { concatTokens, type Example, scoredRange, scoredTokens } from "./sequence.ts";
 
 /** The part of a vocabulary that encoding needs. */
@@ -86,6 +86,17 @@ export function encodePairs(
     prompt.length === 0 || chosen === rejected
       ? undefined
       : fitAnswers(encoder, prompt, [chosen, rejected], limits),
+  );
+}
+
+/** Rated answers to one sequence each, the completion scored; too long ones are cut as `encodePairs` cuts. */
+export function encodeRated(
+  encoder: ChatEncoder,
+  completions: readonly RatedCompletion[],
+  limits: LengthLimits,
+): EncodedExamples {
+  return collect(completions, ({ prompt, completion }) =>
+    prompt.length === 0 ? undefined : fitAnswers(encoder, prompt, [completion], limits),
   );
 }
 

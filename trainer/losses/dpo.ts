@@ -1,111 +1,102 @@
 /**
- * Sigmoid DPO as a pure function of sequence log-probabilities, with its gradient.
- * It knows nothing of models, tokens or batches: natural-log probabilities in, numbers out.
+ * DPO and the losses that differ from it in what they make of the margin, as pure functions of a pair's sequence
+ * log-probabilities, each with its gradient.
  */
+import { sigmoid, softplus } from "./logistic.ts";
+import type { PairLogps, PairLoss } from "./pair.ts";
 
-/** Sequence log-probabilities log π(y|x): the sum over a completion's scored tokens, each list [pairs]. */
-export type DpoLogps = {
-  readonly policyChosenLogps: ArrayLike<number>;
-  readonly policyRejectedLogps: ArrayLike<number>;
-  readonly referenceChosenLogps: ArrayLike<number>;
-  readonly referenceRejectedLogps: ArrayLike<number>;
-};
+/** How strongly the policy is held to the reference; above 0, Zephyr used 0.01 to 0.1. */
+type Beta = { readonly beta: number };
 
-/** What the loss is made of. */
-export type DpoLossOptions = {
-  /** How strongly the policy is held to the reference; above 0, Zephyr used 0.01 to 0.1. */
-  readonly beta: number;
-  /** Chance that a label is flipped, [0, 0.5): conservative DPO (Mitchell 2023, cDPO). */
-  readonly labelSmoothing: number;
-  /** Weight of the chosen's own NLL per token (RPO, arXiv 2404.19733 eq. 1); 0 leaves it out. */
-  readonly rpoAlpha: number;
-};
-
-/** Per pair, each [pairs]; gradients are those of the pair's own loss. */
-export type DpoLoss = {
-  readonly losses: Float64Array;
-  /** β (log π − log π_ref) of the chosen: the implicit reward, eq. 5 without its partition term. */
-  readonly chosenRewards: Float64Array;
-  readonly rejectedRewards: Float64Array;
-  /** d loss / d policyChosenLogp */
-  readonly policyChosenGradients: Float64Array;
-  /** d loss / d policyRejectedLogp */
-  readonly policyRejectedGradients: Float64Array;
-};
+/** Chance that a label is flipped, [0, 0.5). */
+type LabelSmoothing = { readonly labelSmoothing: number };
 
 /**
- * The DPO loss −log σ(β[(π_c − ref_c) − (π_r − ref_r)]) of each pair (arXiv 2305.18290 eq. 7),
- * smoothed to −(1−ε) log σ(z) − ε log σ(−z), plus −α π_c / |chosen| when `rpoAlpha` is not 0.
- * @param chosenTokens scored tokens of each chosen completion, [pairs]; read for the RPO term only
+ * DPO, −log σ(z) with z = β[(π_c − ref_c) − (π_r − ref_r)] (arXiv 2305.18290 eq. 7); with label smoothing ε
+ * conservative DPO, −(1−ε) log σ(z) − ε log σ(−z) (Mitchell 2023, "A note on DPO with noisy preferences").
  */
-export function sigmoidDpoLoss(
-  logps: DpoLogps,
-  chosenTokens: ArrayLike<number>,
-  options: DpoLossOptions,
-): DpoLoss {
-  assertOptions(options);
-  const { policyChosenLogps, policyRejectedLogps } = logps;
-  const pairs = policyChosenLogps.length;
-  assertLengths(logps, chosenTokens, pairs);
-  const loss = emptyLoss(pairs);
-  for (let i = 0; i < pairs; i++) {
-    const chosenReward =
-      options.beta * (at(policyChosenLogps, i) - at(logps.referenceChosenLogps, i));
-    const rejectedReward =
-      options.beta * (at(policyRejectedLogps, i) - at(logps.referenceRejectedLogps, i));
-    const margin = chosenReward - rejectedReward;
-    const { value, slope } = smoothedLogSigmoid(margin, options.labelSmoothing);
-    const nllPerLogp = options.rpoAlpha === 0 ? 0 : options.rpoAlpha / at(chosenTokens, i);
-    loss.chosenRewards[i] = chosenReward;
-    loss.rejectedRewards[i] = rejectedReward;
-    loss.losses[i] = value - nllPerLogp * at(policyChosenLogps, i);
-    loss.policyChosenGradients[i] = options.beta * slope - nllPerLogp;
-    loss.policyRejectedGradients[i] = -options.beta * slope;
-  }
-  return loss;
+export function sigmoidDpoLoss(logps: PairLogps, options: Beta & LabelSmoothing): PairLoss {
+  const { labelSmoothing: epsilon } = options;
+  return ofMargin(logps, options.beta, (z) => ({
+    value: (1 - epsilon) * softplus(-z) + epsilon * softplus(z),
+    slope: epsilon * sigmoid(z) - (1 - epsilon) * sigmoid(-z),
+  }));
 }
 
-/** −(1−ε) log σ(z) − ε log σ(−z) and its derivative in z, both safe for large |z|. */
-function smoothedLogSigmoid(z: number, epsilon: number): { value: number; slope: number } {
-  const value = (1 - epsilon) * softplus(-z) + epsilon * softplus(z);
-  return { value, slope: epsilon * sigmoid(z) - (1 - epsilon) * sigmoid(-z) };
+/**
+ * Robust DPO, [−(1−ε) log σ(z) + ε log σ(−z)] / (1 − 2ε): without bias when a share ε of labels is flipped
+ * (rDPO, arXiv 2403.00409).
+ */
+export function robustDpoLoss(logps: PairLogps, options: Beta & LabelSmoothing): PairLoss {
+  const { labelSmoothing: epsilon } = options;
+  const scale = 1 / (1 - 2 * epsilon);
+  return ofMargin(logps, options.beta, (z) => ({
+    value: scale * ((1 - epsilon) * softplus(-z) - epsilon * softplus(z)),
+    slope: -scale * ((1 - epsilon) * sigmoid(-z) + epsilon * sigmoid(z)),
+  }));
 }
 
-/** log(1 + e^x) = −log σ(−x) */
-function softplus(x: number): number {
-  return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+/** Hinge, max(0, 1 − z): SLiC's calibration on DPO's margin (arXiv 2309.06657 sec. 4). */
+export function hingeDpoLoss(logps: PairLogps, options: Beta): PairLoss {
+  return ofMargin(logps, options.beta, (z) => ({
+    value: Math.max(0, 1 - z),
+    slope: z < 1 ? -1 : 0,
+  }));
 }
 
-function sigmoid(x: number): number {
-  const e = Math.exp(-Math.abs(x));
-  return x >= 0 ? 1 / (1 + e) : e / (1 + e);
+/**
+ * IPO, (h − 1/(2β))² with h the margin of log-ratios per token (arXiv 2310.12036 eq. 17; means over tokens are
+ * what its authors use, as TRL says).
+ */
+export function ipoLoss(logps: PairLogps, { beta }: Beta): PairLoss {
+  return ofMeanMargin(logps, beta, (h) => {
+    const distance = h - 1 / (2 * beta);
+    return { value: distance ** 2, slope: 2 * distance };
+  });
 }
 
-function emptyLoss(pairs: number): DpoLoss {
+/**
+ * Length-normalised DPO, −log σ(β h) with h the margin of log-ratios per token (Tülu 3, arXiv 2411.15124, its length-normalized DPO);
+ * β is larger here, about 5.
+ */
+export function lengthNormalisedDpoLoss(logps: PairLogps, { beta }: Beta): PairLoss {
+  return ofMeanMargin(logps, beta, (h) => ({
+    value: softplus(-beta * h),
+    slope: -beta * sigmoid(-beta * h),
+  }));
+}
+
+type OfMargin = (margin: number) => { readonly value: number; readonly slope: number };
+
+/** A function of β times the margin of summed log-ratios. */
+function ofMargin(logps: PairLogps, beta: number, of: OfMargin): PairLoss {
+  const rewards = implicitRewards(logps, beta);
+  const { value, slope } = of(rewards.chosenReward - rewards.rejectedReward);
   return {
-    losses: new Float64Array(pairs),
-    chosenRewards: new Float64Array(pairs),
-    rejectedRewards: new Float64Array(pairs),
-    policyChosenGradients: new Float64Array(pairs),
-    policyRejectedGradients: new Float64Array(pairs),
+    ...rewards,
+    loss: value,
+    policyChosenGradient: beta * slope,
+    policyRejectedGradient: -beta * slope,
   };
 }
 
-function assertOptions({ beta, labelSmoothing, rpoAlpha }: DpoLossOptions): void {
-  if (!(beta > 0)) throw new RangeError(`beta must be above 0, got ${beta}`);
-  if (!(labelSmoothing >= 0 && labelSmoothing < 0.5)) {
-    throw new RangeError(`labelSmoothing must lie in [0, 0.5), got ${labelSmoothing}`);
-  }
-  if (!(rpoAlpha >= 0)) throw new RangeError(`rpoAlpha must be 0 or more, got ${rpoAlpha}`);
+/** A function of the margin of log-ratios per token; rewards stay sums, as TRL logs them. */
+function ofMeanMargin(logps: PairLogps, beta: number, of: OfMargin): PairLoss {
+  const { chosenTokens, rejectedTokens } = logps;
+  const chosen = (logps.policyChosenLogp - logps.referenceChosenLogp) / chosenTokens;
+  const rejected = (logps.policyRejectedLogp - logps.referenceRejectedLogp) / rejectedTokens;
+  const { value, slope } = of(chosen - rejected);
+  return {
+    ...implicitRewards(logps, beta),
+    loss: value,
+    policyChosenGradient: slope / chosenTokens,
+    policyRejectedGradient: -slope / rejectedTokens,
+  };
 }
 
-function assertLengths(logps: DpoLogps, chosenTokens: ArrayLike<number>, pairs: number): void {
-  const lengths = [...Object.values(logps), chosenTokens].map((list) => list.length);
-  if (lengths.some((length) => length !== pairs)) {
-    throw new RangeError(`every list must hold ${pairs} pairs, got ${lengths.join(", ")}`);
-  }
-}
-
-function at(list: ArrayLike<number>, index: number): number {
-  return list[index] ?? Number.NaN;
+function implicitRewards(logps: PairLogps, beta: number) {
+  return {
+    chosenReward: beta * (logps.policyChosenLogp - logps.referenceChosenLogp),
+    rejectedReward: beta * (logps.policyRejectedLogp - logps.referenceRejectedLogp),
+  };
 }

@@ -1,22 +1,26 @@
-/** Direct preference optimisation: pairs in, a trained model and TRL's figures out. */
-import { join } from "node:path";
-import { CodedError } from "#engine/base/errors.ts";
-import { type ChatEncoder, encodePairs, fittingLimits, type LengthLimits } from "../data/chat.ts";
+/** Direct preference optimisation and its relatives: pairs in, a trained model and TRL's figures out. */
+import { encodePairs, fittingLimits, type LengthLimits } from "../data/chat.ts";
 import type { PreferencePair } from "../data/preference.ts";
-import type { DpoLossOptions } from "../losses/dpo.ts";
-import { dpoLoss } from "./dpo-loss.ts";
+import type { Example } from "../data/sequence.ts";
+import { isReferenceFree, type PairLossOptions } from "../losses/preference.ts";
 import { train } from "./loop.ts";
-import { referenceLogps } from "./reference.ts";
+import { type PairReferences, preferenceLoss } from "./pair-loss.ts";
 import {
-  type RunSurroundings,
-  TRAIN_DEFAULTS,
-  type TrainOptions,
-  type TrainOutcome,
-} from "./run.ts";
+  assertEnough,
+  keepExamples,
+  keepWatch,
+  NOT_BEGUN,
+  type PreferenceSurroundings,
+  referenceOf,
+  sharedHeads,
+  splitReference,
+  startKey,
+} from "./preparation.ts";
+import { TRAIN_DEFAULTS, type TrainOptions, type TrainOutcome, type Watch } from "./run.ts";
 
-/** All settings of a DPO run. */
+/** All settings of a run on pairs. */
 export type DpoOptions = TrainOptions &
-  DpoLossOptions &
+  PairLossOptions &
   LengthLimits & {
     /** Fewer usable pairs than this are not trained on. */
     readonly minPairs: number;
@@ -26,9 +30,12 @@ export type DpoOptions = TrainOptions &
 export const DPO_DEFAULTS: DpoOptions = {
   ...TRAIN_DEFAULTS,
   learningRate: 5e-6,
+  loss: "sigmoid",
   beta: 0.1,
   labelSmoothing: 0,
   rpoAlpha: 0,
+  ldAlpha: 1,
+  simpoGamma: 0,
   batchSize: 16,
   maxTokens: 1024,
   maxPromptTokens: 512,
@@ -37,15 +44,10 @@ export const DPO_DEFAULTS: DpoOptions = {
 };
 
 /** What to train on. */
-export type DpoRun = RunSurroundings & {
-  readonly vocabulary: ChatEncoder;
+export type DpoRun = PreferenceSurroundings & {
   readonly pairs: readonly PreferencePair[];
   /** Held out: figures with `eval_` in front are of these. */
   readonly evalPairs?: readonly PreferencePair[];
-  /** sha256 of the model's file, under which reference log-probabilities are cached. */
-  readonly modelSha256: string;
-  /** Where they are cached; the run's folder unless several runs share one. */
-  readonly referenceCachePath?: string;
   /** What differs from `DPO_DEFAULTS`. */
   readonly options?: Partial<DpoOptions>;
 };
@@ -61,50 +63,57 @@ export type DpoOutcome = TrainOutcome & {
 /**
  * Trains on pairs, from the newest checkpoint in `runDir` if there is one.
  * @throws CodedError `data_too_small`, and what `train` throws
+ * @throws RangeError for settings that make no loss
  */
 export async function trainDpo(run: DpoRun): Promise<DpoOutcome> {
   const options = { ...DPO_DEFAULTS, ...run.options };
   // Both answers of a pair stand in one batch.
   const limits = fittingLimits(options, options.maxTokensPerBatch, 2);
   const { examples, truncated, dropped } = encodePairs(run.vocabulary, run.pairs, limits);
-  assertEnough(examples.length, run.pairs.length, options.minPairs);
+  const counted = { usable: examples.length, given: run.pairs.length, needed: options.minPairs };
+  assertEnough("preference pairs", counted);
   const evalExamples = encodePairs(run.vocabulary, run.evalPairs ?? [], limits).examples;
   const counts = { pairs: examples.length, truncated, dropped };
-  const reference = await referenceLogps({
-    ...run,
-    examples: [...examples, ...evalExamples],
-    maxTokensPerBatch: options.maxTokensPerBatch,
-    cachePath: run.referenceCachePath ?? join(run.runDir, "reference-logps.jsonl"),
-  });
+  const reference = await prepareReference(run, [...examples, ...evalExamples], options, limits);
   if (reference === undefined) return { ...NOT_BEGUN, ...counts };
   const outcome = await train({
     ...run,
     examples,
     evalExamples,
-    loss: dpoLoss(reference, options),
-    lossKey: JSON.stringify(["dpo", options.beta, options.labelSmoothing, options.rpoAlpha]),
+    loss: preferenceLoss(reference.pairs, options),
+    ...(reference.watch === undefined ? {} : { watch: reference.watch }),
+    lossKey: lossKey(run, options),
     options,
   });
   return { ...outcome, ...counts };
 }
 
-/** Aborted while the reference was computed; what was computed is cached. */
-const NOT_BEGUN: TrainOutcome = {
-  status: "aborted",
-  step: 0,
-  totalSteps: 0,
-  tokens: 0,
-  elapsedMs: 0,
-  metrics: undefined,
-  paddingFraction: 0,
-  resumedFrom: 0,
-  damagedCheckpoints: [],
+/** Everything that the loss depends on beside data and model. */
+function lossKey(run: DpoRun, options: DpoOptions): string {
+  const { loss, beta, labelSmoothing, rpoAlpha, ldAlpha, simpoGamma } = options;
+  const start = isReferenceFree(loss) ? "none" : startKey(run);
+  return JSON.stringify([loss, beta, labelSmoothing, rpoAlpha, ldAlpha, simpoGamma, start]);
+}
+
+type Prepared = {
+  /** Undefined for losses without reference: no pair is scored for them. */
+  readonly pairs: PairReferences | undefined;
+  readonly watch: Watch | undefined;
 };
 
-function assertEnough(usable: number, given: number, needed: number): void {
-  if (usable >= Math.max(1, needed)) return;
-  throw new CodedError(
-    `Training needs at least ${Math.max(1, needed)} usable preference pairs, found ${usable} of ${given} given. Collect more votes and ratings, then train again.`,
-    { code: "data_too_small" },
-  );
+async function prepareReference(
+  run: DpoRun,
+  examples: readonly Example[],
+  { loss, ldAlpha, maxTokensPerBatch }: DpoOptions,
+  limits: LengthLimits,
+): Promise<Prepared | undefined> {
+  const pairs = isReferenceFree(loss) ? [] : examples;
+  const heads = ldAlpha === 1 ? new Map<Example, Example>() : sharedHeads(pairs);
+  const keep = keepExamples(run, limits);
+  const known = await referenceOf(run, [...pairs, ...heads.values(), ...keep], maxTokensPerBatch);
+  if (known === undefined) return undefined;
+  return {
+    pairs: isReferenceFree(loss) ? undefined : splitReference(heads, known),
+    watch: keepWatch(keep, known),
+  };
 }

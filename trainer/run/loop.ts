@@ -11,7 +11,7 @@ import { type DataPosition, EpochBatches, splitStep } from "../data/batches.ts";
 import type { Example } from "../data/sequence.ts";
 import { restoreCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import { type MetricsLine, MetricsLog } from "./metrics.ts";
-import type { PartLoss, TrainingRun, TrainOutcome } from "./run.ts";
+import type { PartLoss, TrainingRun, TrainOutcome, Watch } from "./run.ts";
 import { learningRateAt } from "./schedule.ts";
 
 /**
@@ -87,7 +87,7 @@ class TrainingLoop {
     const rate = this.#learningRate();
     const examples = this.#pick(this.#batches.next());
     const split = splitStep(examples, options.maxTokensPerBatch);
-    const weigh = this.#run.loss(examples);
+    const weigh = this.#run.loss(examples, model);
     const sums: Record<string, number> = {};
     for (const part of split.parts) {
       if (this.#aborted) {
@@ -128,24 +128,36 @@ class TrainingLoop {
 
   /** False when the signal came before it was done. */
   async #evaluate(): Promise<boolean> {
-    const { evalExamples, loss, model, options, onProgress } = this.#run;
-    if (evalExamples.length === 0 || this.#metrics.has(this.#step, "eval_loss")) return true;
-    const weigh = loss(evalExamples);
+    const { evalExamples, loss, watch, model } = this.#run;
+    const mark = evalExamples.length > 0 ? "eval_loss" : "eval_keep_nll";
+    const isNothing = evalExamples.length === 0 && watch === undefined;
+    if (isNothing || this.#metrics.has(this.#step, mark)) return true;
     const sums: Record<string, number> = {};
-    let done = 0;
-    for (const part of splitStep(evalExamples, options.maxTokensPerBatch).parts) {
-      if (this.#aborted) return false;
-      const logps = model.logps(part.flatMap((example) => example.sequences));
-      addTo(sums, weigh(part, logps).metrics);
-      done += part.length;
-      onProgress?.({ phase: "evaluate", done, total: evalExamples.length });
-      await setImmediate();
+    if (evalExamples.length > 0) {
+      const weigh = loss(evalExamples, model);
+      const measure: Watch["measure"] = (part, logps) => weigh(part, logps).metrics;
+      if (!(await this.#measure({ examples: evalExamples, measure }, sums))) return false;
+      if (!Number.isFinite(sums["loss"])) throw this.#diverged("evaluation loss", []);
     }
-    if (!Number.isFinite(sums["loss"])) throw this.#diverged("evaluation loss", []);
+    if (watch !== undefined && !(await this.#measure(watch, sums))) return false;
     const named = Object.entries(sums).map(([name, value]) => [`eval_${name}`, value]);
     const line = { step: this.#step, epoch: this.#epoch, ...Object.fromEntries(named) };
     this.#metrics.append(line);
     this.#last = { ...this.#last, ...line };
+    return true;
+  }
+
+  /** Adds up the figures of all parts; false when the signal came before it was done. */
+  async #measure({ examples, measure }: Watch, sums: Record<string, number>): Promise<boolean> {
+    const { model, options, onProgress } = this.#run;
+    let done = 0;
+    for (const part of splitStep(examples, options.maxTokensPerBatch).parts) {
+      if (this.#aborted) return false;
+      addTo(sums, measure(part, model.logps(part.flatMap((example) => example.sequences))));
+      done += part.length;
+      onProgress?.({ phase: "evaluate", done, total: examples.length });
+      await setImmediate();
+    }
     return true;
   }
 

@@ -28,13 +28,18 @@ export type PartLoss = {
   readonly metrics: Readonly<Record<string, number>> & { readonly loss: number };
 };
 
+/** The part of a model that scores without a gradient: the policy as it stands. */
+export type ScoringModel = Pick<TrainingModel, "logps">;
+
 /**
  * A loss: given all examples of a step, it fixes its denominators and returns what weighs each part, so that
  * the gradient is the same however a step is split.
+ * @param model for losses that also ask the policy about other sequences than the step's own
  * @param logps [tokens] for each sequence of the part's examples, in order
  */
 export type Loss = (
   step: readonly Example[],
+  model: ScoringModel,
 ) => (part: readonly Example[], logps: readonly Float32Array[]) => PartLoss;
 
 /** How to train. */
@@ -102,12 +107,23 @@ export type RunSurroundings = {
   readonly clock?: Clock;
 };
 
+/** Sequences that are not learnt but measured at each evaluation, such as a keep-set. */
+export type Watch = {
+  readonly examples: readonly Example[];
+  /** Figures of a part of the examples, by names without `eval_`; parts add up. */
+  readonly measure: (
+    part: readonly Example[],
+    logps: readonly Float32Array[],
+  ) => Readonly<Record<string, number>>;
+};
+
 /** What to train. */
 export type TrainingRun = RunSurroundings & {
   readonly examples: readonly Example[];
   /** Evaluated at the end and every `evalEverySteps`; may be empty. */
   readonly evalExamples: readonly Example[];
   readonly loss: Loss;
+  readonly watch?: Watch;
   /** Tells this loss and its settings from others: a checkpoint is taken up by the same loss only. */
   readonly lossKey: string;
   readonly options: TrainOptions;

@@ -1,0 +1,160 @@
+/**
+ * What preference runs share before the loop begins: enough data, the frozen reference, the keep-set. It knows
+ * no loss.
+ */
+import { join } from "node:path";
+import { CodedError } from "#engine/base/errors.ts";
+import { type ChatEncoder, encodeDialogues, type LengthLimits } from "../data/chat.ts";
+import type { Dialogue } from "../data/preference.ts";
+import { type Example, scoredTokens, sequenceLogp } from "../data/sequence.ts";
+import { type SplitLogp, tailStartOf } from "../losses/ld-dpo.ts";
+import type { Sequence } from "../model/trainable.ts";
+import type { PairReferences } from "./pair-loss.ts";
+import { referenceLogps } from "./reference.ts";
+import type { RunSurroundings, TrainOutcome, Watch } from "./run.ts";
+
+/** What a preference run takes beside its data and settings. */
+export type PreferenceSurroundings = RunSurroundings & {
+  readonly vocabulary: ChatEncoder;
+  /** sha256 of the model's file, under which reference log-probabilities are cached. */
+  readonly modelSha256: string;
+  /**
+   * Where the run goes on from an adapter that is in the model already: the sha256 of its file. The reference is
+   * then that adapter as it is before the first step; otherwise it is the bare model.
+   */
+  readonly startAdapterSha256?: string;
+  /** Where reference log-probabilities are cached; the run's folder unless several runs share one. */
+  readonly referenceCachePath?: string;
+  /** Dialogues whose likelihood must stay: `eval_keep_nll` and `eval_keep_nll_rise` at each evaluation. */
+  readonly keepSet?: readonly Dialogue[];
+};
+
+/** The reference's log-probabilities of an example's sequences, in their order. */
+export type KnownLogps = { get(example: Example): readonly number[] | undefined };
+
+/** Aborted while the reference was computed; what was computed is cached. */
+export const NOT_BEGUN: TrainOutcome = {
+  status: "aborted",
+  step: 0,
+  totalSteps: 0,
+  tokens: 0,
+  elapsedMs: 0,
+  metrics: undefined,
+  paddingFraction: 0,
+  resumedFrom: 0,
+  damagedCheckpoints: [],
+};
+
+/** @throws CodedError `data_too_small` */
+export function assertEnough(
+  what: string,
+  { usable, given, needed }: { usable: number; given: number; needed: number },
+): void {
+  if (usable >= Math.max(1, needed)) return;
+  throw new CodedError(
+    `Training needs at least ${Math.max(1, needed)} usable ${what}, found ${usable} of ${given} given. Collect more votes and ratings, then train again.`,
+    { code: "data_too_small" },
+  );
+}
+
+/**
+ * The reference's log-probabilities of every sequence, by example. It must be called before the loop takes up a
+ * checkpoint: a run that goes on from an adapter has no other copy of it.
+ * @returns undefined when the signal came before all were there
+ * @throws CodedError `disk_full`
+ */
+export function referenceOf(
+  run: PreferenceSurroundings,
+  examples: readonly Example[],
+  maxTokensPerBatch: number,
+): ReturnType<typeof referenceLogps> {
+  const { model, startAdapterSha256: start } = run;
+  return referenceLogps({
+    ...run,
+    model: start === undefined ? model : { logps: (batch) => model.logps(batch) },
+    modelSha256: start === undefined ? run.modelSha256 : `${run.modelSha256}+${start}`,
+    examples,
+    maxTokensPerBatch,
+    cachePath: run.referenceCachePath ?? join(run.runDir, "reference-logps.jsonl"),
+  });
+}
+
+/** What tells a run with this start from others, for the checkpoint's key. */
+export function startKey({ startAdapterSha256 }: PreferenceSurroundings): string {
+  return startAdapterSha256 ?? "base";
+}
+
+/**
+ * The pairs that the reference has to score beside `examples` so that each pair can be split at its shared
+ * length: the longer completion up to there.
+ */
+export function sharedHeads(examples: readonly Example[]): ReadonlyMap<Example, Example> {
+  return new Map(
+    examples.flatMap((example): [Example, Example][] => {
+      const counts = example.sequences.map(scoredTokens);
+      const shared = Math.min(...counts);
+      const longer = example.sequences.find((_, i) => (counts[i] ?? 0) > shared);
+      if (longer === undefined) return [];
+      return [[example, { ...example, sequences: [headOf(longer, shared)] }]];
+    }),
+  );
+}
+
+function headOf({ tokens, scored }: Sequence, sharedTokens: number): Sequence {
+  const end = tailStartOf(scored, sharedTokens);
+  return { tokens: tokens.slice(0, end), scored: scored.slice(0, end) };
+}
+
+/** The reference of pairs, split where `heads` has the longer completion's head. */
+export function splitReference(
+  heads: ReadonlyMap<Example, Example>,
+  known: KnownLogps,
+): PairReferences {
+  return {
+    get: (example) => {
+      const [chosen = Number.NaN, rejected = Number.NaN] = known.get(example) ?? [];
+      const head = heads.get(example);
+      if (head === undefined) return [whole(chosen), whole(rejected)];
+      const [shared = Number.NaN] = known.get(head) ?? [];
+      const [chosenTokens = 0, rejectedTokens = 0] = example.sequences.map(scoredTokens);
+      return chosenTokens > rejectedTokens
+        ? [{ shared, tail: chosen - shared }, whole(rejected)]
+        : [whole(chosen), { shared, tail: rejected - shared }];
+    },
+  };
+}
+
+function whole(logp: number): SplitLogp {
+  return { shared: logp, tail: 0 };
+}
+
+/** The keep-set's sequences. */
+export function keepExamples(
+  run: PreferenceSurroundings,
+  limits: LengthLimits,
+): readonly Example[] {
+  return encodeDialogues(run.vocabulary, run.keepSet ?? [], limits).examples;
+}
+
+/**
+ * NLL per token of the keep-set (`keep_nll`) and its rise over the reference as a share of that
+ * (`keep_nll_rise`); undefined without a keep-set.
+ */
+export function keepWatch(examples: readonly Example[], reference: KnownLogps): Watch | undefined {
+  if (examples.length === 0) return undefined;
+  const tokens = sum(examples.flatMap(({ sequences }) => sequences.map(scoredTokens)));
+  const nllOf = (part: readonly Example[]) =>
+    -sum(part.flatMap((example) => reference.get(example) ?? [Number.NaN]));
+  const before = nllOf(examples);
+  return {
+    examples,
+    measure: (part, logps) => {
+      const nll = -sum(logps.map(sequenceLogp));
+      return { keep_nll: nll / tokens, keep_nll_rise: (nll - nllOf(part)) / before };
+    },
+  };
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
