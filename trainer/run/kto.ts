@@ -18,7 +18,7 @@ import {
 import { TRAIN_DEFAULTS, type TrainOptions, type TrainOutcome } from "./run.ts";
 
 /** All settings of a KTO run. */
-export type KtoOptions = TrainOptions &
+type KtoOptions = TrainOptions &
   Pick<KtoLossOptions, "beta"> &
   LengthLimits & {
     /** λ_D and λ_U; unset, the rarer side is raised until both count alike. */
@@ -29,7 +29,7 @@ export type KtoOptions = TrainOptions &
   };
 
 /** The paper's settings (arXiv 2402.01306 sec. 4.2), at a batch that fits a small machine. */
-export const KTO_DEFAULTS: KtoOptions = {
+const KTO_DEFAULTS: KtoOptions = {
   ...TRAIN_DEFAULTS,
   learningRate: 5e-6,
   beta: 0.1,
