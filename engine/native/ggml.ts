@@ -138,6 +138,7 @@ function bindGraphs(lib: LibraryHandle) {
       "void",
       [P, P],
     ),
+    ggml_graph_clear: bind<[GraphPointer], void>(lib, "ggml_graph_clear", "void", [P]),
     ggml_graph_node: bind<[GraphPointer, index: number], Tensor>(lib, "ggml_graph_node", P, [
       P,
       "int",

@@ -7,6 +7,7 @@ import type {
   ContextPointer,
   GraphAllocatorPointer,
   GraphPointer,
+  TensorPointer,
 } from "#engine/native/ggml-pointer.ts";
 import type { Device } from "./device.ts";
 import { Operators } from "./operators.ts";
@@ -55,6 +56,14 @@ export class WorkSpace implements Disposable {
   }
 }
 
+/** What one node of a graph took. */
+export type NodeTime = {
+  /** ggml's name of it, such as `MUL_MAT`. */
+  readonly operator: string;
+  readonly node: TensorPointer;
+  readonly ms: number;
+};
+
 /** One graph: declare inputs, `seal` them, build by `operators` and `expand`, cut slices, then place and run. */
 export class Graph implements Disposable {
   /** What builds nodes. */
@@ -72,7 +81,7 @@ export class Graph implements Disposable {
   /** @param maxNodes an upper bound of the nodes */
   constructor(device: Device, maxNodes: number) {
     const { ggml } = device;
-    const graphs = 4 * Number(ggml.ggml_graph_overhead_custom(maxNodes, false));
+    const graphs = 5 * Number(ggml.ggml_graph_overhead_custom(maxNodes, false));
     // Views and views of views are nodes too; inputs stand in a context of their own.
     const bytes = graphs + 2 * maxNodes * Number(ggml.ggml_tensor_overhead());
     this.#device = device;
@@ -155,6 +164,22 @@ export class Graph implements Disposable {
     const graph = this.#slices[slice];
     if (graph === undefined) throw new RangeError(`there is no slice ${slice}`);
     this.#device.compute(graph);
+  }
+
+  /** Computes one slice a node at a time: what each took, in the order of computation. For measuring only. */
+  runTimed(slice: number, nowMs: () => number): NodeTime[] {
+    const { ggml } = this.#device;
+    const from = slice === 0 ? 0 : (this.#cuts[slice - 1] ?? this.nodes);
+    const to = this.#cuts[slice] ?? this.nodes;
+    const single = ggml.ggml_new_graph_custom(this.#context, 1, false);
+    return Array.from({ length: to - from }, (_, i) => {
+      const node = ggml.ggml_graph_node(this.#whole, from + i);
+      ggml.ggml_graph_clear(single);
+      ggml.ggml_graph_add_node(single, node);
+      const start = nowMs();
+      this.#device.compute(single);
+      return { operator: ggml.ggml_op_desc(node), node, ms: nowMs() - start };
+    });
   }
 
   [Symbol.dispose](): void {

@@ -1,8 +1,8 @@
 /**
  * Grouped-query attention with rotary positions and a causal mask, forward and backward.
  * A group's queries are stacked along the token axis, so that the heads they share need no repeat and their
- * gradients sum by themselves; queries go in spans that skip keys which the mask would hide. Padding stands at
- * the end of a sequence, where the causal mask hides it from real tokens.
+ * gradients sum by themselves; queries go in spans that skip keys which the mask would hide. Linear layers
+ * see columns, each token once; here rows are fetched into blocks, each sequence whole (see batch.ts).
  */
 import type { Tensor } from "../ggml/tensor.ts";
 import { type LinearTrace, linearBackward, linearForward } from "./linear.ts";
@@ -12,9 +12,9 @@ import type { Block } from "./weights.ts";
 
 /** One span's part of the trace. */
 type SpanTrace = Span & {
-  /** Turned queries [headDim, group · (to − from), kvHeads, batch]. */
+  /** Turned queries [headDim, group · (to − from), kvHeads, sequences]. */
   readonly queries: Tensor;
-  /** Attention weights [to, group · (to − from), kvHeads, batch]. */
+  /** Attention weights [to, group · (to − from), kvHeads, sequences]. */
   readonly p: Tensor;
 };
 
@@ -25,31 +25,41 @@ export type AttentionTrace = {
   readonly k: LinearTrace;
   readonly v: LinearTrace;
   readonly o: LinearTrace;
-  /** Turned keys [headDim, kvHeads, tokens, batch]. */
+  /** Turned keys [headDim, kvHeads, tokens, sequences]. */
   readonly keys: Tensor;
-  /** Values [headDim, kvHeads, tokens, batch]. */
+  /** Values [headDim, kvHeads, tokens, sequences]. */
   readonly values: Tensor;
   readonly spans: readonly SpanTrace[];
+  /** What is attended to, by cell [d, cells]; only its sizes are read. */
+  readonly mixed: Tensor;
 };
 
-/** x + O(attention(norm(x))), [d, tokens · batch]. */
+/**
+ * x + O(attention(norm(x))): [d, columns] in; [d, columns] out, or [d, scored] of the last block, where no
+ * other column matters any more.
+ */
 export function attentionForward(
   pass: Pass,
   block: Block,
   x: Tensor,
 ): { y: Tensor; trace: AttentionTrace } {
-  const { operators, inputs, rope } = pass;
+  const { operators, inputs } = pass;
   const norm = normForward(pass, block.attnNorm, x);
   const q = linearForward(pass, block.q, norm.y);
   const k = linearForward(pass, block.k, norm.y);
   const v = linearForward(pass, block.v, norm.y);
-  const queries = operators.rope(heads(pass, q.y), inputs.positions, rope);
-  const keys = operators.rope(heads(pass, k.y), inputs.positions, rope);
-  const values = heads(pass, v.y);
+  const queries = toCells(pass, turn(pass, q.y, "rope"));
+  const keys = toCells(pass, turn(pass, k.y, "rope"));
+  const values = toCells(pass, v.y);
   const { mixed, spans } = mix(pass, queries, keys, values);
-  const o = linearForward(pass, block.o, mixed);
+  const o = linearForward(
+    pass,
+    block.o,
+    operators.getRows(mixed, block.isLast ? inputs.scoredCells : inputs.columnCells),
+  );
+  const rest = block.isLast ? operators.getRows(x, inputs.scoredColumns) : x;
   return {
-    y: operators.add(x, o.y),
+    y: operators.add(rest, o.y),
     trace: {
       norm: norm.trace,
       q: q.trace,
@@ -59,33 +69,64 @@ export function attentionForward(
       keys,
       values,
       spans,
+      mixed,
     },
   };
 }
 
-/** From dY [d, tokens · batch]: adds to the gradients, returns dX. */
+/** From dY, sized as y: adds to the gradients, returns dX [d, columns]. */
 export function attentionBackward(
   pass: Pass,
   block: Block,
   trace: AttentionTrace,
   dy: Tensor,
 ): Tensor {
-  const { operators, inputs, rope } = pass;
-  const dMixed = linearBackward(pass, block.o, trace.o, dy);
+  const { operators, inputs } = pass;
+  const dOut = linearBackward(pass, block.o, trace.o, dy);
+  // A column that two sequences show was taken from its own cell alone; the last block's rows from any cell.
+  const dMixed = block.isLast
+    ? operators.getRowsBack(dOut, inputs.scoredCells, trace.mixed)
+    : operators.getRows(dOut, inputs.ownColumns);
   const { dQueries, dKeys, dValues } = mixBackward(pass, trace, dMixed);
-  const byToken = (x: Tensor) => operators.permute(x, [0, 2, 1, 3]);
-  const dq = operators.ropeBack(heads(pass, dQueries), inputs.positions, rope);
-  const dk = operators.ropeBack(byToken(dKeys), inputs.positions, rope);
-  const dv = operators.cont(byToken(dValues));
+  const byToken = (x: Tensor) => flat(pass, operators.cont(operators.permute(x, [0, 2, 1, 3])));
+  const dq = turn(pass, toColumns(pass, dQueries), "ropeBack");
+  const dk = turn(pass, toColumns(pass, byToken(dKeys)), "ropeBack");
+  const dv = toColumns(pass, byToken(dValues));
   const dn = [
-    linearBackward(pass, block.q, trace.q, flat(pass, dq)),
-    linearBackward(pass, block.k, trace.k, flat(pass, dk)),
-    linearBackward(pass, block.v, trace.v, flat(pass, dv)),
+    linearBackward(pass, block.q, trace.q, dq),
+    linearBackward(pass, block.k, trace.k, dk),
+    linearBackward(pass, block.v, trace.v, dv),
   ].reduce((sum, part) => operators.add(sum, part));
-  return operators.add(dy, normBackward(pass, block.attnNorm, trace.norm, dn));
+  const rest = block.isLast ? operators.getRowsBack(dy, inputs.scoredColumns, trace.norm.x) : dy;
+  return operators.add(rest, normBackward(pass, block.attnNorm, trace.norm, dn));
 }
 
-/** softmax(Qᵀ K / √headDim + mask) V: heads [headDim, heads, tokens, batch] in, [d, tokens · batch] out. */
+/** Turns the heads in columns [heads · headDim, columns] by their positions, or back. */
+function turn(pass: Pass, x: Tensor, direction: "rope" | "ropeBack"): Tensor {
+  const { operators, inputs, rope, shape } = pass;
+  const byHead = operators.reshape(x, shape.headDim, x.ne[0] / shape.headDim, x.ne[1]);
+  const turned = operators[direction](byHead, inputs.positions, rope);
+  return operators.reshape(turned, x.ne[0], x.ne[1]);
+}
+
+/** Columns [heads · headDim, columns] as blocks [headDim, heads, tokens, sequences]. */
+function toCells(pass: Pass, x: Tensor): Tensor {
+  return heads(pass, pass.operators.getRows(x, pass.inputs.cellColumns));
+}
+
+/** Gradients by cell [width, cells] summed into columns [width, columns]; a column has two cells at most. */
+function toColumns(pass: Pass, dCells: Tensor): Tensor {
+  const { operators, inputs, graph } = pass;
+  const own = operators.getRows(dCells, inputs.columnCells);
+  if (inputs.sharedCells === undefined) return own;
+  const other = operators.getRows(dCells, inputs.sharedCells);
+  graph.expand(own, other);
+  const first = operators.slice(own, 1, 0, other.ne[1]);
+  graph.expand(operators.addInto(first, other));
+  return own;
+}
+
+/** softmax(Qᵀ K / √headDim + mask) V: [headDim, heads, tokens, sequences] in, [d, cells] out. */
 function mix(pass: Pass, queries: Tensor, keys: Tensor, values: Tensor) {
   const { operators, shape, inputs, graph } = pass;
   const keysPacked = pass.pack(operators.permute(keys, [0, 2, 1, 3]));
@@ -104,7 +145,7 @@ function mix(pass: Pass, queries: Tensor, keys: Tensor, values: Tensor) {
   return { mixed, spans };
 }
 
-/** Gradients of `mix`: dQueries [d, tokens · batch], dKeys and dValues [headDim, tokens, kvHeads, batch]. */
+/** Gradients of `mix`: dQueries [d, cells], dKeys and dValues [headDim, tokens, kvHeads, sequences]. */
 function mixBackward(pass: Pass, { keys, values, spans }: AttentionTrace, dMixed: Tensor) {
   const { operators, graph } = pass;
   const keysT = pass.pack(operators.permute(keys, [1, 2, 0, 3]));
@@ -149,19 +190,19 @@ function addToFirst(pass: Pass, sum: Tensor, part: Tensor): Tensor {
   return pass.operators.addInto(pass.operators.slice(sum, 1, 0, part.ne[1]), part);
 }
 
-/** [heads · headDim, tokens · batch] → [headDim, heads, tokens, batch], the same memory. */
+/** [heads · headDim, cells] → [headDim, heads, tokens, sequences], the same memory. */
 function heads(pass: Pass, x: Tensor): Tensor {
   const { headDim } = pass.shape;
-  const { nTokens, nBatch } = pass.batch;
-  return pass.operators.reshape(x, headDim, x.ne[0] / headDim, nTokens, nBatch);
+  const { nTokens, nSequences } = pass.batch;
+  return pass.operators.reshape(x, headDim, x.ne[0] / headDim, nTokens, nSequences);
 }
 
-/** [headDim, heads, tokens, batch] → [heads · headDim, tokens · batch], the same memory. */
+/** [headDim, heads, tokens, sequences] → [heads · headDim, cells], the same memory. */
 function flat(pass: Pass, x: Tensor): Tensor {
   return pass.operators.reshape(x, x.ne[0] * x.ne[1], x.ne[2] * x.ne[3]);
 }
 
-/** A span of [headDim, heads, tokens, batch] as [headDim, group · span, kvHeads, batch]. */
+/** A span of [headDim, heads, tokens, sequences] as [headDim, group · span, kvHeads, sequences]. */
 function stackGroups(pass: Pass, x: Tensor, { from, to }: Span): Tensor {
   const { operators, shape, batch } = pass;
   const group = shape.nHead / shape.nHeadKv;
@@ -171,7 +212,7 @@ function stackGroups(pass: Pass, x: Tensor, { from, to }: Span): Tensor {
     shape.headDim * group,
     shape.nHeadKv,
     batch.nTokens,
-    batch.nBatch,
+    batch.nSequences,
   );
   const moved = operators.permute(operators.slice(grouped, 2, from, to - from), [0, 2, 1, 3]);
   return operators.reshape(
@@ -179,16 +220,16 @@ function stackGroups(pass: Pass, x: Tensor, { from, to }: Span): Tensor {
     shape.headDim,
     group * (to - from),
     shape.nHeadKv,
-    batch.nBatch,
+    batch.nSequences,
   );
 }
 
-/** Undoes `stackGroups`, into the span's place of `whole` [d, tokens · batch]. */
+/** Undoes `stackGroups`, into the span's place of `whole` [d, cells]. */
 function unstackInto(pass: Pass, x: Tensor, whole: Tensor, { from, to }: Span): Tensor {
   const { operators, shape, batch } = pass;
   const width = shape.headDim * (shape.nHead / shape.nHeadKv);
-  const grouped = operators.reshape(x, width, to - from, shape.nHeadKv, batch.nBatch);
-  const place = operators.reshape(whole, width, shape.nHeadKv, batch.nTokens, batch.nBatch);
+  const grouped = operators.reshape(x, width, to - from, shape.nHeadKv, batch.nSequences);
+  const place = operators.reshape(whole, width, shape.nHeadKv, batch.nTokens, batch.nSequences);
   return operators.copyInto(
     operators.permute(grouped, [0, 2, 1, 3]),
     operators.slice(place, 2, from, to - from),

@@ -22,10 +22,13 @@ export type HeadTrace = {
   readonly errorsT: readonly Tensor[];
 };
 
-/** Writes the log-probabilities of the scored tokens; with `backward`, what its gradient needs too. */
+/**
+ * From the last block's columns [d, scored]: writes the log-probabilities of the scored tokens; with `backward`,
+ * what its gradient needs too.
+ */
 export function headForward(pass: Pass, weights: Weights, x: Tensor, backward: boolean): HeadTrace {
   const { operators, inputs, batch, graph } = pass;
-  const norm = normForward(pass, weights.outputNorm, operators.getRows(x, inputs.rows));
+  const norm = normForward(pass, weights.outputNorm, x);
   const errorsT: Tensor[] = [];
   const rows = chunkRows(weights.shape.nVocab);
   for (let from = 0; from < batch.nScored; from += rows) {
@@ -45,8 +48,8 @@ export function headForward(pass: Pass, weights: Weights, x: Tensor, backward: b
   return { norm: norm.trace, h: norm.y, errorsT };
 }
 
-/** From the loss's weights: adds to the gradients, returns the gradient of `x` [d, tokens · batch]. */
-export function headBackward(pass: Pass, weights: Weights, trace: HeadTrace, x: Tensor): Tensor {
+/** From the loss's weights: adds to the gradients, returns the gradient of the last block's columns [d, scored]. */
+export function headBackward(pass: Pass, weights: Weights, trace: HeadTrace): Tensor {
   const { operators, inputs, batch } = pass;
   const dh = operators.mul(inputs.headGradient, inputs.weights);
   if (weights.head.gradient !== undefined) {
@@ -59,8 +62,7 @@ export function headBackward(pass: Pass, weights: Weights, trace: HeadTrace, x: 
       pass.accumulate(weights.head.gradient, dw);
     }
   }
-  const dRows = normBackward(pass, weights.outputNorm, trace.norm, dh);
-  return operators.getRowsBack(dRows, inputs.rows, x);
+  return normBackward(pass, weights.outputNorm, trace.norm, dh);
 }
 
 /** Rows of a chunk: whole multiples of 32 within the bound. */

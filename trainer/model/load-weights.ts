@@ -120,6 +120,7 @@ class WeightLoader {
       gate: linear("gate"),
       up: linear("up"),
       down: linear("down"),
+      isLast: layer === this.#options.shape.nLayer - 1,
     };
   }
 

@@ -6,6 +6,7 @@ import { writeTensor } from "../ggml/storage.ts";
 import type { Tensor } from "../ggml/tensor.ts";
 import type { LlamaShape } from "../gguf/llama-shape.ts";
 import { type AttentionTrace, attentionBackward, attentionForward } from "./attention.ts";
+import type { PackedBatch } from "./batch.ts";
 import { headBackward, headForward } from "./head.ts";
 import { type MlpTrace, mlpBackward, mlpForward } from "./mlp.ts";
 import { attentionSpans, type BatchShape, Pass, type PassInputs } from "./pass.ts";
@@ -80,7 +81,7 @@ function addNodes(pass: Pass, { weights, backward, activationBytes }: ModelGraph
   const head = headForward(pass, weights, x, backward);
   if (!backward) return;
   graph.cut();
-  let dx = headBackward(pass, weights, head, x);
+  let dx = headBackward(pass, weights, head);
   for (const kept of blocks.toReversed()) {
     graph.expand(dx);
     const trace = kept.trace ?? blockForward(pass, kept.block, kept.x).trace;
@@ -98,10 +99,10 @@ function blockForward(pass: Pass, block: Block, x: Tensor): { y: Tensor; trace: 
 }
 
 /** About what all blocks' traces take, in bytes: F32 columns for each token, and half of the attention weights. */
-function traceBytes(shape: LlamaShape, { nTokens, nBatch }: BatchShape): number {
+function traceBytes(shape: LlamaShape, { nTokens, nSequences }: BatchShape): number {
   const heads = shape.headDim * (2 * shape.nHead + 3 * shape.nHeadKv);
   const columns = 6 * shape.nEmbd + heads + 3 * shape.nFf + (shape.nHead * nTokens) / 2;
-  return 4 * shape.nLayer * nTokens * nBatch * columns;
+  return 4 * shape.nLayer * nTokens * nSequences * columns;
 }
 
 function embeddingBackward(pass: Pass, weights: Weights, dx: Tensor): void {
@@ -111,35 +112,52 @@ function embeddingBackward(pass: Pass, weights: Weights, dx: Tensor): void {
 }
 
 function declareInputs(graph: Graph, { shape }: Weights, batch: BatchShape): PassInputs {
-  const { nTokens, nBatch, nScored } = batch;
+  const { nTokens, nSequences, nColumns, nShared, nScored } = batch;
   const group = shape.nHead / shape.nHeadKv;
   const { f32, i32 } = GGML_TYPE;
   return {
-    tokens: graph.input(i32, [nTokens * nBatch]),
-    positions: graph.input(i32, [nTokens]),
+    tokens: graph.input(i32, [nColumns]),
+    positions: graph.input(i32, [nColumns]),
+    cellColumns: graph.input(i32, [nTokens * nSequences]),
+    ownColumns: graph.input(i32, [nTokens * nSequences]),
+    columnCells: graph.input(i32, [nColumns]),
+    sharedCells: nShared === 0 ? undefined : graph.input(i32, [nShared]),
+    scoredColumns: graph.input(i32, [nScored]),
+    scoredCells: graph.input(i32, [nScored]),
+    labels: graph.input(i32, [1, nScored]),
     masks: attentionSpans(nTokens).map(({ from, to }) =>
       graph.input(f32, [to, (to - from) * group]),
     ),
-    ones: graph.input(f32, [1, Math.max(nTokens * nBatch, nScored)]),
-    rows: graph.input(i32, [nScored]),
-    labels: graph.input(i32, [1, nScored]),
+    ones: graph.input(f32, [1, Math.max(nColumns, nScored)]),
     weights: graph.input(f32, [1, nScored]),
     logps: graph.input(f32, [1, nScored]),
     headGradient: graph.input(f32, [shape.nEmbd, nScored]),
   };
 }
 
+/** Writes a batch's layout into a graph of its shape. */
+export function fillBatch(device: Device, inputs: PassInputs, packed: PackedBatch): void {
+  const { tokens, positions, cellColumns, ownColumns, columnCells, scoredColumns, scoredCells } =
+    packed;
+  writeTensor(device, inputs.tokens, tokens);
+  writeTensor(device, inputs.positions, positions);
+  writeTensor(device, inputs.cellColumns, cellColumns);
+  writeTensor(device, inputs.ownColumns, ownColumns);
+  writeTensor(device, inputs.columnCells, columnCells);
+  writeTensor(device, inputs.scoredColumns, scoredColumns);
+  writeTensor(device, inputs.scoredCells, scoredCells);
+  writeTensor(device, inputs.labels, packed.labels);
+  if (inputs.sharedCells !== undefined) {
+    writeTensor(device, inputs.sharedCells, packed.sharedCells);
+  }
+}
+
 function fillConstants(
   device: Device,
   { shape }: Weights,
   { nTokens }: BatchShape,
-  { positions, masks, ones }: PassInputs,
+  { masks, ones }: PassInputs,
 ): void {
-  writeTensor(
-    device,
-    positions,
-    Int32Array.from({ length: nTokens }, (_, i) => i),
-  );
   writeTensor(device, ones, new Float32Array(ones.ne[1]).fill(1));
   const group = shape.nHead / shape.nHeadKv;
   for (const [index, { from }] of attentionSpans(nTokens).entries()) {

@@ -8,7 +8,7 @@ import type { LlamaShape } from "../gguf/llama-shape.ts";
 import { AdamW } from "../optimizer/adamw.ts";
 import { type PackedBatch, packBatch, packScored, paddedTokens, unpackScored } from "./batch.ts";
 import { type LoadedModel, loadWeights } from "./load-weights.ts";
-import { buildModelGraph, type ModelGraph } from "./model-graph.ts";
+import { buildModelGraph, fillBatch, type ModelGraph } from "./model-graph.ts";
 import { readLlamaShape } from "./read-shape.ts";
 import type {
   Moments,
@@ -182,9 +182,7 @@ class GgmlTrainable implements Trainable {
   #forward(model: ModelGraph, batch: readonly Sequence[], packed: PackedBatch): Float32Array[] {
     if (this.#isStale) this.#optimizer.refresh();
     this.#isStale = false;
-    writeTensor(this.#device, model.inputs.tokens, packed.tokens);
-    writeTensor(this.#device, model.inputs.rows, packed.rows);
-    writeTensor(this.#device, model.inputs.labels, packed.labels);
+    fillBatch(this.#device, model.inputs, packed);
     model.graph.run(FORWARD);
     return unpackScored(batch, readFloats(this.#device, model.inputs.logps));
   }

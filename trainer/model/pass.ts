@@ -7,13 +7,16 @@ import type { Operators, RopeOptions } from "../ggml/operators.ts";
 import type { Tensor } from "../ggml/tensor.ts";
 import type { LlamaShape } from "../gguf/llama-shape.ts";
 
-/** A batch's padded sizes; one graph serves all batches of the same. */
+/** A batch's padded sizes; one graph serves all batches of the same. See batch.ts for columns and cells. */
 export type BatchShape = {
-  /** Sequences. */
-  readonly nBatch: number;
-  /** Tokens a sequence, padded. */
+  readonly nSequences: number;
+  /** Tokens a sequence: a block's cells. */
   readonly nTokens: number;
-  /** Scored tokens in all, padded. */
+  /** Tokens in all, those that two sequences share counted once. */
+  readonly nColumns: number;
+  /** The first so many columns may be shown by two sequences. */
+  readonly nShared: number;
+  /** Scored tokens in all. */
   readonly nScored: number;
 };
 
@@ -36,20 +39,30 @@ export function attentionSpans(nTokens: number): readonly Span[] {
   }));
 }
 
-/** The inputs that the caller fills before each run. */
+/** The inputs that the caller fills before each run; all are I32 but for those that say otherwise. */
 export type PassInputs = {
-  /** I32 [tokens · batch] */
+  /** [columns] */
   readonly tokens: Tensor;
-  /** I32 [tokens] */
+  /** [columns] */
   readonly positions: Tensor;
+  /** [cells]: the column that each cell shows. */
+  readonly cellColumns: Tensor;
+  /** [cells]: the same for columns' own cells, elsewhere a column without gradient. */
+  readonly ownColumns: Tensor;
+  /** [columns]: each column's own cell. */
+  readonly columnCells: Tensor;
+  /** [shared]: the first columns' other cells; undefined where nothing is shared. */
+  readonly sharedCells: Tensor | undefined;
+  /** [scored]: the columns whose next token is scored. */
+  readonly scoredColumns: Tensor;
+  /** [scored]: those columns' cells. */
+  readonly scoredCells: Tensor;
+  /** [1, scored]: the scored tokens. */
+  readonly labels: Tensor;
   /** For each span F32 [to, (to − from) · group]: 0 where a query may look, −∞ elsewhere. */
   readonly masks: readonly Tensor[];
-  /** F32 [1, tokens · batch] of ones, to sum over tokens. */
+  /** F32 [1, columns or scored] of ones, to sum over tokens. */
   readonly ones: Tensor;
-  /** I32 [scored]: the columns whose next token is scored. */
-  readonly rows: Tensor;
-  /** I32 [1, scored]: the scored tokens. */
-  readonly labels: Tensor;
   /** F32 [1, scored]: minus d loss / d logp. */
   readonly weights: Tensor;
   /** F32 [1, scored]: the log-probabilities, an output. */

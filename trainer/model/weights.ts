@@ -35,7 +35,12 @@ export type Norm = { readonly weight: Tensor; readonly gradient: Tensor | undefi
 type BlockLinears = Readonly<Record<"q" | "k" | "v" | "o" | "gate" | "up" | "down", Linear>>;
 
 /** One transformer block. */
-export type Block = BlockLinears & { readonly attnNorm: Norm; readonly ffnNorm: Norm };
+export type Block = BlockLinears & {
+  readonly attnNorm: Norm;
+  readonly ffnNorm: Norm;
+  /** Of the last block only the scored tokens' columns are read. */
+  readonly isLast: boolean;
+};
 
 /** All weights of a model. */
 export type Weights = {

@@ -12,23 +12,112 @@ const sequence: fc.Arbitrary<Sequence> = fc
     scored: Uint8Array.from(cells, ([, isScored], i) => (i > 0 && isScored ? 1 : 0)),
   }));
 
+/** Sequences of which some begin as the one before. */
+const batches: fc.Arbitrary<Sequence[]> = fc
+  .array(fc.tuple(sequence, fc.nat(60)), { minLength: 1, maxLength: 5 })
+  .map((drawn) => {
+    const batch: Sequence[] = [];
+    for (const [{ tokens, scored }, common] of drawn) {
+      const before = batch.at(-1)?.tokens.subarray(0, common) ?? new Int32Array();
+      const joined = tokens.slice();
+      joined.set(before.subarray(0, joined.length));
+      batch.push({ tokens: joined, scored });
+    }
+    return batch;
+  });
+
 describe("a packed batch", () => {
-  it("reads each scored token's label from its place, and the column before it", () => {
+  it("shows in each sequence's block its tokens at their positions, padded at the end", () => {
     fc.assert(
-      fc.property(fc.array(sequence, { minLength: 1, maxLength: 5 }), (batch) => {
-        const { shape, tokens, rows, labels } = packBatch(batch, VOCABULARY);
+      fc.property(batches, (batch) => {
+        const packed = packBatch(batch, VOCABULARY);
+        const { nTokens, nSequences } = packed.shape;
+        expect(nTokens * nSequences).toBe(paddedTokens(batch.map((each) => each.tokens.length)));
+        for (const [index, { tokens }] of batch.entries()) {
+          const columns = packed.cellColumns.subarray(
+            index * nTokens,
+            index * nTokens + tokens.length,
+          );
+          expect(Array.from(columns, (column) => packed.tokens[column])).toEqual([...tokens]);
+          expect(Array.from(columns, (column) => packed.positions[column])).toEqual([
+            ...tokens.keys(),
+          ]);
+        }
+      }),
+    );
+  });
+
+  it("holds what a pair shares once, so that columns and their own cells name each other", () => {
+    fc.assert(
+      fc.property(batches, (batch) => {
+        const { shape, realColumns, columnCells, cellColumns, ownColumns, sharedCells } = packBatch(
+          batch,
+          VOCABULARY,
+        );
+        expect(new Set(columnCells.subarray(0, realColumns)).size).toBe(realColumns);
+        const total = batch.reduce((sum, { tokens }) => sum + tokens.length, 0);
+        const still = (batch[0]?.tokens.length ?? 0) - 1;
+        const others = [...sharedCells].filter((cell) => cell !== still);
+        expect(realColumns + others.length).toBe(total);
+        for (let column = 0; column < realColumns; column++) {
+          expect(ownColumns[columnCells[column] ?? -1]).toBe(column);
+        }
+        for (const [column, cell] of sharedCells.entries()) {
+          if (cell === still) continue;
+          expect(cellColumns[cell]).toBe(column);
+          expect(ownColumns[cell]).toBe(cellColumns[still]);
+        }
+        expect(shape.nColumns).toBeGreaterThanOrEqual(realColumns);
+      }),
+    );
+  });
+
+  it("shares a whole prompt of a pair, and never a sequence's last token", () => {
+    const of = (...tokens: number[]): Sequence => ({
+      tokens: Int32Array.from(tokens),
+      scored: Uint8Array.from(tokens, (_, i) => (i > 1 ? 1 : 0)),
+    });
+    const pair = packBatch([of(1, 2, 3, 4), of(1, 2, 5), of(1, 2, 5)], VOCABULARY);
+    expect(pair.realColumns).toBe(4 + 1 + 3);
+    const same = packBatch([of(1, 2, 3), of(1, 2, 3)], VOCABULARY);
+    expect(same.realColumns).toBe(4);
+  });
+});
+
+describe("a packed batch's scored tokens and padding", () => {
+  it("reads each scored token's label, and the column and cell before it", () => {
+    fc.assert(
+      fc.property(batches, (batch) => {
+        const packed = packBatch(batch, VOCABULARY);
         const cells = batch.flatMap((each, index) =>
           [...each.tokens.keys()]
             .filter((i) => each.scored[i] === 1)
-            .map((i) => index * shape.nTokens + i),
+            .map((i) => ({ cell: index * packed.shape.nTokens + i - 1, label: each.tokens[i] })),
         );
-        expect(shape.nScored).toBeGreaterThanOrEqual(cells.length);
-        expect([...rows.subarray(0, cells.length)]).toEqual(cells.map((cell) => cell - 1));
-        expect([...labels.subarray(0, cells.length)]).toEqual(cells.map((cell) => tokens[cell]));
-        expect(shape.nTokens * shape.nBatch).toBe(
-          paddedTokens(batch.map((each) => each.tokens.length)),
+        const count = cells.length;
+        expect(packed.shape.nScored).toBeGreaterThanOrEqual(count);
+        expect([...packed.scoredCells.subarray(0, count)]).toEqual(cells.map(({ cell }) => cell));
+        expect([...packed.scoredColumns.subarray(0, count)]).toEqual(
+          cells.map(({ cell }) => packed.cellColumns[cell]),
         );
+        expect([...packed.labels.subarray(0, count)]).toEqual(cells.map(({ label }) => label));
       }),
+    );
+  });
+
+  it("of long sequences pads the columns by less than a tenth", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 200, max: 1024 }), { minLength: 2, maxLength: 6 }),
+        (lengths) => {
+          const batch = lengths.map((length, i) => ({
+            tokens: new Int32Array(length).fill(i),
+            scored: new Uint8Array(length),
+          }));
+          const { shape, realColumns } = packBatch(batch, VOCABULARY);
+          expect(1 - realColumns / shape.nColumns).toBeLessThan(0.1);
+        },
+      ),
     );
   });
 

@@ -9,7 +9,13 @@ import { openTrainable } from "#trainer/model/open-trainable.ts";
 import type { LoraOptions, LoraTarget, Sequence, Trainable } from "#trainer/model/trainable.ts";
 import { cpuLibraries } from "../../model/libraries.ts";
 import { writeRandomModel } from "../../model/random-model.ts";
-import { perturbAdapter, randomSequences, randomWeights, weightedSum } from "./sequences.ts";
+import {
+  perturbAdapter,
+  randomSequences,
+  randomWeights,
+  sharePrompts,
+  weightedSum,
+} from "./sequences.ts";
 
 const TOLERANCE = 1e-3;
 const TARGETS: readonly LoraTarget[] = ["q", "k", "v", "o", "gate", "up", "down"];
@@ -20,6 +26,8 @@ type Case = {
   readonly tied: boolean;
   readonly lora: LoraOptions | null;
   readonly lengths: readonly number[];
+  /** Tokens that sequences have in common two by two, scored ones among them. */
+  readonly common?: number;
 };
 
 const lora = (rank: number, targets: readonly LoraTarget[] = TARGETS): LoraOptions => ({
@@ -75,6 +83,28 @@ const CASES: readonly Case[] = [
     lora: lora(2, ["q", "k", "v", "o"]),
     lengths: [150, 129],
   },
+  {
+    name: "all parameters, pairs with a common prompt",
+    tied: true,
+    lora: null,
+    lengths: [23, 14, 40, 40, 5],
+    common: 12,
+  },
+  {
+    name: "an adapter, pairs with a common prompt over several attention spans",
+    tied: false,
+    lora: lora(4),
+    lengths: [150, 129, 70, 97],
+    common: 75,
+  },
+  {
+    name: "an adapter, a pair that differs in its last token only",
+    shape: { nLayer: 1 },
+    tied: false,
+    lora: lora(3),
+    lengths: [34, 34],
+    common: 33,
+  },
   ...TARGETS.map((target) => ({
     name: `an adapter on ${target} alone`,
     shape: { nLayer: 2 },
@@ -91,7 +121,7 @@ describe("every gradient agrees with central finite differences", () => {
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  it.each(CASES)("$name", ({ shape = {}, tied, lora, lengths }) => {
+  it.each(CASES)("$name", ({ shape = {}, tied, lora, lengths, common = 0 }) => {
     const libraries = cpuLibraries();
     const ggufPath = join(folder, "model.gguf");
     writeRandomModel(ggufPath, { libraries, shape, tied, seed: 11 });
@@ -105,8 +135,8 @@ describe("every gradient agrees with central finite differences", () => {
     });
     const random = SeededRandom.from(29, ...lengths);
     perturbAdapter(trainable, random);
-    const batch = randomSequences(lengths, trainable.shape.nVocab, random);
-    const errors = gradientErrors(trainable, batch, random);
+    const apart = randomSequences(lengths, trainable.shape.nVocab, random);
+    const errors = gradientErrors(trainable, sharePrompts(apart, common), random);
     expect(errors.length).toBeGreaterThan(0);
     expect(errors.filter(({ error }) => !(error < TOLERANCE))).toEqual([]);
   });

@@ -12,7 +12,7 @@ import type { LoraOptions } from "#trainer/model/trainable.ts";
 import { cpuLibraries } from "../../model/libraries.ts";
 import { type RandomModelOptions, writeRandomModel } from "../../model/random-model.ts";
 import { libllamaLogps } from "./libllama-logps.ts";
-import { greatestDifference, perturbAdapter, randomSequences } from "./sequences.ts";
+import { greatestDifference, perturbAdapter, randomSequences, sharePrompts } from "./sequences.ts";
 
 const WIDE: Partial<Omit<LlamaShape, "nVocab" | "tied">> = {
   nEmbd: 256,
@@ -67,10 +67,12 @@ describe("log-probabilities of an F32 model are libllama's", () => {
   ])("$name", ({ options }) => {
     const modelPath = modelFile(options);
     using trainable = open(modelPath, null);
-    const batch = randomSequences([150, 33, 7], trainable.shape.nVocab, SeededRandom.from(3));
-    const theirs = libllamaLogps(batch, { libraries: cpuLibraries(), modelPath });
-    const gap = greatestDifference(trainable.logps(batch), theirs);
-    expect(gap).toBeLessThan(1e-3);
+    const apart = randomSequences([150, 33, 7], trainable.shape.nVocab, SeededRandom.from(3));
+    const paired = sharePrompts(apart, 20);
+    for (const batch of [apart, paired]) {
+      const theirs = libllamaLogps(batch, { libraries: cpuLibraries(), modelPath });
+      expect(greatestDifference(trainable.logps(batch), theirs)).toBeLessThan(1e-3);
+    }
   });
 });
 

@@ -20,6 +20,7 @@ import {
   perturbAdapter,
   randomSequences,
   randomWeights,
+  sharePrompts,
 } from "./sequences.ts";
 
 const LORA: LoraOptions = { rank: 2, alpha: 4, targets: ["q", "v", "down"], seed: 3 };
@@ -71,6 +72,16 @@ describe("log-probabilities", () => {
     const alone = batch.flatMap((sequence) => trainable.logps([sequence]));
     expect(greatestDifference(trainable.logps(batch), alone)).toBeLessThan(1e-4);
   });
+
+  it.each(["f32", "bf16"] as const)(
+    "of a pair are those of its sequences apart (%s)",
+    (precision) => {
+      using trainable = open({ precision });
+      const pair = sharePrompts(sequences(trainable, [70, 90]), 50);
+      const apart = pair.flatMap((sequence) => trainable.logps([sequence]));
+      expect(greatestDifference(trainable.logps(pair), apart)).toBeLessThan(1e-4);
+    },
+  );
 
   it("are 0 where not scored, and below 0 where scored", () => {
     using trainable = open();
@@ -138,6 +149,23 @@ describe("gradients", () => {
     trainable.forwardBackward(batch, () => weights);
     trainable.step(STEP);
     expect(trainable.gradientNorm()).toBe(0);
+  });
+
+  it.each([null, LORA])("of a pair are the sum of its sequences' apart (lora %j)", (lora) => {
+    using trainable = open({ lora });
+    perturbAdapter(trainable, SeededRandom.from(2));
+    const pair = sharePrompts(sequences(trainable, [70, 90]), 50);
+    const weights = randomWeights(pair, SeededRandom.from(3));
+    const gradients = () => trainable.parameters().map(({ name }) => trainable.readGradient(name));
+    trainable.forwardBackward(pair, () => weights);
+    const together = gradients();
+    trainable.zeroGradients();
+    for (const [i, sequence] of pair.entries()) {
+      trainable.forwardBackward([sequence], () => weights.slice(i, i + 1));
+    }
+    const cosines = gradients().map((apart, i) => cosine(apart, together[i] ?? apart));
+    expect(Math.min(...cosines)).toBeGreaterThan(0.999999);
+    expect(greatestDifference(gradients(), together)).toBeLessThan(1e-2);
   });
 
   it("have the norm of all their elements together", () => {

@@ -16,6 +16,16 @@ export function randomSequences(
   }));
 }
 
+/** Sequences two by two with the first `common` tokens of the first in both, as pairs have their prompt. */
+export function sharePrompts(batch: readonly Sequence[], common: number): Sequence[] {
+  return batch.map((sequence, index) => {
+    const first = batch[index - (index % 2)] ?? sequence;
+    const tokens = sequence.tokens.slice();
+    tokens.set(first.tokens.subarray(0, Math.min(common, tokens.length)));
+    return { ...sequence, tokens };
+  });
+}
+
 /** Fixed random weights in [−1, 1) for a linear loss Σ c · logp, [tokens] for each sequence. */
 export function randomWeights(batch: readonly Sequence[], random: SeededRandom): Float32Array[] {
   return batch.map(({ tokens }) => Float32Array.from(tokens, () => 2 * random.uniform() - 1));
