@@ -28,15 +28,18 @@ export function readLoraOptions(path: string, libraries: NativeLibraries): LoraO
   const alpha = file.number("adapter.lora.alpha");
   const ranks = new Set<number>();
   const targets = new Set<LoraTarget>();
+  const layers = new Set<number>();
   for (const { name, ne, type } of file.tensors) {
-    const target = TARGETS[/^blk\.\d+\.(\w+)\.weight\.lora_[ab]$/.exec(name)?.[1] ?? ""];
+    const [, layer = "", tensor = ""] = /^blk\.(\d+)\.(\w+)\.weight\.lora_[ab]$/.exec(name) ?? [];
+    const target = TARGETS[tensor];
     if (target === undefined || type !== GGML_TYPE.f32) throw incompatible(path, name);
     targets.add(target);
+    layers.add(Number(layer));
     if (name.endsWith(".lora_a")) ranks.add(ne[1] ?? 0);
   }
   const [rank] = ranks;
   if (rank === undefined || ranks.size > 1) throw incompatible(path, "of differing ranks");
-  return { rank, alpha, targets: [...targets], seed: 0 };
+  return { rank, alpha, targets: [...targets], layers: [...layers], seed: 0 };
 }
 
 /**

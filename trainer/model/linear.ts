@@ -1,5 +1,6 @@
 /** Linear layers, with low-rank adapters, forward and backward. */
 import type { Tensor } from "../ggml/tensor.ts";
+import { dropped, droppedBackward } from "./dropout.ts";
 import type { Pass } from "./pass.ts";
 import type { Adapter, Linear } from "./weights.ts";
 
@@ -26,7 +27,8 @@ export function linearForward(
   const { operators } = pass;
   const y = operators.mulMat(forward, x);
   if (adapter === undefined || pass.reference) return { y, trace: { x, low: undefined } };
-  const low = operators.scale(operators.mulMat(adapter.a, x), adapter.scale);
+  const seen = dropped(pass, adapter, x);
+  const low = operators.scale(operators.mulMat(adapter.a, seen), adapter.scale);
   const addition = isThin(adapter)
     ? operators.outProd(transposedCopy(pass, adapter.b), operators.transpose(low))
     : operators.mulMat(adapter.b, low);
@@ -44,7 +46,10 @@ export function linearBackward(
   if (gradient !== undefined) pass.accumulate(gradient, pass.contract(x, dy));
   const dx = operators.mulMat(backward, dy);
   if (adapter === undefined || low === undefined) return dx;
-  return operators.add(dx, adapterBackward(pass, adapter, { x, low, dy }));
+  // Computed again instead of kept: it is as large as x, and cheap.
+  const seen = dropped(pass, adapter, x);
+  const dSeen = adapterBackward(pass, adapter, { x: seen, low, dy });
+  return operators.add(dx, droppedBackward(pass, adapter, dSeen));
 }
 
 /** dB = Σ (scale A x) dyᵀ, dA = Σ x (scale Bᵀ dy)ᵀ, dX = Aᵀ (scale Bᵀ dy). */

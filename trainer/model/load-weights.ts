@@ -10,6 +10,7 @@ import { Graph, WorkSpace } from "../ggml/graph.ts";
 import { Storage, writeTensor } from "../ggml/storage.ts";
 import { countElements, type Tensor } from "../ggml/tensor.ts";
 import { type LlamaShape, llamaTensors } from "../gguf/llama-shape.ts";
+import { loraScale } from "./lora-scale.ts";
 import { ropeFrequencies } from "./read-shape.ts";
 import type { LoraOptions, LoraTarget } from "./trainable.ts";
 import type { Adapter, Block, Linear, Norm, Parameter, Weights } from "./weights.ts";
@@ -66,6 +67,7 @@ class WeightLoader {
   readonly #gradients: Storage;
   readonly #moments: Storage;
   readonly #parameters: Parameter[] = [];
+  #adapters = 0;
   /** What to do once there is memory. */
   readonly #fills: (() => void)[] = [];
 
@@ -109,7 +111,8 @@ class WeightLoader {
 
   #block(layer: number): Block {
     const linear = (target: LoraTarget) =>
-      this.#linear(`blk.${layer}.${TARGET_TENSORS[target]}`, target, true).linear;
+      this.#linear(`blk.${layer}.${TARGET_TENSORS[target]}`, this.#site(layer, target), true)
+        .linear;
     return {
       attnNorm: this.#norm(`blk.${layer}.attn_norm`),
       q: linear("q"),
@@ -122,6 +125,12 @@ class WeightLoader {
       down: linear("down"),
       isLast: layer === this.#options.shape.nLayer - 1,
     };
+  }
+
+  /** The target where an adapter sits on it in this layer. */
+  #site(layer: number, target: LoraTarget): LoraTarget | undefined {
+    const layers = this.#options.lora?.layers;
+    return layers === undefined || layers.includes(layer) ? target : undefined;
   }
 
   /** A matrix; `isMultiplied` is false for an embedding that is only looked up. */
@@ -203,7 +212,8 @@ class WeightLoader {
       b,
       gradientA: this.#parameter(`${source.name}.lora_a`, a).gradient,
       gradientB: this.#parameter(`${source.name}.lora_b`, b).gradient,
-      scale: lora.alpha / lora.rank,
+      scale: loraScale(lora),
+      index: this.#adapters++,
     };
   }
 

@@ -7,6 +7,7 @@ import type { Tensor } from "../ggml/tensor.ts";
 import type { LlamaShape } from "../gguf/llama-shape.ts";
 import { type AttentionTrace, attentionBackward, attentionForward } from "./attention.ts";
 import type { PackedBatch } from "./batch.ts";
+import { dropoutPoolElements } from "./dropout.ts";
 import { headBackward, headForward } from "./head.ts";
 import { type MlpTrace, mlpBackward, mlpForward } from "./mlp.ts";
 import { attentionSpans, type BatchShape, Pass, type PassInputs } from "./pass.ts";
@@ -21,6 +22,8 @@ export type ModelGraphOptions = {
   /** Whether adapters are left out. */
   readonly reference: boolean;
   readonly backward: boolean;
+  /** Whether adapters' inputs are dropped from. */
+  readonly dropout: boolean;
   /** Above this, blocks keep their input only and are computed again on the way back. */
   readonly activationBytes: number;
 };
@@ -40,7 +43,7 @@ export function buildModelGraph(options: ModelGraphOptions): ModelGraph {
   const { device, weights, batch } = options;
   const graph = new Graph(device, maxNodes(weights, batch));
   try {
-    const inputs = declareInputs(graph, weights, batch);
+    const inputs = declareInputs(graph, options);
     graph.seal();
     fillConstants(device, weights, batch, inputs);
     const pass = new Pass({
@@ -111,8 +114,9 @@ function embeddingBackward(pass: Pass, weights: Weights, dx: Tensor): void {
   pass.accumulate(weights.embeddingGradient, rows);
 }
 
-function declareInputs(graph: Graph, { shape }: Weights, batch: BatchShape): PassInputs {
+function declareInputs(graph: Graph, { weights, batch, dropout }: ModelGraphOptions): PassInputs {
   const { nTokens, nSequences, nColumns, nShared, nScored } = batch;
+  const { shape } = weights;
   const group = shape.nHead / shape.nHeadKv;
   const { f32, i32 } = GGML_TYPE;
   return {
@@ -132,6 +136,9 @@ function declareInputs(graph: Graph, { shape }: Weights, batch: BatchShape): Pas
     weights: graph.input(f32, [1, nScored]),
     logps: graph.input(f32, [1, nScored]),
     headGradient: graph.input(f32, [shape.nEmbd, nScored]),
+    dropout: dropout
+      ? graph.input(f32, [dropoutPoolElements(weights, Math.max(nColumns, nScored))])
+      : undefined,
   };
 }
 

@@ -1,16 +1,19 @@
 /** Opens a GGUF as a `Trainable`, and keeps the graphs of the batch shapes that came last. */
 import { GGML_TYPE } from "#engine/native/ggml.ts";
 import { GgufFile } from "#engine/native/gguf.ts";
+import { SeededRandom } from "../data/random.ts";
 import { Device } from "../ggml/device.ts";
 import { WorkSpace } from "../ggml/graph.ts";
 import { readFloats, writeTensor } from "../ggml/storage.ts";
 import type { LlamaShape } from "../gguf/llama-shape.ts";
 import { AdamW } from "../optimizer/adamw.ts";
 import { type PackedBatch, packBatch, packScored, paddedTokens, unpackScored } from "./batch.ts";
+import { drawDropout } from "./dropout.ts";
 import { type LoadedModel, loadWeights } from "./load-weights.ts";
 import { buildModelGraph, fillBatch, type ModelGraph } from "./model-graph.ts";
 import { readLlamaShape } from "./read-shape.ts";
 import type {
+  LoraOptions,
   Moments,
   OptimizerState,
   ParameterInfo,
@@ -26,6 +29,8 @@ const GRAPHS_KEPT = 12;
 const ACTIVATION_BYTES = 2 ** 31;
 const FORWARD = 0;
 const BACKWARD = 1;
+/** Keeps dropout's draws apart from others of the same seed. */
+const DROPOUT = 0x64726f70;
 
 /**
  * Loads the model and prepares what is to be trained.
@@ -36,6 +41,7 @@ export function openTrainable(options: TrainableOptions): Trainable {
   checkOptions(options);
   using file = GgufFile.open(options.ggufPath, options.libraries);
   const shape = readLlamaShape(file);
+  checkLayers(options.lora, shape);
   using stack = new DisposableStack();
   const device = stack.use(Device.open(options));
   const workType = GGML_TYPE[options.precision];
@@ -49,6 +55,7 @@ export function openTrainable(options: TrainableOptions): Trainable {
 
 class GgmlTrainable implements Trainable {
   readonly shape: LlamaShape;
+  readonly lora: LoraOptions | null;
   readonly #options: TrainableOptions;
   readonly #openDevice: Device;
   readonly #model: LoadedModel;
@@ -59,6 +66,8 @@ class GgmlTrainable implements Trainable {
   /** By batch shape, the least recently used first. */
   readonly #graphs = new Map<string, ModelGraph>();
   #isStale = false;
+  /** Forward and backward passes since the gradients were zeroed. */
+  #passes = 0;
 
   constructor(fields: {
     readonly options: TrainableOptions;
@@ -69,6 +78,7 @@ class GgmlTrainable implements Trainable {
     readonly resources: DisposableStack;
   }) {
     this.shape = fields.model.weights.shape;
+    this.lora = fields.options.lora;
     this.#options = fields.options;
     this.#openDevice = fields.device;
     this.#model = fields.model;
@@ -82,7 +92,11 @@ class GgmlTrainable implements Trainable {
     const results: Float32Array[] = [];
     for (const part of this.#split(batch)) {
       const packed = packBatch(part, this.shape.nVocab);
-      const model = this.#graph(packed, { backward: false, reference: options.reference ?? false });
+      const model = this.#graph(packed, {
+        backward: false,
+        reference: options.reference ?? false,
+        dropout: false,
+      });
       results.push(...this.#forward(model, part, packed));
     }
     return results;
@@ -95,7 +109,9 @@ class GgmlTrainable implements Trainable {
     if (batch.length === 0) return [];
     this.#checkFits(batch);
     const packed = packBatch(batch, this.shape.nVocab);
-    const model = this.#graph(packed, { backward: true, reference: false });
+    const dropout = (this.lora?.dropout ?? 0) > 0;
+    const model = this.#graph(packed, { backward: true, reference: false, dropout });
+    this.#drop(model);
     const logps = this.#forward(model, batch, packed);
     const weights = packScored(batch, weigh(logps), packed.shape.nScored);
     // d logp / d logits is onehot − softmax, and the graph holds softmax − onehot.
@@ -123,6 +139,7 @@ class GgmlTrainable implements Trainable {
   zeroGradients(): void {
     this.#assertOpen();
     this.#model.gradients.clear();
+    this.#passes = 0;
   }
 
   parameters(): readonly ParameterInfo[] {
@@ -179,6 +196,15 @@ class GgmlTrainable implements Trainable {
     if (this.#resources.disposed) throw new Error("the trainable was disposed already");
   }
 
+  /** Draws what this pass drops. A checkpoint restores the optimiser's steps, so a resumed run draws the same. */
+  #drop({ inputs: { dropout } }: ModelGraph): void {
+    const pass = this.#passes++;
+    if (dropout === undefined || this.lora === null) return;
+    const random = SeededRandom.from(DROPOUT, this.lora.seed, this.#optimizer.stepCount, pass);
+    const factors = drawDropout(dropout.ne[0], this.lora.dropout ?? 0, random);
+    writeTensor(this.#device, dropout, factors);
+  }
+
   #forward(model: ModelGraph, batch: readonly Sequence[], packed: PackedBatch): Float32Array[] {
     if (this.#isStale) this.#optimizer.refresh();
     this.#isStale = false;
@@ -188,7 +214,10 @@ class GgmlTrainable implements Trainable {
   }
 
   /** The graph of that shape: kept, or built now. */
-  #graph(packed: PackedBatch, kind: { backward: boolean; reference: boolean }): ModelGraph {
+  #graph(
+    packed: PackedBatch,
+    kind: { backward: boolean; reference: boolean; dropout: boolean },
+  ): ModelGraph {
     const key = JSON.stringify([packed.shape, kind]);
     const kept = this.#graphs.get(key);
     this.#graphs.delete(key);
@@ -259,4 +288,18 @@ function checkOptions({ lora, maxTokensPerBatch }: TrainableOptions): void {
   if (!Number.isInteger(lora.rank) || lora.rank < 1 || lora.targets.length === 0) {
     throw new RangeError(`expected a rank from 1 and at least one target, got rank ${lora.rank}`);
   }
+  const { dropout = 0 } = lora;
+  if (!(dropout >= 0 && dropout < 1)) {
+    throw new RangeError(`expected a dropout in [0, 1), got ${dropout}`);
+  }
+}
+
+function checkLayers(lora: LoraOptions | null, { nLayer }: LlamaShape): void {
+  const stray = lora?.layers?.find(
+    (layer) => !(Number.isInteger(layer) && layer >= 0 && layer < nLayer),
+  );
+  if (stray === undefined && lora?.layers?.length !== 0) return;
+  throw new RangeError(
+    `expected layers from 0 to ${nLayer - 1}, got [${lora?.layers?.join(", ")}]`,
+  );
 }

@@ -69,6 +69,8 @@ export type PassInputs = {
   readonly logps: Tensor;
   /** F32 [d, scored]: (softmax − onehot) W, kept between the slices. */
   readonly headGradient: Tensor;
+  /** F32 [pool]: what adapters' inputs are multiplied by, see dropout.ts; undefined where nothing is dropped. */
+  readonly dropout: Tensor | undefined;
 };
 
 /** One graph being built. */

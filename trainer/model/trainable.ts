@@ -18,7 +18,13 @@ export type LoraTarget = "q" | "k" | "v" | "o" | "gate" | "up" | "down";
 export type LoraOptions = {
   readonly rank: number;
   readonly alpha: number;
+  /** `rslora` divides alpha by √rank instead of rank (arXiv 2312.03732); `lora` where unset. */
+  readonly scaling?: "lora" | "rslora";
   readonly targets: readonly LoraTarget[];
+  /** The blocks that get adapters, from 0; all where unset. */
+  readonly layers?: readonly number[];
+  /** Chance that an entry of an adapter's input is dropped in training, [0, 1); 0 where unset. */
+  readonly dropout?: number;
   /** Draws A; B begins at 0. */
   readonly seed: number;
 };
@@ -66,6 +72,8 @@ export type OptimizerState = {
 /** A model whose parameters can be trained. */
 export interface Trainable extends Disposable {
   readonly shape: LlamaShape;
+  /** As it was opened; null where every parameter is trained. */
+  readonly lora: LoraOptions | null;
   /**
    * Natural log-probabilities, [tokens] for each sequence, 0 where not scored. Any number of sequences.
    * @param options `reference` leaves the adapter out (full-parameter models: the parameters as they are)
@@ -73,7 +81,8 @@ export interface Trainable extends Disposable {
   logps(batch: readonly Sequence[], options?: { readonly reference?: boolean }): Float32Array[];
   /**
    * One forward and backward pass over a batch that fits `maxTokensPerBatch` (see `paddedTokens`); adds the
-   * loss's gradient to the accumulators and returns the log-probabilities.
+   * loss's gradient to the accumulators and returns the log-probabilities. With dropout what is dropped follows
+   * from the adapter's seed, the optimiser's steps and the passes since the gradients were last zeroed.
    * @param weigh gives d loss / d logp for each token of each sequence, from the log-probabilities
    */
   forwardBackward(

@@ -13,8 +13,10 @@ export type Adapter = {
   readonly b: Tensor;
   readonly gradientA: Tensor;
   readonly gradientB: Tensor;
-  /** alpha / rank */
+  /** See `loraScale`. */
   readonly scale: number;
+  /** Counts the model's adapters from 0. */
+  readonly index: number;
 };
 
 /** y = W x. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Vocabulary } from "#engine/llama/vocabulary.ts";
 import { GgufFile } from "#engine/native/gguf.ts";
 import { writeLoraGguf } from "../gguf/lora.ts";
+import { fileAlpha } from "../model/lora-scale.ts";
 import { openTrainable } from "../model/open-trainable.ts";
 import { readLlamaShape } from "../model/read-shape.ts";
 import { type DpoOutcome, trainDpo } from "../run/dpo.ts";
@@ -62,7 +63,7 @@ export async function trainAdapter(
   writeLoraGguf(join(folder, ADAPTER_FILE), {
     libraries: at.libraries,
     trainable: model,
-    alpha: settings.lora.alpha,
+    alpha: fileAlpha(settings.lora),
     baseArchitecture: "llama",
   });
   return outcome;

@@ -91,8 +91,7 @@ export async function trainDpo(run: DpoRun): Promise<DpoOutcome> {
 /** Everything that the loss depends on beside data and model. */
 function lossKey(run: DpoRun, options: DpoOptions): string {
   const { loss, beta, labelSmoothing, rpoAlpha, ldAlpha, simpoGamma } = options;
-  const start = isReferenceFree(loss) ? "none" : startKey(run);
-  return JSON.stringify([loss, beta, labelSmoothing, rpoAlpha, ldAlpha, simpoGamma, start]);
+  return JSON.stringify([loss, beta, labelSmoothing, rpoAlpha, ldAlpha, simpoGamma, startKey(run)]);
 }
 
 type Prepared = {

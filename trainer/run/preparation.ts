@@ -79,9 +79,9 @@ export function referenceOf(
   });
 }
 
-/** What tells a run with this start from others, for the checkpoint's key. */
-export function startKey({ startAdapterSha256 }: PreferenceSurroundings): string {
-  return startAdapterSha256 ?? "base";
+/** What tells a run with this start and adapter from others, for the checkpoint's key. */
+export function startKey({ startAdapterSha256, model }: PreferenceSurroundings): string {
+  return JSON.stringify([startAdapterSha256 ?? "base", model.lora ?? null]);
 }
 
 /**

@@ -18,7 +18,8 @@ export type TrainingModel = Pick<
   | "writeParameter"
   | "readOptimizer"
   | "writeOptimizer"
->;
+> &
+  Partial<Pick<Trainable, "lora">>;
 
 /** What a loss says of one part (micro-batch) of a step. */
 export type PartLoss = {

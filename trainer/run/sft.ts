@@ -80,7 +80,12 @@ export async function trainLanguageModel(run: LanguageModelRun): Promise<TrainOu
     );
   }
   const evalExamples = run.evalExamples ?? [];
-  return train({ ...run, evalExamples, loss: sftLoss, lossKey: "sft" });
+  return train({
+    ...run,
+    evalExamples,
+    loss: sftLoss,
+    lossKey: JSON.stringify(["sft", run.model.lora ?? null]),
+  });
 }
 
 /** Mean NLL over the step's scored tokens; examples' weights do not count here. */
