@@ -77,6 +77,8 @@ export type ModelInfo = {
   readonly streams: number;
   /** What runs it and why, in a sentence for people. */
   readonly device: string;
+  /** How memory is divided and why, in sentences for people; undefined where another server decides that. */
+  readonly memory?: string;
 };
 
 /** Machine-independent figures of the decode loop, for /health and the benchmark. */
@@ -85,6 +87,20 @@ export type BackendStats = {
   readonly decodedTokens: number;
   readonly busyStreams: number;
   readonly waiting: number;
+  /** Undefined where the backend's cache is out of sight. */
+  readonly cache?: CacheStats;
+};
+
+/** The KV cache: cells, and the conversations parked on disk. */
+export type CacheStats = {
+  readonly cells: number;
+  readonly usedCells: number;
+  /** Prompt tokens that were not computed again. */
+  readonly reusedTokens: number;
+  readonly parkedConversations: number;
+  readonly parkedBytes: number;
+  /** Conversations that came back from disk. */
+  readonly returnedConversations: number;
 };
 
 /** Computes tokens. All methods may be called while completions run. */

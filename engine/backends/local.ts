@@ -7,9 +7,13 @@ import { createReadStream } from "node:fs";
 import { availableParallelism } from "node:os";
 import { pipeline } from "node:stream/promises";
 import { CodedError } from "../base/errors.ts";
-import { DecodeLoop } from "../llama/decode-loop.ts";
+import type { CacheType } from "../llama/context.ts";
+import { ConversationStore } from "../llama/conversation-store.ts";
+import { DecodeLoop, type LoopLimits } from "../llama/decode-loop.ts";
 import { type BuildChoice, chooseBuild, type GpuSetting } from "../llama/gpu-build.ts";
 import type { LaneStats } from "../llama/lane.ts";
+import { laneNeeds } from "../llama/lane-opener.ts";
+import { type CacheSetting, describePlan, planCache } from "../llama/memory-plan.ts";
 import { LoadedModel } from "../llama/model.ts";
 import { commonPrefix } from "../llama/sequence-cache.ts";
 import type { CompletionRequest } from "../llama/stream.ts";
@@ -40,6 +44,14 @@ export type LocalBackendOptions = {
   readonly waiting?: number;
   /** Most tokens of one decode: how long others may stall for a prompt. By default fitted to the model's size. */
   readonly batchTokens?: number;
+  /** F16 unless told otherwise. */
+  readonly cacheType?: CacheType;
+  /** `auto` unless told otherwise. */
+  readonly cacheSetting?: CacheSetting;
+  /** Most cells of a pool; what memory holds unless told otherwise. */
+  readonly cells?: number;
+  /** Where idle conversations' KV goes, and how many bytes of it; nowhere unless told. */
+  readonly parking?: { readonly folder: string; readonly limitBytes: number };
 };
 
 /** The local backend, with its decode loop's machine-independent figures. */
@@ -77,6 +89,7 @@ class LocalModelBackend implements LocalBackend {
   readonly info: ModelInfo;
   readonly #model: LoadedModel;
   readonly #loop: DecodeLoop;
+  readonly #store: ConversationStore | undefined;
   #systemPrompt: { readonly text: string; readonly tokens: Int32Array } | undefined;
 
   constructor(
@@ -85,28 +98,25 @@ class LocalModelBackend implements LocalBackend {
     sha256: string,
     options: LocalBackendOptions,
   ) {
-    const contextTokens = Math.min(options.contextTokens, model.trainedTokens);
-    const gpu = build.kind !== "cpu";
+    const limits = toLimits(model, build, options);
+    const needs = laneNeeds(model, limits);
     this.#model = model;
     this.info = {
       id: options.modelId,
       path: options.modelPath,
       sha256,
       parameters: model.parameters,
-      contextTokens,
+      contextTokens: limits.contextTokens,
       streams: options.streams,
       device: build.reason,
+      memory: describePlan(needs, planCache(needs), limits.cacheType),
     };
-    const processors = availableParallelism();
-    this.#loop = new DecodeLoop(model, {
-      streams: options.streams,
-      contextTokens,
-      batchTokens: options.batchTokens ?? defaultBatchTokens(gpu, model.parameters),
-      threads: options.threads ?? Math.max(1, Math.floor(processors / 2)),
-      batchThreads: options.threads ?? Math.max(1, Math.floor(processors / 2)),
-      gpu,
-      waiting: options.waiting ?? DEFAULT_WAITING,
-    });
+    const { parking } = options;
+    if (parking !== undefined && parking.limitBytes > 0) {
+      this.#store = new ConversationStore(parking.folder, parking.limitBytes);
+    }
+    const store = this.#store;
+    this.#loop = new DecodeLoop(model, store === undefined ? limits : { ...limits, store });
   }
 
   async *generate(request: GenerateRequest): AsyncGenerator<GenerateEvent, void, void> {
@@ -144,12 +154,22 @@ class LocalModelBackend implements LocalBackend {
   }
 
   stats(): BackendStats {
-    const { decodes, tokens } = this.#loop.stats;
+    const { decodes, tokens, reusedTokens } = this.#loop.stats;
+    const { total, used } = this.#loop.cells;
+    const parked = this.#store?.stats;
     return {
       decodes,
       decodedTokens: tokens,
       busyStreams: this.#loop.busy,
       waiting: this.#loop.waiting,
+      cache: {
+        cells: total,
+        usedCells: used,
+        reusedTokens,
+        parkedConversations: parked?.conversations ?? 0,
+        parkedBytes: parked?.bytes ?? 0,
+        returnedConversations: parked?.returned ?? 0,
+      },
     };
   }
 
@@ -207,6 +227,27 @@ class LocalModelBackend implements LocalBackend {
     // The last token of both differs: what follows a turn's line end merges with it.
     return Math.min(commonPrefix(this.#systemPrompt.tokens, prompt), prompt.length - 1);
   }
+}
+
+function toLimits(
+  model: LoadedModel,
+  build: BuildChoice,
+  options: LocalBackendOptions,
+): LoopLimits {
+  const gpu = build.kind !== "cpu";
+  const threads = options.threads ?? Math.max(1, Math.floor(availableParallelism() / 2));
+  return {
+    streams: options.streams,
+    contextTokens: Math.min(options.contextTokens, model.trainedTokens),
+    batchTokens: options.batchTokens ?? defaultBatchTokens(gpu, model.parameters),
+    threads,
+    batchThreads: threads,
+    gpu,
+    waiting: options.waiting ?? DEFAULT_WAITING,
+    cacheType: options.cacheType ?? "f16",
+    cacheSetting: options.cacheSetting ?? "auto",
+    ...(options.cells === undefined ? {} : { cells: options.cells }),
+  };
 }
 
 function defaultBatchTokens(gpu: boolean, parameters: number): number {

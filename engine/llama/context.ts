@@ -4,8 +4,9 @@
  */
 import { CodedError } from "../base/errors.ts";
 import { type DecodeBatch, readFloats } from "../native/decode-batch.ts";
+import { GGML_TYPE } from "../native/ggml.ts";
 import { callAsync } from "../native/library.ts";
-import type { Llama } from "../native/llama.ts";
+import { LLAMA_FLASH_ATTN_TYPE, type Llama } from "../native/llama.ts";
 import type {
   LlamaAdapterPointer,
   LlamaContextPointer,
@@ -13,11 +14,17 @@ import type {
   LlamaModelPointer,
 } from "../native/llama-struct.ts";
 
+/** How keys and values are kept: 16-bit floats, or blocks of 32 in 8 bits each (17 bits for two numbers' 32). */
+export type CacheType = "f16" | "q8_0";
+
 /** What a context is made for. */
 export type ContextShape = {
-  /** KV cells of each sequence, tokens; rounded up to a multiple of 256 by llama.cpp. */
-  readonly sequenceTokens: number;
+  /** KV cells of all sequences together, tokens; a sequence's part is rounded up to a multiple of 256 by llama.cpp. */
+  readonly cells: number;
   readonly sequences: number;
+  /** Whether any sequence may take any cell; otherwise each has an equal part of its own. */
+  readonly pooled: boolean;
+  readonly cacheType: CacheType;
   /** Most tokens of one decode. */
   readonly batchTokens: number;
   readonly threads: number;
@@ -34,6 +41,8 @@ export class LlamaContext implements AsyncDisposable {
   readonly pointer: LlamaContextPointer;
   readonly #llama: Llama;
   readonly #memory: LlamaMemoryPointer;
+  /** Copies between sequences with cells of their own are carried out within the next decode. */
+  #copiesPending = false;
   #free = false;
 
   private constructor(llama: Llama, pointer: LlamaContextPointer, shape: ContextShape) {
@@ -54,18 +63,23 @@ export class LlamaContext implements AsyncDisposable {
   ): Promise<LlamaContext> {
     const params = {
       ...llama.llama_context_default_params(),
-      n_ctx: shape.sequenceTokens * shape.sequences,
+      n_ctx: shape.cells,
       n_batch: shape.batchTokens,
       n_ubatch: shape.batchTokens,
       n_seq_max: shape.sequences,
       n_outputs_max: shape.sequences,
       n_threads: shape.threads,
       n_threads_batch: shape.batchThreads,
+      kv_unified: shape.pooled,
+      type_k: GGML_TYPE[shape.cacheType],
+      type_v: GGML_TYPE[shape.cacheType],
+      // Quantised values need it; otherwise llama.cpp finds out what the device can do.
+      flash_attn_type: LLAMA_FLASH_ATTN_TYPE[shape.cacheType === "f16" ? "auto" : "enabled"],
     };
     const pointer = await callAsync(llama.llama_init_from_model, model, params);
     if (pointer === null) {
       throw new CodedError(
-        `There is not enough memory for ${shape.sequences} conversations of ${shape.sequenceTokens} tokens. Lower STREAMS or CONTEXT_TOKENS.`,
+        `There is not enough memory for ${shape.sequences} conversations with ${shape.cells} tokens together. Lower STREAMS or CONTEXT_TOKENS, or set KV_TYPE=q8_0.`,
         { code: "out_of_memory" },
       );
     }
@@ -98,6 +112,7 @@ export class LlamaContext implements AsyncDisposable {
       );
     }
     const status = await callAsync(this.#llama.llama_decode, this.pointer, batch.struct());
+    this.#copiesPending = false;
     if (status !== 0) {
       throw new CodedError(
         `llama_decode returned ${status}. The affected answers ended; others go on.`,
@@ -127,6 +142,38 @@ export class LlamaContext implements AsyncDisposable {
     this.#checkSequence(target);
     this.#llama.llama_memory_seq_rm(this.#memory, target, -1, -1);
     this.#llama.llama_memory_seq_cp(this.#memory, source, target, -1, -1);
+    this.#copiesPending = !this.shape.pooled;
+  }
+
+  /**
+   * A sequence's KV as bytes, copied on a worker thread.
+   * @returns undefined while copies wait for the next decode, since the cells may not hold yet what they will
+   */
+  async saveSequence(sequence: number): Promise<Uint8Array | undefined> {
+    this.#checkSequence(sequence);
+    if (this.#copiesPending) return undefined;
+    const bytes = this.#llama.llama_state_seq_get_size(this.pointer, sequence);
+    const state = new Uint8Array(bytes);
+    const { llama_state_seq_get_data: save } = this.#llama;
+    const saved = await callAsync(save, this.pointer, state, bytes, sequence);
+    return saved === bytes && bytes > 0 ? state : undefined;
+  }
+
+  /**
+   * Puts a saved KV in place of what a sequence holds, on a worker thread.
+   * @param state what `saveSequence` of a context of the same shape gave; libllama trusts its insides
+   * @returns false when it did not fit; the sequence is empty then
+   */
+  async restoreSequence(sequence: number, state: Uint8Array): Promise<boolean> {
+    this.#checkSequence(sequence);
+    this.truncate(sequence, 0);
+    if (this.#copiesPending) return false;
+    const { llama_state_seq_set_data: restore } = this.#llama;
+    const read = await callAsync(restore, this.pointer, state, state.byteLength, sequence);
+    // Compared rather than tested, which also keeps the bytes referenced until the worker has read them.
+    const isWhole = read === state.byteLength;
+    if (!isWhole) this.truncate(sequence, 0);
+    return isWhole;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

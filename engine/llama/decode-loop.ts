@@ -2,8 +2,9 @@
  * Runs completions: a bounded queue in front, a lane for each adapter in use, one decode at a time, lanes in turn.
  * It knows tokens and adapters' names, nothing of messages, files or people.
  */
-import { CodedError } from "../base/errors.ts";
+import { CodedError, isCoded } from "../base/errors.ts";
 import type { LlamaAdapterPointer } from "../native/llama-struct.ts";
+import type { ConversationStore, Shelf } from "./conversation-store.ts";
 import type { Lane, LaneStats } from "./lane.ts";
 import { type LaneShape, openLane } from "./lane-opener.ts";
 import type { LoadedModel } from "./model.ts";
@@ -13,6 +14,8 @@ import { type CompletionRequest, Stream } from "./stream.ts";
 export type LoopLimits = LaneShape & {
   /** Completions that may wait for a stream. */
   readonly waiting: number;
+  /** Where idle conversations go that give way to others; the loop closes it. */
+  readonly store?: ConversationStore;
 };
 
 /** Lanes without work that keep their memory: the serving adapter's, and one other's where caches are small. */
@@ -29,8 +32,12 @@ const NO_STATS: LaneStats = {
 /** An adapter (or none) with the lane that computes under it, while it has one. */
 class Slot {
   readonly adapter: LlamaAdapterPointer | null;
+  /** Its idle conversations on disk, which outlive its lane. */
+  readonly shelf: Shelf | undefined;
   lane: Lane | undefined;
   opening = false;
+  /** There was no memory for a lane while others were at work. */
+  awaitsMemory = false;
   /** How many other lanes were open when this one was opened. */
   openedBeside = 0;
   closing: Promise<void> = Promise.resolve();
@@ -38,8 +45,9 @@ class Slot {
   /** Set when the adapter was unloaded: called once nothing runs or waits on it. */
   onDrained: (() => void) | undefined;
 
-  constructor(adapter: LlamaAdapterPointer | null) {
+  constructor(adapter: LlamaAdapterPointer | null, store: ConversationStore | undefined) {
     this.adapter = adapter;
+    this.shelf = store?.shelf();
   }
 
   get idle(): boolean {
@@ -54,9 +62,9 @@ export class DecodeLoop implements AsyncDisposable {
   readonly #model: LoadedModel;
   readonly #limits: LoopLimits;
   readonly #maxIdleLanes: number;
-  readonly #bare = new Slot(null);
+  readonly #bare: Slot;
   readonly #adapters = new Map<string, Slot>();
-  readonly #slots = new Set<Slot>([this.#bare]);
+  readonly #slots: Set<Slot>;
   readonly #background = new Set<Promise<void>>();
   #waiting: Waiting[] = [];
   #closedLanes: LaneStats = NO_STATS;
@@ -68,7 +76,10 @@ export class DecodeLoop implements AsyncDisposable {
   constructor(model: LoadedModel, limits: LoopLimits) {
     this.#model = model;
     this.#limits = limits;
-    const laneBytes = limits.streams * limits.contextTokens * model.cacheBytesPerToken;
+    this.#bare = new Slot(null, limits.store);
+    this.#slots = new Set([this.#bare]);
+    const tokenBytes = model.cacheBytesPerToken(limits.cacheType);
+    const laneBytes = limits.streams * limits.contextTokens * tokenBytes;
     this.#maxIdleLanes = laneBytes > LARGE_CACHE_BYTES ? 1 : MAX_IDLE_LANES;
   }
 
@@ -87,6 +98,14 @@ export class DecodeLoop implements AsyncDisposable {
   /** Sums over all lanes, closed ones included. */
   get stats(): LaneStats {
     return this.#openLanes().reduce((sum, lane) => addStats(sum, lane.stats), this.#closedLanes);
+  }
+
+  /** KV cells of all open lanes, and how many hold something. */
+  get cells(): { readonly total: number; readonly used: number } {
+    return this.#openLanes().reduce(
+      (sum, { cells }) => ({ total: sum.total + cells.total, used: sum.used + cells.used }),
+      { total: 0, used: 0 },
+    );
   }
 
   /**
@@ -128,7 +147,7 @@ export class DecodeLoop implements AsyncDisposable {
   /** Makes an adapter available; one of the same name drains and is freed. */
   async addAdapter(name: string, adapter: LlamaAdapterPointer): Promise<void> {
     const replaced = this.#adapters.get(name);
-    const slot = new Slot(adapter);
+    const slot = new Slot(adapter, this.#limits.store);
     this.#adapters.set(name, slot);
     this.#slots.add(slot);
     if (replaced !== undefined) await this.#inBackground(() => this.#retire(replaced));
@@ -156,6 +175,7 @@ export class DecodeLoop implements AsyncDisposable {
       if (slot.adapter !== null) await this.#model.freeAdapter(slot.adapter);
     }
     this.#slots.clear();
+    await this.#limits.store?.[Symbol.asyncDispose]();
   }
 
   #openLanes(): readonly Lane[] {
@@ -186,13 +206,18 @@ export class DecodeLoop implements AsyncDisposable {
   /** Starts waiting completions in their order, as far as streams are free and lanes open. */
   #admit(): void {
     let free = this.#limits.streams - this.busy;
+    const full = new Set<Slot>();
     this.#waiting = this.#waiting.filter(({ stream, slot }) => {
-      if (free <= 0) return true;
+      // Whoever is next may need more cells than those behind: were they let past, it might wait for ever.
+      if (free <= 0 || full.has(slot)) return true;
       if (slot.lane === undefined) {
-        this.#openInBackground(slot);
+        if (!slot.awaitsMemory) this.#openInBackground(slot);
         return true;
       }
-      if (!tryAdmit(slot.lane, stream)) return true;
+      if (!tryAdmit(slot.lane, stream)) {
+        full.add(slot);
+        return true;
+      }
       free -= 1;
       this.#turns += 1;
       slot.lastUse = this.#turns;
@@ -216,16 +241,22 @@ export class DecodeLoop implements AsyncDisposable {
       try {
         const makeRoom = () => this.#closeIdle(0);
         slot.openedBeside = this.#openLanes().length;
-        slot.lane = await openLane(this.#model, slot.adapter, this.#limits, makeRoom);
+        slot.lane = await openLane(this.#model, slot, this.#limits, makeRoom);
       } catch (error) {
-        const lost = this.#waiting.filter((waiting) => waiting.slot === slot);
-        this.#waiting = this.#waiting.filter((waiting) => waiting.slot !== slot);
-        for (const { stream } of lost) stream.fail(error);
+        // Others hold the memory and will be done: better late than refused.
+        slot.awaitsMemory = isCoded(error, "out_of_memory") && this.busy > 0;
+        if (!slot.awaitsMemory) this.#failWaiting(slot, error);
       }
       slot.opening = false;
       this.#settle();
       this.#wake();
     });
+  }
+
+  #failWaiting(slot: Slot, error: unknown): void {
+    const lost = this.#waiting.filter((waiting) => waiting.slot === slot);
+    this.#waiting = this.#waiting.filter((waiting) => waiting.slot !== slot);
+    for (const { stream } of lost) stream.fail(error);
   }
 
   /** Runs work beside the steps; closing waits for it. */
@@ -245,6 +276,7 @@ export class DecodeLoop implements AsyncDisposable {
       if (slot.onDrained !== undefined && !this.#isUsed(slot)) slot.onDrained();
     }
     const idle = [...this.#slots].filter((slot) => slot.idle);
+    if (idle.length > 0) for (const slot of this.#slots) slot.awaitsMemory = false;
     const surplus = idle.length > this.#maxIdleLanes;
     if (surplus) void this.#inBackground(() => this.#closeIdle(this.#maxIdleLanes));
     else if (idle.some((slot) => this.#isCramped(slot))) {
@@ -293,6 +325,7 @@ export class DecodeLoop implements AsyncDisposable {
     slot.onDrained = undefined;
     this.#slots.delete(slot);
     await this.#closeLane(slot);
+    slot.shelf?.clear();
     if (slot.adapter !== null) await this.#model.freeAdapter(slot.adapter);
   }
 }

@@ -1,8 +1,16 @@
-/** Opens lanes with as many streams as memory holds. It decides nothing about who uses them. */
+/** Opens lanes with the KV cache that the memory plan allows. It decides nothing about who uses them. */
 import { isCoded } from "../base/errors.ts";
 import type { LlamaAdapterPointer } from "../native/llama-struct.ts";
-import { LlamaContext } from "./context.ts";
+import { type CacheType, LlamaContext } from "./context.ts";
+import type { Shelf } from "./conversation-store.ts";
 import { Lane } from "./lane.ts";
+import {
+  type CacheLayout,
+  type CacheSetting,
+  type MemoryNeeds,
+  planCache,
+  shrinkCache,
+} from "./memory-plan.ts";
 import type { LoadedModel } from "./model.ts";
 
 /** What a lane should be able to do. */
@@ -16,64 +24,91 @@ export type LaneShape = {
   readonly batchThreads: number;
   /** Whether the build computes on a GPU. */
   readonly gpu: boolean;
+  readonly cacheType: CacheType;
+  readonly cacheSetting: CacheSetting;
+  /** Most cells of a pool; what memory holds unless told otherwise. */
+  readonly cells?: number;
 };
 
-/** The rest is for compute buffers and everyone else on the machine. */
-const CACHE_SHARE = 0.7;
+/** Whose lane it is. */
+export type LaneOwner = {
+  readonly adapter: LlamaAdapterPointer | null;
+  readonly shelf: Shelf | undefined;
+};
 
-/**
- * How many streams' KV caches fit in the memory at hand, at least 1 and at most `wanted`.
- * @param availableBytes memory that the process may still take
- * @param streamBytes memory of one conversation's cache
- */
-export function streamsThatFit(
-  wanted: number,
-  availableBytes: number,
-  streamBytes: number,
-): number {
-  // One more cache than streams: the shared system prompt has one of its own.
-  const fit = Math.floor((availableBytes * CACHE_SHARE) / streamBytes) - 1;
-  return Math.max(1, Math.min(wanted, fit));
+/** What the plan for a lane depends on, with the memory that is free now. */
+export function laneNeeds(model: LoadedModel, shape: LaneShape): MemoryNeeds {
+  return {
+    streams: shape.streams,
+    contextTokens: shape.contextTokens,
+    cacheBytesPerToken: model.cacheBytesPerToken(shape.cacheType),
+    weightsBytes: model.bytes,
+    scratchBytes: model.scratchBytes(batchTokensOf(shape, shape.streams), shape.streams + 1),
+    availableBytes: model.availableBytes(),
+    setting: shape.cacheSetting,
+    ...(shape.cells === undefined ? {} : { cells: shape.cells }),
+  };
 }
 
 /**
- * Opens a lane; when memory is short, with half the streams, and half again.
- * @param makeRoom frees what it can; asked once, before streams are given up
- * @throws CodedError `out_of_memory` when not even one stream fits
+ * Opens a lane; when memory is short, with a smaller cache than asked for.
+ * @param makeRoom frees what it can; asked once, before anything is given up
+ * @throws CodedError `out_of_memory` when not even one conversation fits
  */
 export async function openLane(
   model: LoadedModel,
-  adapter: LlamaAdapterPointer | null,
+  owner: LaneOwner,
   shape: LaneShape,
   makeRoom: () => Promise<void>,
 ): Promise<Lane> {
-  let streams = shape.streams;
-  if (!shape.gpu) {
-    const streamBytes = model.cacheBytesPerToken * shape.contextTokens;
-    const fits = () => streamsThatFit(shape.streams, process.availableMemory(), streamBytes);
-    if (fits() < streams) await makeRoom();
-    streams = fits();
+  const plan = () => planCache(laneNeeds(model, shape));
+  let layout = plan();
+  if (isShort(layout, shape)) {
+    await makeRoom();
+    layout = plan();
   }
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      return await openWith(model, adapter, { ...shape, streams });
-    } catch (error) {
-      if (!isCoded(error, "out_of_memory") || streams === 1) throw error;
-      if (attempt === 0) await makeRoom();
-      else streams = Math.ceil(streams / 2);
-    }
+  try {
+    return await openWith(model, owner, shape, layout);
+  } catch (error) {
+    if (!isCoded(error, "out_of_memory")) throw error;
+    await makeRoom();
+    return await openShrinking(model, owner, shape, layout);
   }
+}
+
+/** The system counted on more memory than it gives: takes what can be had. */
+async function openShrinking(
+  model: LoadedModel,
+  owner: LaneOwner,
+  shape: LaneShape,
+  layout: CacheLayout,
+): Promise<Lane> {
+  try {
+    return await openWith(model, owner, shape, layout);
+  } catch (error) {
+    const smaller = shrinkCache(layout, shape.contextTokens);
+    if (!isCoded(error, "out_of_memory") || smaller === undefined) throw error;
+    return await openShrinking(model, owner, shape, smaller);
+  }
+}
+
+function isShort(layout: CacheLayout, shape: LaneShape): boolean {
+  if (layout.streams < shape.streams) return true;
+  return layout.pooled && shape.cacheSetting !== "pool";
 }
 
 async function openWith(
   model: LoadedModel,
-  adapter: LlamaAdapterPointer | null,
+  { adapter, shelf }: LaneOwner,
   shape: LaneShape,
+  layout: CacheLayout,
 ): Promise<Lane> {
   const context = await LlamaContext.open(model.llama, model.pointer, {
-    sequenceTokens: shape.contextTokens,
-    sequences: shape.streams + 1,
-    batchTokens: Math.max(shape.batchTokens, shape.streams + 1),
+    cells: layout.cells,
+    sequences: layout.streams + 1,
+    pooled: layout.pooled,
+    cacheType: shape.cacheType,
+    batchTokens: batchTokensOf(shape, layout.streams),
     threads: shape.threads,
     batchThreads: shape.batchThreads,
     asynchronous: shape.gpu,
@@ -81,9 +116,14 @@ async function openWith(
   });
   try {
     if (adapter !== null) context.attach(adapter);
-    return new Lane(model.llama, context);
+    return new Lane(model.llama, context, shelf);
   } catch (error) {
     await context[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** Every conversation must find room for its next token. */
+function batchTokensOf({ batchTokens }: LaneShape, streams: number): number {
+  return Math.max(batchTokens, streams + 1);
 }

@@ -1,5 +1,6 @@
 /** A model's weights, shared by all contexts, with its vocabulary and the adapters loaded beside it. */
 import { CodedError } from "../base/errors.ts";
+import { freeGpuBytes } from "../native/device-memory.ts";
 import { GgufFile } from "../native/gguf.ts";
 import {
   callAsync,
@@ -11,12 +12,18 @@ import { bindLlama, type Llama } from "../native/llama.ts";
 import type { LlamaAdapterPointer, LlamaModelPointer } from "../native/llama-struct.ts";
 import { type BaseModel, checkAdapterFile } from "./adapter-file.ts";
 import { isZephyrTemplate } from "./chat-template.ts";
+import type { CacheType } from "./context.ts";
 import { checkModelFile } from "./model-file.ts";
 import { Vocabulary } from "./vocabulary.ts";
 
 /** Validating every weight reads the whole file: done where that takes no more than a second or two. */
 const CHECKED_BYTES = 1 << 30;
-const F16_BYTES = 2;
+/** Bytes of one number in the KV cache; Q8_0 keeps a 16-bit scale beside 32 numbers (ggml-common.h, block_q8_0). */
+const CACHE_NUMBER_BYTES: Record<CacheType, number> = { f16: 2, q8_0: 34 / 32 };
+const Q8_0_BLOCK = 32;
+const F32_BYTES = 4;
+/** What a layer's intermediate results take at most, in widths of the model: its feed-forward part is the widest. */
+const SCRATCH_WIDTHS = 24;
 
 /** Loaded weights. Contexts and adapters must be freed before `dispose`. */
 export class LoadedModel implements AsyncDisposable {
@@ -25,6 +32,7 @@ export class LoadedModel implements AsyncDisposable {
   readonly vocabulary: Vocabulary;
   readonly #libraries: NativeLibraries;
   readonly #base: BaseModel;
+  readonly #gpuLayers: number;
   /** libllama keeps a list of a model's adapters that is not safe to change from two threads. */
   #lastAdapterCall: Promise<unknown> = Promise.resolve();
   #pointer: LlamaModelPointer | null;
@@ -34,8 +42,9 @@ export class LoadedModel implements AsyncDisposable {
     llama: Llama,
     pointer: LlamaModelPointer,
     path: string,
-    base: BaseModel,
+    { base, gpuLayers }: { readonly base: BaseModel; readonly gpuLayers: number },
   ) {
+    this.#gpuLayers = gpuLayers;
     this.#libraries = libraries;
     this.llama = llama;
     this.#pointer = pointer;
@@ -67,7 +76,7 @@ export class LoadedModel implements AsyncDisposable {
     }
     try {
       assertChatModel(llama, pointer, path);
-      return new LoadedModel(libraries, llama, pointer, path, base);
+      return new LoadedModel(libraries, llama, pointer, path, { base, gpuLayers });
     } catch (error) {
       llama.llama_model_free(pointer);
       throw error;
@@ -88,12 +97,42 @@ export class LoadedModel implements AsyncDisposable {
     return this.llama.llama_model_n_ctx_train(this.pointer);
   }
 
-  /** Memory that one token takes in the KV cache: keys and values of each layer, F16. */
-  get cacheBytesPerToken(): number {
+  /** Bytes of the weights. */
+  get bytes(): number {
+    return this.llama.llama_model_size(this.pointer);
+  }
+
+  /**
+   * Bytes that one token takes in the KV cache: keys and values of each layer.
+   * @throws CodedError `config_invalid` when the type does not fit the model's heads
+   */
+  cacheBytesPerToken(type: CacheType): number {
     const { llama, pointer } = this;
     const headWidth = llama.llama_model_n_embd(pointer) / llama.llama_model_n_head(pointer);
+    if (type === "q8_0" && headWidth % Q8_0_BLOCK !== 0) {
+      throw new CodedError(
+        `KV_TYPE=q8_0 needs attention heads of a multiple of ${Q8_0_BLOCK} numbers, this model's have ${headWidth}. Set KV_TYPE=f16.`,
+        { code: "config_invalid" },
+      );
+    }
     const width = headWidth * llama.llama_model_n_head_kv(pointer);
-    return llama.llama_model_n_layer(pointer) * width * 2 * F16_BYTES;
+    return llama.llama_model_n_layer(pointer) * width * 2 * CACHE_NUMBER_BYTES[type];
+  }
+
+  /** Roughly the bytes of one computation's buffers: rows of logits, twice, and a layer's intermediate results. */
+  scratchBytes(batchTokens: number, outputs: number): number {
+    const logits = 2 * outputs * this.vocabulary.size;
+    const layer = batchTokens * SCRATCH_WIDTHS * this.llama.llama_model_n_embd(this.pointer);
+    return F32_BYTES * (logits + layer);
+  }
+
+  /** Bytes that are free beside the weights, on the GPUs where the layers are there. */
+  availableBytes(): number {
+    const share = Math.min(1, this.#gpuLayers / this.llama.llama_model_n_layer(this.pointer));
+    const onGpus = share === 0 ? 0 : freeGpuBytes(this.#libraries);
+    if (onGpus > 0) return onGpus / share;
+    // Weights are mapped from their file: the system counts their pages as free, though each is needed.
+    return Math.max(0, process.availableMemory() - this.bytes);
   }
 
   /**

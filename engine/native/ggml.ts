@@ -217,6 +217,12 @@ function bindBackends(base: LibraryHandle, ggml: LibraryHandle) {
       "str",
       [P],
     ),
+    ggml_backend_dev_memory: bind<[Device, free: BigUint64Array, total: BigUint64Array], void>(
+      base,
+      "ggml_backend_dev_memory",
+      "void",
+      [P, P, P],
+    ),
     ggml_backend_dev_backend_reg: bind<[Device], bigint>(base, "ggml_backend_dev_backend_reg", P, [
       P,
     ]),

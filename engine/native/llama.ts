@@ -70,6 +70,7 @@ function bindAll(lib: LibraryHandle) {
     ...bindContexts(lib),
     ...bindDecoding(lib),
     ...bindMemory(lib),
+    ...bindStates(lib),
     ...bindAdapters(lib),
     ...bindSamplers(lib),
   };
@@ -240,6 +241,31 @@ function bindMemory(lib: LibraryHandle) {
       "llama_memory_seq_pos_max",
       "int32_t",
       [P, "int32_t"],
+    ),
+  };
+}
+
+function bindStates(lib: LibraryHandle) {
+  return {
+    llama_state_seq_get_size: bind<[Context, sequence: number], number>(
+      lib,
+      "llama_state_seq_get_size",
+      SIZE,
+      [P, "int32_t"],
+    ),
+    /** Bytes written; 0 when the room is too small. */
+    llama_state_seq_get_data: bind<[Context, Uint8Array, size: number, sequence: number], number>(
+      lib,
+      "llama_state_seq_get_data",
+      SIZE,
+      [P, P, SIZE, "int32_t"],
+    ),
+    /** Bytes read; 0 when the state does not fit this context. */
+    llama_state_seq_set_data: bind<[Context, Uint8Array, size: number, sequence: number], number>(
+      lib,
+      "llama_state_seq_set_data",
+      SIZE,
+      [P, P, SIZE, "int32_t"],
     ),
   };
 }

@@ -4,6 +4,7 @@
  * Loads the model and the current adapter, serves until SIGTERM or SIGINT, drains, and ends. With
  * `--json` it says on stdout, a JSON object a line, that it listens or why it does not.
  */
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { openRegistry } from "../adapters/registry.ts";
 import type { Backend } from "../backends/backend.ts";
@@ -45,9 +46,11 @@ async function main(): Promise<void> {
     const log = createLog("engine", config.LOG_LEVEL);
     const running = await start(config, log, announce);
     const { url } = running.service;
+    const { memory } = running.backend.info;
+    if (memory !== undefined) log.info({ event: "memory_plan", memory });
     announce(
       { event: "listening", service: "engine", url },
-      `Engine: ${running.backend.info.id} at ${url}/v1 (${running.backend.info.device})`,
+      `Engine: ${running.backend.info.id} at ${url}/v1 (${running.backend.info.device})${memory === undefined ? "" : `\nMemory: ${memory}`}`,
     );
     endOnSignals(running, log);
   } catch (error) {
@@ -87,6 +90,12 @@ async function start(
     gpuLayers: config.GPU_LAYERS,
     contextTokens: config.CONTEXT_TOKENS,
     streams: config.STREAMS,
+    cacheType: config.KV_TYPE,
+    cacheSetting: config.KV_CELLS,
+    parking: {
+      folder: join(config.DATA_DIR, "cache", "kv"),
+      limitBytes: config.KV_DISK_MB * 2 ** 20,
+    },
     ...(config.THREADS === undefined ? {} : { threads: config.THREADS }),
   });
   try {

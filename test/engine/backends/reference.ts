@@ -24,8 +24,10 @@ export async function referenceAnswers(
   const libraries = cpuLibraries();
   await using model = await LoadedModel.open(modelPath, { libraries, gpuLayers: 0 });
   await using context = await LlamaContext.open(model.llama, model.pointer, {
-    sequenceTokens: CONTEXT_TOKENS,
+    cells: CONTEXT_TOKENS,
     sequences: 1,
+    pooled: false,
+    cacheType: "f16",
     batchTokens: CONTEXT_TOKENS,
     threads: 1,
     batchThreads: 1,
