@@ -92,7 +92,7 @@ export type BackendStats = {
 };
 
 /** The KV cache: cells, and the conversations parked on disk. */
-export type CacheStats = {
+type CacheStats = {
   readonly cells: number;
   readonly usedCells: number;
   /** Prompt tokens that were not computed again. */
