@@ -8,7 +8,7 @@ import { CodedError } from "#engine/base/errors.ts";
 import type { Logger } from "#engine/base/log.ts";
 import { EngineClient } from "#engine/client/engine-client.ts";
 import { loadPrompt } from "#prompts/load.ts";
-import { FeedbackLog, feedbackPath } from "#trainer/feedback/log.ts";
+import { FeedbackLog } from "#trainer/feedback/log.ts";
 import { openPseudonyms } from "#trainer/feedback/pseudonym.ts";
 import type { Source } from "#trainer/feedback/records.ts";
 import { AnswerDesk } from "../answer/answer-desk.ts";
@@ -54,7 +54,7 @@ export async function startBot(
   const access = { apiUrl: config.DISCORD_API_URL, token: requireToken(config) };
   using opened = new DisposableStack();
   const store = opened.use(openSqliteStore(join(config.DATA_DIR, "bot.db")));
-  const feedback = opened.use(FeedbackLog.open(feedbackPath(config.DATA_DIR), clock));
+  const feedback = opened.use(FeedbackLog.openIn(config, clock));
   const schedulers = new EditSchedulers({
     clock,
     ...(editIntervalMs === undefined ? {} : { intervalMs: editIntervalMs }),

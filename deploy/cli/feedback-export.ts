@@ -18,7 +18,7 @@ import type { StandingVote } from "#trainer/feedback/records.ts";
 export async function exportFeedback(config: Config, file: string | undefined): Promise<number> {
   const path = feedbackPath(config.DATA_DIR);
   if (!existsSync(path)) return 0;
-  using log = FeedbackLog.open(path);
+  using log = FeedbackLog.openIn(config);
   const votes = Map.groupBy(log.standing(), ({ candidateId }) => candidateId);
   let count = 0;
   const lines = function* (): Generator<string> {

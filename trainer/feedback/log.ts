@@ -1,7 +1,8 @@
 /**
  * The feedback log: exchanges, their answers, and append-only events of feedback, in SQLite.
  * Events are never changed or removed; which votes stand is derived (records.ts). Deleted messages
- * leave a tombstone, and their text is erased at once. It knows nothing of training.
+ * leave a tombstone, and their text is erased at once. Text is sealed for the people whose words it is
+ * (key-ring.ts), whoever reads or writes it. It knows nothing of training.
  */
 import { join } from "node:path";
 import type { ChatMessage } from "#engine/backends/backend.ts";
@@ -13,6 +14,7 @@ import {
   openDatabase,
 } from "#engine/base/database.ts";
 import { CodedError } from "#engine/base/errors.ts";
+import { KeyRing, type KeySettings } from "./key-ring.ts";
 import {
   type Candidate,
   type Exchange,
@@ -21,7 +23,9 @@ import {
   type StandingVote,
   standingVotes,
 } from "./records.ts";
-import { MIGRATIONS, toCandidate, toEvent, toExchange } from "./schema.ts";
+import { ERASE, MIGRATIONS, toCandidate, toEvent, toExchange } from "./schema.ts";
+import { sealOldText } from "./seal-old-text.ts";
+import { CONTEXT, openCandidate, openEvent, openExchange } from "./sealed-rows.ts";
 
 /** An exchange with its answers, oldest first. Deleted ones have lost their text. */
 export type RecordedExchange = {
@@ -51,21 +55,36 @@ export class FeedbackLog implements Disposable {
   readonly #database: Database;
   readonly #path: string;
   readonly #clock: Clock;
+  readonly #keys: KeyRing;
 
-  private constructor(database: Database, path: string, clock: Clock) {
+  private constructor(database: Database, path: string, clock: Clock, keys: KeyRing) {
     this.#database = database;
     this.#path = path;
     this.#clock = clock;
+    this.#keys = keys;
   }
 
   /**
-   * Opens or creates the log at `path` (see `feedbackPath`).
-   * @throws CodedError `database_failed`, `disk_full`
+   * Opens or creates the log at `path` (see `feedbackPath`), and seals what is in the clear there.
+   * @param keys the log's own from then on; those of its folder when left out
+   * @throws CodedError `database_failed`, `disk_full`, `config_invalid`
    */
-  static open(path: string, clock: Clock = systemClock): FeedbackLog {
+  static open(path: string, clock: Clock = systemClock, keys?: KeyRing): FeedbackLog {
+    const ring = keys ?? KeyRing.beside(path);
     const database = openDatabase(path, MIGRATIONS);
-    database.exec("PRAGMA secure_delete = ON");
-    return new FeedbackLog(database, path, clock);
+    try {
+      database.exec("PRAGMA secure_delete = ON");
+      sealOldText(database, ring);
+    } catch (error) {
+      database.close();
+      throw explainDatabaseError(error, path);
+    }
+    return new FeedbackLog(database, path, clock, ring);
+  }
+
+  /** Opens the log of a data folder, with the keys that the settings name. @throws CodedError as `open` */
+  static openIn(settings: KeySettings, clock: Clock = systemClock): FeedbackLog {
+    return FeedbackLog.open(feedbackPath(settings.DATA_DIR), clock, KeyRing.open(settings));
   }
 
   /** Records a question and its answers. Repeating it changes nothing; more answers may follow later. */
@@ -99,7 +118,11 @@ export class FeedbackLog implements Disposable {
           `INSERT INTO events (id, candidate_id, rater_key, kind, value, comment, action, at_ms)
            VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
         )
-        .run(id, candidateId, raterKey, kind, value, comment ?? null, action, atMs);
+        .run(
+          ...[id, candidateId, raterKey, kind, value],
+          comment === undefined ? null : this.#keys.seal([raterKey], comment, CONTEXT.comment(id)),
+          ...[action, atMs],
+        );
       return changes === 0 ? "duplicate" : "recorded";
     });
   }
@@ -136,14 +159,58 @@ export class FeedbackLog implements Disposable {
       : this.#findCandidate(`${inChannel} AND e.author_key = ?`, channelId, channelId, authorKey);
   }
 
-  /** The votes that stand now, one a person, answer and kind. */
+  /** The votes that stand now, one a person, answer and kind; voided ones do not. */
   standing(): readonly StandingVote[] {
-    return standingVotes(this.events());
+    return standingVotes(this.#valid(this.events()));
+  }
+
+  /** Voids every vote that a person has given so far: after a ban, or when they want to be forgotten. */
+  voidVotes(raterKey: string, untilMs: number = this.#clock.nowMs()): void {
+    this.#write(() =>
+      this.#run(
+        `INSERT INTO voided_raters VALUES (?, ?) ON CONFLICT (rater_key)
+         DO UPDATE SET until_ms = max(until_ms, excluded.until_ms)`,
+        raterKey,
+        untilMs,
+      ),
+    );
+  }
+
+  /** Ids of the exchanges that hold a person's words, oldest first. */
+  exchangesOf(personKey: string): readonly string[] {
+    const theirs = "id IN (SELECT exchange_id FROM exchange_people WHERE person_key = ?)";
+    return this.#ids(theirs, personKey);
+  }
+
+  /** Ids of the exchanges that are older and have not been erased. */
+  exchangesBefore(createdAtMs: number): readonly string[] {
+    return this.#ids("created_at_ms < ? AND id NOT IN (SELECT id FROM deletions)", createdAtMs);
+  }
+
+  /**
+   * Forgets a person: every exchange with their words loses its text, their votes are void, and their
+   * key is destroyed, which also closes their comments and every copy of the rest.
+   * @returns the exchanges that held their words
+   */
+  forgetPerson(personKey: string): readonly string[] {
+    const exchangeIds = this.exchangesOf(personKey);
+    for (const id of exchangeIds) this.recordDeletion(id);
+    this.voidVotes(personKey);
+    this.#keys.destroy(personKey);
+    this.#guard(() => this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)"));
+    return exchangeIds;
   }
 
   /** Every event, in the order of arrival. */
   *events(): Generator<FeedbackEvent> {
-    for (const row of this.#all("SELECT * FROM events ORDER BY sequence")) yield toEvent(row);
+    for (const row of this.#all("SELECT * FROM events ORDER BY sequence"))
+      yield openEvent(this.#keys, row);
+  }
+
+  /** A person's own events, in the order of arrival. */
+  eventsBy(raterKey: string): readonly FeedbackEvent[] {
+    const rows = this.#all("SELECT * FROM events WHERE rater_key = ? ORDER BY sequence", raterKey);
+    return rows.map((row) => openEvent(this.#keys, row));
   }
 
   /** The events about one answer, in the order of arrival; of those by one rater, when named. */
@@ -156,7 +223,7 @@ export class FeedbackLog implements Disposable {
             candidateId,
             raterKey,
           );
-    return rows.map(toEvent);
+    return rows.map((row) => openEvent(this.#keys, row));
   }
 
   /** Every exchange with its answers, in the order of arrival. */
@@ -164,14 +231,16 @@ export class FeedbackLog implements Disposable {
     const rows = this.#all(
       "SELECT *, id IN (SELECT id FROM deletions) AS deleted FROM exchanges ORDER BY sequence",
     );
-    for (const row of rows) {
-      const exchange = toExchange(row);
-      yield {
-        exchange,
-        candidates: this.#candidatesOf(exchange.id),
-        deleted: row["deleted"] === 1,
-      };
-    }
+    for (const row of rows) yield this.#recorded(row);
+  }
+
+  /** One exchange with its answers. */
+  exchange(id: string): RecordedExchange | undefined {
+    const [row] = this.#all(
+      "SELECT *, id IN (SELECT id FROM deletions) AS deleted FROM exchanges WHERE id = ?",
+      id,
+    );
+    return row === undefined ? undefined : this.#recorded(row);
   }
 
   /** How much there is. */
@@ -185,12 +254,13 @@ export class FeedbackLog implements Disposable {
       exchanges: Number(row?.["exchanges"] ?? 0),
       candidates: Number(row?.["candidates"] ?? 0),
       events: Number(row?.["events"] ?? 0),
-      standingVotes: this.standing().length,
+      standingVotes: this.#countStanding(),
     };
   }
 
   close(): void {
     this.#database.close();
+    this.#keys[Symbol.dispose]();
   }
 
   [Symbol.dispose](): void {
@@ -205,7 +275,45 @@ export class FeedbackLog implements Disposable {
        FROM candidates c WHERE exchange_id = ? ORDER BY sequence`,
       exchangeId,
     );
-    return rows.map((row) => ({ ...toCandidate(row), deleted: row["deleted"] === 1 }));
+    return rows.map((row) => {
+      const candidate = toCandidate(this.#guard(() => openCandidate(this.#keys, row)));
+      return { ...candidate, deleted: row["deleted"] === 1 };
+    });
+  }
+
+  /** Comments are not needed for it, nor the keys that open them. */
+  #countStanding(): number {
+    const events = this.#all("SELECT *, NULL AS comment FROM events ORDER BY sequence").map(
+      toEvent,
+    );
+    return standingVotes(this.#valid(events)).length;
+  }
+
+  *#valid(events: Iterable<FeedbackEvent>): Generator<FeedbackEvent> {
+    const rows = this.#all("SELECT * FROM voided_raters");
+    const until = new Map(rows.map((row) => [String(row["rater_key"]), Number(row["until_ms"])]));
+    for (const event of events) {
+      if (event.atMs > (until.get(event.raterKey) ?? -1)) yield event;
+    }
+  }
+
+  /** What a destroyed key closes counts as deleted, also in a log that came from a backup. */
+  #recorded(row: Record<string, unknown>): RecordedExchange {
+    const opened = this.#guard(() => openExchange(this.#keys, row));
+    const exchange = toExchange(opened ?? { ...row, messages: "[]" });
+    const people = this.#peopleOf(exchange.id);
+    return {
+      exchange: people.length > 1 ? { ...exchange, participantKeys: people } : exchange,
+      candidates: this.#candidatesOf(exchange.id),
+      deleted: row["deleted"] === 1 || opened === undefined,
+    };
+  }
+
+  #peopleOf(exchangeId: string): readonly string[] {
+    return this.#all(
+      "SELECT person_key FROM exchange_people WHERE exchange_id = ? ORDER BY person_key",
+      exchangeId,
+    ).map((row) => String(row["person_key"]));
   }
 
   #findCandidate(where: string, ...values: string[]): CandidateInExchange | undefined {
@@ -215,12 +323,16 @@ export class FeedbackLog implements Disposable {
       ...values,
     );
     if (row === undefined) return undefined;
-    const candidate = toCandidate(row);
-    const [owner] = this.#all("SELECT * FROM exchanges WHERE id = ?", candidate.exchangeId);
-    return owner === undefined ? undefined : { candidate, exchange: toExchange(owner) };
+    const candidate = toCandidate(this.#guard(() => openCandidate(this.#keys, row)));
+    const owner = this.exchange(candidate.exchangeId);
+    return owner === undefined ? undefined : { candidate, exchange: owner.exchange };
   }
 
   #insertExchange(e: Exchange): void {
+    for (const personKey of new Set([e.authorKey, ...(e.participantKeys ?? [])])) {
+      this.#run("INSERT OR IGNORE INTO exchange_people VALUES (?, ?)", e.id, personKey);
+    }
+    const messages = JSON.stringify(e.messages satisfies readonly ChatMessage[]);
     this.#run(
       `INSERT OR IGNORE INTO exchanges (id, source, guild_id, channel_id, thread_id, author_key,
          messages, system_prompt_sha256, created_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -230,7 +342,7 @@ export class FeedbackLog implements Disposable {
       e.channelId,
       e.threadId,
       e.authorKey,
-      JSON.stringify(e.messages satisfies readonly ChatMessage[]),
+      this.#keys.seal(this.#peopleOf(e.id), messages, CONTEXT.exchange(e.id)),
       e.systemPromptSha256,
       e.createdAtMs,
     );
@@ -245,7 +357,9 @@ export class FeedbackLog implements Disposable {
          created_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?)`,
       c.id,
       c.exchangeId,
-      c.text,
+      c.text === ""
+        ? ""
+        : this.#keys.seal(this.#peopleOf(exchangeId), c.text, CONTEXT.candidate(c.id)),
       c.adapter,
       JSON.stringify(c.sampling),
       c.finishReason,
@@ -255,27 +369,19 @@ export class FeedbackLog implements Disposable {
 
   /** Erases what has a tombstone among the exchange or answer of this id, or what this message shows. */
   #erase(id: string): void {
-    this.#run(
-      `UPDATE exchanges SET messages = '[]'
-       WHERE id = ? AND id IN (SELECT id FROM deletions)`,
-      id,
-    );
-    this.#run(
-      `UPDATE candidates SET text = ''
-       WHERE (id = ?1 OR exchange_id = ?1
-              OR id IN (SELECT candidate_id FROM messages WHERE message_id = ?1))
-         AND (id IN (SELECT id FROM deletions) OR exchange_id IN (SELECT id FROM deletions)
-              OR EXISTS (SELECT 1 FROM messages m JOIN deletions d ON d.id = m.message_id
-                         WHERE m.candidate_id = candidates.id))`,
-      id,
-    );
+    for (const statement of ERASE) this.#run(statement, id);
   }
 
   #run(sql: string, ...values: (string | number | null)[]): void {
     this.#database.prepare(sql).run(...values);
   }
 
-  #all(sql: string, ...values: string[]): Record<string, unknown>[] {
+  #ids(where: string, value: string | number): readonly string[] {
+    const rows = this.#all(`SELECT id FROM exchanges WHERE ${where} ORDER BY sequence`, value);
+    return rows.map((row) => String(row["id"]));
+  }
+
+  #all(sql: string, ...values: (string | number)[]): Record<string, unknown>[] {
     return this.#guard(() => this.#database.prepare(sql).all(...values));
   }
 

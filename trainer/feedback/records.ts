@@ -15,6 +15,8 @@ export type Exchange = {
   readonly threadId: string | null;
   /** Pseudonym of the asker (pseudonym.ts). */
   readonly authorKey: string;
+  /** Pseudonyms of all whose words the messages hold; the author counts in any case. */
+  readonly participantKeys?: readonly string[];
   /** Up to and with the question; without the system prompt. */
   readonly messages: readonly ChatMessage[];
   readonly systemPromptSha256: string;

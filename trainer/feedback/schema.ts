@@ -62,7 +62,39 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TRIGGER events_never_go BEFORE DELETE ON events
     BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
   `,
+  `
+  CREATE TABLE exchange_people (
+    exchange_id TEXT NOT NULL,
+    person_key TEXT NOT NULL,
+    PRIMARY KEY (exchange_id, person_key)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX exchange_people_by_person ON exchange_people (person_key);
+  INSERT INTO exchange_people SELECT id, author_key FROM exchanges;
+  CREATE TABLE voided_raters (
+    rater_key TEXT PRIMARY KEY,
+    until_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE sealing (is_done INTEGER NOT NULL CHECK (is_done = 1)) STRICT;
+  `,
 ];
+
+/** Erases the text of what has a tombstone: the exchange or answer of this id, or what this message shows. */
+export const ERASE: readonly string[] = [
+  `UPDATE exchanges SET messages = '[]' WHERE id = ? AND id IN (SELECT id FROM deletions)`,
+  `UPDATE candidates SET text = ''
+   WHERE (id = ?1 OR exchange_id = ?1
+          OR id IN (SELECT candidate_id FROM messages WHERE message_id = ?1))
+     AND (id IN (SELECT id FROM deletions) OR exchange_id IN (SELECT id FROM deletions)
+          OR EXISTS (SELECT 1 FROM messages m JOIN deletions d ON d.id = m.message_id
+                     WHERE m.candidate_id = candidates.id))`,
+];
+
+/** What forbids changes to events, by name: sealing old comments has to lift it for a moment. */
+export const EVENTS_NEVER_CHANGE = {
+  drop: "DROP TRIGGER events_never_change",
+  create: `CREATE TRIGGER events_never_change BEFORE UPDATE ON events
+    BEGIN SELECT RAISE(ABORT, 'events are append-only'); END`,
+} as const;
 
 const json = z.string().transform((text): unknown => JSON.parse(text));
 const message = z.object({ role: z.enum(["system", "user", "assistant"]), content: z.string() });

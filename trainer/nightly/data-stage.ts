@@ -13,7 +13,8 @@ import { compileLexicon, readBlocklist } from "#engine/moderation/lexical.ts";
 import { Moderation } from "#engine/moderation/moderator.ts";
 import { loadAnchors, loadPrompt } from "#prompts/load.ts";
 import type { PreferencePair } from "../data/preference.ts";
-import { FeedbackLog, feedbackPath } from "../feedback/log.ts";
+import { ConsentBook, learningRefusal } from "../feedback/consent.ts";
+import { FeedbackLog } from "../feedback/log.ts";
 import { modelCompareJudge } from "../judge/compare-judge.ts";
 import { generateAnswer, SERVED_TEMPERATURE } from "../judge/generation.ts";
 import { makeAnchors } from "../pairs/anchors.ts";
@@ -97,28 +98,45 @@ export function readData(folder: string): RunData {
   return { ...readDataset(folder), anchors };
 }
 
-/** Whether nothing that went into the data set has been deleted since. */
+/** Whether nothing that went into the data set has been deleted, voided or refused since. */
 export function isStillEligible(data: RunData, config: Config): boolean {
-  const used = new Set(
-    [...data.train, ...data.heldOut].flatMap(({ evidence }) => [
-      ...evidence.candidateIds,
-      ...evidence.exchangeIds,
-    ]),
-  );
-  for (const { exchange, candidates, deleted } of readFeedback(config).exchanges) {
-    if (deleted && used.has(exchange.id)) return false;
+  const evidence = [...data.train, ...data.heldOut].map((pair) => pair.evidence);
+  const used = new Set(evidence.flatMap((one) => [...one.candidateIds, ...one.exchangeIds]));
+  const { exchanges, votes, refusal } = readFeedback(config);
+  for (const { exchange, candidates, deleted } of exchanges) {
+    const isUsed = used.has(exchange.id) || candidates.some(({ id }) => used.has(id));
+    if (!isUsed) continue;
+    const { source, guildId, authorKey, participantKeys = [] } = exchange;
+    const personKeys = [authorKey, ...participantKeys];
+    if (deleted || refusal({ source, guildId, personKeys }) !== undefined) return false;
     if (candidates.some((one) => one.deleted && used.has(one.id))) return false;
   }
-  return true;
+  // A rater without any vote that stands has withdrawn them, was banned, or wants to be forgotten.
+  const raters = new Set(votes.map(({ raterKey }) => raterKey));
+  return evidence.every(({ raterKeys }) => raterKeys.every((rater) => raters.has(rater)));
 }
 
 function readFeedback(config: Config): Feedback {
-  using log = FeedbackLog.open(feedbackPath(config.DATA_DIR));
-  return {
-    exchanges: [...log.exchanges()],
-    votes: log.standing(),
-    learnFromDiscord: config.LEARN_FROM_DISCORD,
+  using log = FeedbackLog.openIn(config);
+  using book = ConsentBook.open(config.DATA_DIR);
+  const exchanges = [...log.exchanges()];
+  const votes = log.standing();
+  // Read now: the book is closed when the pairs are made.
+  const people = new Set([
+    ...exchanges.flatMap(({ exchange }) => [
+      exchange.authorKey,
+      ...(exchange.participantKeys ?? []),
+    ]),
+    ...votes.map(({ raterKey }) => raterKey),
+  ]);
+  const guilds = new Set(exchanges.flatMap(({ exchange }) => exchange.guildId ?? []));
+  const said = new Map([...people].map((key) => [key, book.person(key)]));
+  const switched = new Map([...guilds].map((id) => [id, book.guild(id)]));
+  const answers = {
+    person: (key: string) => said.get(key),
+    guild: (id: string) => switched.get(id),
   };
+  return { exchanges, votes, refusal: (from) => learningRefusal(answers, config, from) };
 }
 
 function datasetOptions(

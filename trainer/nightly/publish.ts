@@ -10,6 +10,9 @@ import type { Run } from "./run-folder.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { ADAPTER_FILE } from "./training-stage.ts";
 
+/** The engine's name for the bare weights. */
+const BARE_WEIGHTS = "base";
+
 /**
  * Copies the adapter with its manifest into the registry, under the run's id. Taking up a run that
  * was killed right behind this finds it there.
@@ -52,21 +55,28 @@ export async function publish(
 }
 
 /**
- * Makes an adapter serve: by the engine where one runs on this data folder, else by the pointer.
+ * Makes an adapter serve, or the bare weights (null): by the engine where one runs on this data folder, else by the pointer.
  * @throws CodedError what the engine or the registry has against it
  */
-export async function activate(at: Surroundings, name: string): Promise<"engine" | "pointer"> {
-  const engine = await findEngine(at, name);
+export async function activate(
+  at: Surroundings,
+  name: string | null,
+): Promise<"engine" | "pointer"> {
+  const registry = openRegistry(at.config.DATA_DIR, at.clock);
+  const engine = await findEngine(at, name ?? registry.current());
   if (engine === undefined) {
-    await openRegistry(at.config.DATA_DIR, at.clock).activate(name);
+    await registry.activate(name);
     return "pointer";
   }
-  await engine.activate(name);
+  await engine.activate(name ?? BARE_WEIGHTS);
   return "engine";
 }
 
 /** The running engine, if it sees this adapter: another one has another data folder. */
-async function findEngine(at: Surroundings, name: string): Promise<EngineClient | undefined> {
+async function findEngine(
+  at: Surroundings,
+  name: string | null,
+): Promise<EngineClient | undefined> {
   const { ENGINE_URL, ENGINE_HOST, ENGINE_PORT, ENGINE_API_KEY } = at.config;
   const client = new EngineClient({
     url: ENGINE_URL ?? `http://${ENGINE_HOST}:${ENGINE_PORT}`,

@@ -74,7 +74,11 @@ export function tidyRun({ folder }: Run): void {
 /** Removes the weights of runs that are over, and all but the newest thirty of them. */
 export function tidyOldRuns(dataDir: string): void {
   const over = listRuns(dataDir).filter(isOver);
-  for (const { folder } of over.slice(0, -RUNS_KEPT)) rmSync(folder, { recursive: true });
+  for (const { folder, note } of over.slice(0, -RUNS_KEPT)) {
+    // What an adapter learned from must be known for as long as it can serve.
+    if (existsSync(join(dataDir, "adapters", note.id))) removeAllBut(folder, KEPT_FILES);
+    else rmSync(folder, { recursive: true });
+  }
   for (const { folder } of over.slice(-RUNS_KEPT)) removeAllBut(folder, KEPT_FILES);
 }
 

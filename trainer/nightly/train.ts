@@ -19,6 +19,7 @@ import type { Progress } from "../run/run.ts";
 import { buildData, isStillEligible, type RunData, readData, storeData } from "./data-stage.ts";
 import { passGate } from "./gate-stage.ts";
 import { activate, publish } from "./publish.ts";
+import { retireTainted } from "./retire.ts";
 import {
   createRun,
   noteStage,
@@ -87,9 +88,13 @@ export async function trainNightly(request: TrainRequest): Promise<RunResult> {
   const run = cutShort ?? createRun(config.DATA_DIR, at.model.sha256, clock.nowMs());
   try {
     const result = await runStages(at, run, request.activate);
-    if (result.status !== "aborted") tidyRun(run);
+    if (result.status !== "aborted") {
+      tidyRun(run);
+      await retireTainted(at);
+    }
     return result;
   } catch (error) {
+    if (!request.signal.aborted) await retireTainted(at);
     return endEarly(error, run, request.signal);
   }
 }
@@ -164,6 +169,13 @@ async function runStages(at: Surroundings, begun: Run, doActivate: boolean): Pro
     noteStage(run, "refused", message);
     const failed = report.checks.filter(({ passed }) => !passed).map(({ id }) => id);
     return { status: "refused", ...ids, failed, message };
+  }
+  // The gate may take hours: what was deleted meanwhile must not be served either.
+  if (!isStillEligible(data, at.config)) {
+    const message =
+      "Something that the adapter learned from was deleted while it was trained; it is not published. The next training goes without it.";
+    noteStage(run, "refused", message);
+    return { status: "refused", ...ids, failed: ["deleted_meanwhile"], message };
   }
   const adapter = await publish(at, run, data, settings, report);
   const activated = doActivate ? await activate(at, adapter) : "no";

@@ -3,8 +3,9 @@
  * nothing of which answer is better.
  */
 import type { ChatMessage } from "#engine/backends/backend.ts";
+import type { LearningRefusal } from "#trainer/feedback/consent.ts";
 import type { RecordedExchange } from "#trainer/feedback/log.ts";
-import type { StandingVote } from "#trainer/feedback/records.ts";
+import type { Source, StandingVote } from "#trainer/feedback/records.ts";
 import { mean, type Opinion, opinionsOf } from "./opinions.ts";
 import { type Drop, type DropReason, promptKey } from "./pair.ts";
 
@@ -30,7 +31,12 @@ export type RatedPrompt = {
 export type Feedback = {
   readonly exchanges: Iterable<RecordedExchange>;
   readonly votes: readonly StandingVote[];
-  readonly learnFromDiscord: boolean;
+  /** What stands against learning from these people's words or votes (`learningRefusal`). */
+  readonly refusal: (from: {
+    readonly source: Source;
+    readonly guildId: string | null;
+    readonly personKeys: readonly string[];
+  }) => LearningRefusal | undefined;
 };
 
 type Usable = {
@@ -48,8 +54,11 @@ export function ratedPrompts(feedback: Feedback): { prompts: RatedPrompt[]; drop
     for (const candidate of recorded.candidates) {
       const said = opinions.get(candidate.id);
       if (said === undefined) continue;
-      const reason = whyUnusable(recorded, candidate, feedback.learnFromDiscord);
-      if (reason === undefined) usable.push({ recorded, candidate, opinions: said });
+      const permitted = said.filter(({ raterKey }) => mayUse(feedback, recorded, [raterKey]));
+      const reason =
+        whyUnusable(recorded, candidate, feedback) ??
+        (permitted.length === 0 ? "no_rater_consent" : undefined);
+      if (reason === undefined) usable.push({ recorded, candidate, opinions: permitted });
       else drops.push({ reason, candidateIds: [candidate.id] });
     }
   }
@@ -61,13 +70,27 @@ export function ratedPrompts(feedback: Feedback): { prompts: RatedPrompt[]; drop
 function whyUnusable(
   { exchange, deleted }: RecordedExchange,
   candidate: Usable["candidate"],
-  learnFromDiscord: boolean,
+  feedback: Pick<Feedback, "refusal">,
 ): DropReason | undefined {
   if (deleted || candidate.deleted) return "deleted";
-  if (exchange.source === "discord" && !learnFromDiscord) return "from_discord";
+  const { source, guildId, authorKey, participantKeys = [] } = exchange;
+  const refusal = feedback.refusal({
+    source,
+    guildId,
+    personKeys: [authorKey, ...participantKeys],
+  });
+  if (refusal !== undefined) return refusal;
   const isAnswered = exchange.messages.at(-1)?.role === "user" && candidate.text.trim() !== "";
   const isWhole = candidate.finishReason === "stop" || candidate.finishReason === "length";
   return isAnswered && isWhole ? undefined : "not_finished";
+}
+
+function mayUse(
+  { refusal }: Pick<Feedback, "refusal">,
+  { exchange: { source, guildId } }: RecordedExchange,
+  personKeys: readonly string[],
+): boolean {
+  return refusal({ source, guildId, personKeys }) === undefined;
 }
 
 function toPrompt(key: string, group: readonly Usable[]): RatedPrompt {

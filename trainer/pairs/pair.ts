@@ -31,6 +31,9 @@ export type EvidencedPair = {
 export const DROP_REASONS = {
   deleted: "the message was deleted",
   from_discord: "came from Discord, and LEARN_FROM_DISCORD is not true",
+  guild_off: "came from a server that has not switched learning on",
+  no_consent: "holds words of somebody who has not agreed to be learnt from",
+  no_rater_consent: "none of its raters has agreed to be learnt from",
   not_finished: "the answer was cut off, blocked or empty",
   gap_too_small: "no other answer to the prompt is clearly better or worse",
   no_counterpart: "liked, but there is no other answer to compare with",

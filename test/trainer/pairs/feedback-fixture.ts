@@ -16,7 +16,12 @@ export type Said = {
 /** Records the lines in a log of their own, in memory, and reads it as the pairs do. */
 export function feedbackOf(said: readonly Said[], learnFromDiscord = false): Feedback {
   using log = logOf(said);
-  return { exchanges: [...log.exchanges()], votes: log.standing(), learnFromDiscord };
+  return {
+    exchanges: [...log.exchanges()],
+    votes: log.standing(),
+    refusal: ({ source }) =>
+      source === "discord" && !learnFromDiscord ? "from_discord" : undefined,
+  };
 }
 
 /** The log of these lines at `path`; answer i has the candidate id `a<i>` and the exchange id `x<i>`. */
