@@ -19,6 +19,11 @@ export type Asked = {
   readonly turn: Turn;
   /** What the engine got, without the system prompt. */
   readonly messages: readonly ChatMessage[];
+  /** Whose words and which messages it holds. */
+  readonly sources: {
+    readonly personKeys: readonly string[];
+    readonly messageIds: readonly string[];
+  };
   readonly systemPromptSha256: string;
   readonly modelId: string;
   readonly sampling: Readonly<Record<string, number>>;
@@ -43,7 +48,14 @@ export async function askEngine(job: Job, shown: { text: string }): Promise<Aske
     seed: parts.newSeed(),
   };
   const messages = conversationMessages(turns, turn, limits);
-  const common = { turn, systemPromptSha256: prompt.sha256, modelId: figures.modelId, sampling };
+  const sources = await sourcesOf(job, turn);
+  const common = {
+    turn,
+    sources,
+    systemPromptSha256: prompt.sha256,
+    modelId: figures.modelId,
+    sampling,
+  };
   const ask = async (asked: readonly ChatMessage[]): Promise<Asked> => {
     const request = [{ role: "system" as const, content: prompt.text }, ...asked];
     return { ...common, messages: asked, end: await stream(job, shown, request, sampling) };
@@ -57,11 +69,24 @@ export async function askEngine(job: Job, shown: { text: string }): Promise<Aske
   }
 }
 
+/** Whose words and which messages the context may hold; rather too many than too few. */
+async function sourcesOf({ question, parts }: Job, turn: Turn): Promise<Asked["sources"]> {
+  const turns = [...(await parts.memory.turns(question.conversation)), turn];
+  const quoted = question.quote?.personKey;
+  return {
+    personKeys: [
+      ...turns.map(({ speakerKey }) => speakerKey),
+      ...(quoted === undefined ? [] : [quoted]),
+    ],
+    messageIds: turns.flatMap(({ messageIds }) => messageIds),
+  };
+}
+
 function questionTurn({ question, parts }: Job): Turn {
   return {
     role: "user",
     content: questionText(question.text, question.quote),
-    messageIds: question.messageId === undefined ? [] : [question.messageId],
+    messageIds: [question.messageId ?? [], question.quote?.messageId ?? []].flat(),
     // A deleted question then erases its exchange: the log knows both by one id.
     exchangeId: question.messageId ?? parts.newId(),
     speakerKey: question.personKey,

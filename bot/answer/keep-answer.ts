@@ -51,6 +51,8 @@ function recordExchange(
       channelId: question.channelId,
       threadId: question.threadId,
       authorKey: question.personKey,
+      participantKeys: asked.sources.personKeys,
+      messageIds: asked.sources.messageIds,
       messages: asked.messages,
       systemPromptSha256: asked.systemPromptSha256,
       createdAtMs,

@@ -5,6 +5,8 @@
  */
 import type { Keyv } from "keyv";
 import { z } from "zod";
+import { isCoded } from "#engine/base/errors.ts";
+import { openTurns, sealTurns, type TurnKeys } from "./sealed-turns.ts";
 import type { Turn } from "./window.ts";
 
 const turnsSchema = z.array(
@@ -38,16 +40,36 @@ export function conversationKey(place: {
 /** Conversations by key. Writes are done one after another, so none overwrites another's. */
 export class ConversationMemory {
   readonly #store: Keyv;
+  readonly #keys: TurnKeys;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(store: Keyv) {
+  /** @param keys turns are stored sealed for who speaks in them */
+  constructor(store: Keyv, keys: TurnKeys) {
     this.#store = store;
+    this.#keys = keys;
   }
 
-  /** The turns so far, oldest first. */
+  /** The turns so far, oldest first; those of people who were forgotten are gone. */
   async turns(key: string): Promise<readonly Turn[]> {
     const parsed = turnsSchema.safeParse(await this.#store.get(`turns:${key}`));
-    return parsed.success ? parsed.data : [];
+    return parsed.success ? openTurns(parsed.data, this.#keys) : [];
+  }
+
+  /** Every turn in which a person speaks or is answered, by conversation. */
+  async turnsOf(personKey: string): Promise<ReadonlyMap<string, readonly Turn[]>> {
+    const found = new Map<string, readonly Turn[]>();
+    for await (const key of this.#conversations()) {
+      const own = (await this.turns(key)).filter(({ speakerKey }) => speakerKey === personKey);
+      if (own.length > 0) found.set(key, own);
+    }
+    return found;
+  }
+
+  /** Seals what was remembered in the clear before there was sealing. */
+  async sealOld(): Promise<void> {
+    for await (const key of this.#conversations()) {
+      await this.#oneByOne(async () => this.#save(key, await this.turns(key)));
+    }
   }
 
   /** Adds turns at the end. */
@@ -114,12 +136,35 @@ export class ConversationMemory {
 
   async #save(key: string, turns: readonly Turn[]): Promise<void> {
     const kept = turns.slice(-KEPT_TURNS);
-    await this.#store.set(`turns:${key}`, kept, KEPT_MS);
+    const sealed = this.#sealed(kept);
+    if (sealed === undefined) return;
+    await this.#store.set(`turns:${key}`, sealed, KEPT_MS);
     for (const messageId of kept.flatMap((turn) => turn.messageIds)) {
       const holders = await this.#holders(messageId);
       if (holders.includes(key)) continue;
       await this.#store.set(`holders:${messageId}`, [...holders, key], KEPT_MS);
     }
+  }
+
+  /** Where keys can't be made (a full disk), the conversation goes on without being remembered. */
+  #sealed(turns: readonly Turn[]): readonly Turn[] | undefined {
+    try {
+      return sealTurns(turns, this.#keys);
+    } catch (error) {
+      if (!isCoded(error)) throw error;
+      this.#store.emit("error", error);
+      return undefined;
+    }
+  }
+
+  async *#conversations(): AsyncGenerator<string> {
+    const keys: string[] = [];
+    const entries = this.#store.iterator();
+    for await (const [key] of entries) {
+      const name = /(?:^|:)turns:(.+)$/.exec(String(key))?.[1];
+      if (name !== undefined) keys.push(name);
+    }
+    yield* keys;
   }
 
   async #holders(messageId: string): Promise<readonly string[]> {

@@ -10,7 +10,13 @@ const NAME_CHARACTERS = 32;
 const QUOTE_CHARACTERS = 500;
 
 /** One message that is not the speaker's own. */
-export type Quote = { readonly name: string; readonly text: string };
+export type Quote = {
+  readonly name: string;
+  readonly text: string;
+  /** Whose message it is, and which: when they delete it, what was asked about it goes, too. */
+  readonly personKey?: string;
+  readonly messageId?: string;
+};
 
 /** A display name that stays on its line and inside its delimiters. */
 export function cleanName(name: string): string {

@@ -83,7 +83,9 @@ async function readQuestion(
   if (quoted === undefined || quotedText === "") return { text };
   // "@bot" alone below a message asks about that message.
   if (text === "") return { text: quotedText };
-  return { text, quote: { name: speakerName(quoted), text: quotedText } };
+  const personKey = room.pseudonymise(quoted.author.id);
+  const quote = { name: speakerName(quoted), text: quotedText, personKey, messageId: quoted.id };
+  return { text, quote };
 }
 
 /** A thread on an answer goes on from there. */

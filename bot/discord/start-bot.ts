@@ -8,6 +8,7 @@ import { CodedError } from "#engine/base/errors.ts";
 import type { Logger } from "#engine/base/log.ts";
 import { EngineClient } from "#engine/client/engine-client.ts";
 import { loadPrompt } from "#prompts/load.ts";
+import { KeyRing } from "#trainer/feedback/key-ring.ts";
 import { FeedbackLog } from "#trainer/feedback/log.ts";
 import { openPseudonyms } from "#trainer/feedback/pseudonym.ts";
 import type { Source } from "#trainer/feedback/records.ts";
@@ -66,7 +67,9 @@ export async function startBot(
   listen(prepared, opening.promise, log);
   const client = await joinDiscord(prepared, access);
   const lost = lossOf(client);
-  const memory = new ConversationMemory(openKeyv(store, "conversations", log));
+  const keys = opened.use(KeyRing.open(config));
+  const memory = new ConversationMemory(openKeyv(store, "conversations", log), keys);
+  await memory.sealOld();
   const pseudonymise = openPseudonyms(config.DATA_DIR);
   const { desk, limits, engine } = openDesk({ config, memory, feedback, schedulers, clock, log });
   const learning = learningOf(config);

@@ -2,6 +2,7 @@
  * Who lets the bot learn from them: the operator's attestation, each server's switch and each person's
  * own word, in `DATA_DIR/people.db`. Every change is kept with its time. It knows nothing of texts.
  */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Clock, systemClock } from "#engine/base/clock.ts";
 import { type Database, explainDatabaseError, openDatabase } from "#engine/base/database.ts";
@@ -54,8 +55,14 @@ export class ConsentBook implements Disposable {
 
   /** @throws CodedError `database_failed`, `disk_full` */
   static open(dataDir: string, clock: Clock = systemClock): ConsentBook {
-    const path = join(dataDir, "people.db");
+    const path = bookPath(dataDir);
     return new ConsentBook(openDatabase(path, MIGRATIONS), path, clock);
+  }
+
+  /** Like `open`, for those who only read: where there is no book yet, none is made. */
+  static openIfThere(dataDir: string, clock: Clock = systemClock): ConsentBook {
+    if (existsSync(bookPath(dataDir))) return ConsentBook.open(dataDir, clock);
+    return new ConsentBook(openDatabase(":memory:", MIGRATIONS), ":memory:", clock);
   }
 
   /** A person's word; the last one counts. */
@@ -164,6 +171,10 @@ export function learningRefusal(
   const isAssumed = source === "playground" && settings.PLAYGROUND_CONSENT === "given";
   const allows = (personKey: string) => book.person(personKey)?.allows ?? isAssumed;
   return personKeys.every(allows) ? undefined : "no_consent";
+}
+
+function bookPath(dataDir: string): string {
+  return join(dataDir, "people.db");
 }
 
 function toChange(row: Readonly<Record<string, unknown>>): ConsentChange {

@@ -332,6 +332,9 @@ export class FeedbackLog implements Disposable {
     for (const personKey of new Set([e.authorKey, ...(e.participantKeys ?? [])])) {
       this.#run("INSERT OR IGNORE INTO exchange_people VALUES (?, ?)", e.id, personKey);
     }
+    for (const messageId of e.messageIds ?? []) {
+      this.#run("INSERT OR IGNORE INTO exchange_messages VALUES (?, ?)", e.id, messageId);
+    }
     const messages = JSON.stringify(e.messages satisfies readonly ChatMessage[]);
     this.#run(
       `INSERT OR IGNORE INTO exchanges (id, source, guild_id, channel_id, thread_id, author_key,

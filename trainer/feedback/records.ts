@@ -17,6 +17,8 @@ export type Exchange = {
   readonly authorKey: string;
   /** Pseudonyms of all whose words the messages hold; the author counts in any case. */
   readonly participantKeys?: readonly string[];
+  /** The Discord messages whose text is among them: when one of these is deleted, the exchange is. */
+  readonly messageIds?: readonly string[];
   /** Up to and with the question; without the system prompt. */
   readonly messages: readonly ChatMessage[];
   readonly systemPromptSha256: string;

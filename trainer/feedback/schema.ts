@@ -70,6 +70,12 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX exchange_people_by_person ON exchange_people (person_key);
   INSERT INTO exchange_people SELECT id, author_key FROM exchanges;
+  CREATE TABLE exchange_messages (
+    exchange_id TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    PRIMARY KEY (exchange_id, message_id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX exchange_messages_by_message ON exchange_messages (message_id);
   CREATE TABLE voided_raters (
     rater_key TEXT PRIMARY KEY,
     until_ms INTEGER NOT NULL
@@ -78,11 +84,20 @@ export const MIGRATIONS: readonly string[] = [
   `,
 ];
 
-/** Erases the text of what has a tombstone: the exchange or answer of this id, or what this message shows. */
+/**
+ * Erases the text of what has a tombstone: the exchange or answer of this id, or what this message shows.
+ * An exchange whose context holds a message with a tombstone gets one itself.
+ */
 export const ERASE: readonly string[] = [
-  `UPDATE exchanges SET messages = '[]' WHERE id = ? AND id IN (SELECT id FROM deletions)`,
+  `INSERT OR IGNORE INTO deletions
+   SELECT m.exchange_id, d.at_ms FROM exchange_messages m JOIN deletions d ON d.id = m.message_id
+   WHERE m.exchange_id = ?1 OR m.message_id = ?1`,
+  `UPDATE exchanges SET messages = '[]'
+   WHERE id IN (SELECT ?1 UNION SELECT exchange_id FROM exchange_messages WHERE message_id = ?1)
+     AND id IN (SELECT id FROM deletions)`,
   `UPDATE candidates SET text = ''
    WHERE (id = ?1 OR exchange_id = ?1
+          OR exchange_id IN (SELECT exchange_id FROM exchange_messages WHERE message_id = ?1)
           OR id IN (SELECT candidate_id FROM messages WHERE message_id = ?1))
      AND (id IN (SELECT id FROM deletions) OR exchange_id IN (SELECT id FROM deletions)
           OR EXISTS (SELECT 1 FROM messages m JOIN deletions d ON d.id = m.message_id

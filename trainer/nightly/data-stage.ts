@@ -118,7 +118,7 @@ export function isStillEligible(data: RunData, config: Config): boolean {
 
 function readFeedback(config: Config): Feedback {
   using log = FeedbackLog.openIn(config);
-  using book = ConsentBook.open(config.DATA_DIR);
+  using book = ConsentBook.openIfThere(config.DATA_DIR);
   const exchanges = [...log.exchanges()];
   const votes = log.standing();
   // Read now: the book is closed when the pairs are made.

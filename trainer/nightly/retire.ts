@@ -10,7 +10,7 @@ import type { Surroundings } from "./surroundings.ts";
 
 /** Takes each marked adapter out of service and out of the registry. */
 export async function retireTainted(at: Surroundings): Promise<void> {
-  using book = ConsentBook.open(at.config.DATA_DIR, at.clock);
+  using book = ConsentBook.openIfThere(at.config.DATA_DIR, at.clock);
   const registry = openRegistry(at.config.DATA_DIR, at.clock);
   for (const name of book.retraining()) {
     if (registry.current() === name) await activate(at, null);

@@ -3,13 +3,16 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ConversationMemory, conversationKey } from "#bot/conversation/memory.ts";
 import type { Turn } from "#bot/conversation/window.ts";
 import { openSqliteStore, type SqliteStore } from "#bot/storage/sqlite-store.ts";
+import { KeyRing } from "#trainer/feedback/key-ring.ts";
 
 let store: SqliteStore;
 let memory: ConversationMemory;
+let keys: KeyRing;
 
 beforeEach(() => {
+  keys = KeyRing.beside(":memory:");
   store = openSqliteStore(":memory:");
-  memory = new ConversationMemory(new Keyv({ store, namespace: "conversations" }));
+  memory = new ConversationMemory(new Keyv({ store, namespace: "conversations" }), keys);
 });
 afterEach(() => store[Symbol.dispose]());
 
@@ -71,7 +74,7 @@ describe("conversations", () => {
     const failing = new Keyv({ store: { ...store, set: () => Promise.reject(new Error("full")) } });
     const errors: unknown[] = [];
     failing.on("error", (error: unknown) => errors.push(error));
-    await new ConversationMemory(failing).append("k", exchange(1));
+    await new ConversationMemory(failing, keys).append("k", exchange(1));
     expect(errors.length).toBeGreaterThan(0);
   });
 });
@@ -89,5 +92,44 @@ describe("whose conversation", () => {
     expect(await memory.isInThread("t")).toBe(false);
     await memory.joinThread("t");
     expect(await memory.isInThread("t")).toBe(true);
+  });
+});
+
+describe("what is stored", () => {
+  const stored = async () => {
+    const entries: [string, string][] = [];
+    for await (const entry of store.iterator()) entries.push(entry);
+    return JSON.stringify(entries);
+  };
+
+  test("holds neither texts nor names in the clear", async () => {
+    await memory.append("k", exchange(1));
+    expect(await stored()).not.toMatch(/question|answer|Mira/);
+    expect(await contents("k")).toEqual(["question 1", "answer 1"]);
+  });
+
+  test("is gone with a person's key, and others' turns stay", async () => {
+    const sades = exchange(2).map((turn) => ({ ...turn, speakerKey: "sade" }));
+    await memory.append("k", [...exchange(1), ...sades]);
+    keys.destroy("mira");
+    expect(await contents("k")).toEqual(["question 2", "answer 2"]);
+  });
+
+  test("from before there was sealing is sealed at the start", async () => {
+    const plain = new Keyv({ store, namespace: "conversations" });
+    await plain.set("turns:old", exchange(1));
+    expect(await stored()).toContain("question 1");
+    await memory.sealOld();
+    expect(await stored()).not.toContain("question 1");
+    expect(await contents("old")).toEqual(["question 1", "answer 1"]);
+  });
+
+  test("of one person can be listed by conversation", async () => {
+    await memory.append("k", exchange(1));
+    await memory.append(
+      "l",
+      exchange(2).map((turn) => ({ ...turn, speakerKey: "sade" })),
+    );
+    expect([...(await memory.turnsOf("mira")).keys()]).toEqual(["k"]);
   });
 });

@@ -199,3 +199,23 @@ test("a keys.db that is gone closes everything for good", () => {
   using log = FeedbackLog.open(feedbackPath(folder));
   expect([...log.exchanges()]).toMatchObject([{ deleted: true }]);
 });
+
+describe("a deleted message takes every exchange with it whose context held it", () => {
+  const later = { ...exchange("y", ["bob"], "about it"), messageIds: ["m1", "m2"] };
+
+  test.each(["before", "after"])("also when the deletion comes %s the exchange", (when) => {
+    using log = FeedbackLog.open(":memory:");
+    if (when === "before") log.recordDeletion("m1");
+    log.recordExchange(later, [candidate("y", "answer")]);
+    if (when === "after") log.recordDeletion("m1");
+    expect(log.exchange("y")).toMatchObject({ deleted: true, exchange: { messages: [] } });
+    expect(log.candidate("a-y")?.candidate.text).toBe("");
+  });
+
+  test("and no other", () => {
+    using log = FeedbackLog.open(":memory:");
+    log.recordExchange(later, []);
+    log.recordDeletion("m3");
+    expect(log.exchange("y")?.deleted).toBe(false);
+  });
+});
