@@ -25,6 +25,7 @@ export const ERROR_CODES = {
   engine_stopping: "the engine is shutting down and takes no new requests",
   engine_unreachable: "the engine does not answer at its address",
   gate_refused: "a trained adapter did not pass the gate",
+  guard_failed: "the guard model gave no verdict",
   internal_error: "something failed that should not have; the log says what",
   invalid_request: "a request is malformed",
   library_incompatible: "the native library is not the release that the bindings were written for",

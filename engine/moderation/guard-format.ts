@@ -7,7 +7,7 @@
 import { HAZARDS, type Hazard, isHazardCode } from "./categories.ts";
 
 /** How bad a guard finds a text. */
-type Severity = "safe" | "controversial" | "unsafe";
+export type Severity = "safe" | "controversial" | "unsafe";
 
 /** One turn of what is judged; the last one is judged, those before are its context. */
 export type GuardTurn = { readonly role: "user" | "assistant"; readonly content: string };

@@ -1,60 +1,101 @@
 /**
- * Puts the layers together: every text passes the lexical one, then each plugged-in moderator.
+ * Puts the layers together: every text passes the lexical one, then each plugged-in moderator, and the
+ * community's policy decides about what they find.
  * Fails closed: a check that cannot run withholds the text. It knows nothing of HTTP or models.
  */
 import { setImmediate } from "node:timers/promises";
 import type { ChatMessage } from "../backends/backend.ts";
+import type { GuardTurn, Severity } from "./guard-format.ts";
+import {
+  DEFAULT_POLICY,
+  type Decision,
+  decide,
+  type GuildPolicy,
+  strictest,
+} from "./guild-policy.ts";
 import { firstMatch, LexicalScanner, type Lexicon, scanText } from "./lexical.ts";
 import { reasonFor, type Stage } from "./policy.ts";
 import { StreamCheck } from "./stream-check.ts";
+import { supportText } from "./support.ts";
 
 /** What one check reads. */
 export type Passage = {
   readonly stage: Stage;
+  /** What people and the assistant said: all of it on input, what was asked on output. */
+  readonly turns: readonly GuardTurn[];
+  /** On output the passage itself, about 200 tokens; empty on input. */
   readonly text: string;
   /** What came right before `text` and was found harmless; about 50 tokens, empty at the start. */
   readonly context: string;
   readonly signal: AbortSignal;
 };
 
+/** What a moderator found in one text. */
+export type Assessment = {
+  /** Adds up to 1. */
+  readonly probabilities: Readonly<Record<Severity, number>>;
+  /** Llama Guard's S1–S14 and what else there is to name. */
+  readonly hazards: readonly string[];
+};
+
 /** Why text is withheld. */
 export type Block = {
   readonly stage: Stage;
-  /** Llama Guard's S1–S14, or `slur`, `blocklist`, `unchecked`. */
+  /** Llama Guard's S1–S14, or `slur`, `blocklist`, `jailbreak`, `unspecified`, `unchecked`. */
   readonly category: string;
-  /** One sentence to show in place of the text. */
+  /** What to show in place of the text. */
   readonly reason: string;
+  /** Of a guard model's verdict: P(unsafe) + P(controversial). */
+  readonly probability?: number;
 };
 
+/** A text that was shown, with a note. */
+export type Warning = {
+  readonly stage: Stage;
+  readonly category: string;
+  readonly severity: Severity;
+  readonly probability: number;
+};
+
+/** What came of an input check. */
+export type InputCheck = { readonly block?: Block; readonly warnings: readonly Warning[] };
+
 /**
- * A check that reads passages, of about 200 tokens on output and everything people wrote on input:
- * where a guard model plugs in.
+ * A check that reads passages: where a guard model plugs in.
  * Throwing, or rejecting, counts as "could not check", which withholds the passage.
  */
 export interface Moderator {
   /** For logs. */
   readonly name: string;
-  /** The category that forbids the passage; null when it may be shown. */
-  check(passage: Passage): Promise<string | null>;
+  /** What is found, one for each text judged; none where there is nothing to judge. */
+  check(passage: Passage): Promise<readonly Assessment[]>;
 }
+
+/** How the checks of one engine are made up. */
+type ModerationOptions = {
+  readonly lexicon: Lexicon;
+  readonly moderators?: readonly Moderator[];
+  /** Shows what only the lexical layer has checked when another check cannot run: the operator's choice. */
+  readonly failOpen?: boolean;
+  /** Told of each check that could not run, without its text. */
+  readonly onFailure: (name: string, error: unknown) => void;
+};
 
 const SLICE_CHARACTERS = 8192;
 
 /** The checks of one engine. */
 export class Moderation {
-  readonly #lexicon: Lexicon;
+  readonly #options: ModerationOptions;
   readonly #moderators: readonly Moderator[];
-  readonly #onFailure: (name: string, error: unknown) => void;
 
-  /** @param options.onFailure told of each check that could not run, without its text */
-  constructor(options: {
-    readonly lexicon: Lexicon;
-    readonly moderators?: readonly Moderator[];
-    readonly onFailure: (name: string, error: unknown) => void;
-  }) {
-    this.#lexicon = options.lexicon;
+  constructor(options: ModerationOptions) {
+    this.#options = options;
     this.#moderators = options.moderators ?? [];
-    this.#onFailure = options.onFailure;
+  }
+
+  /** The layers by name, for people. */
+  get layers(): readonly string[] {
+    return ["lexical", ...this.#moderators.map(({ name }) => name)];
   }
 
   /**
@@ -64,38 +105,74 @@ export class Moderation {
   async checkInput(
     messages: readonly ChatMessage[],
     signal: AbortSignal,
-  ): Promise<Block | undefined> {
-    for (const { role, content } of messages) {
-      if (role === "system") continue;
-      const rules = role === "user" ? "input" : "output";
-      const found = await this.#scan(content, rules);
-      if (found !== undefined) return toBlock("input", found);
+    policy: GuildPolicy = DEFAULT_POLICY,
+  ): Promise<InputCheck> {
+    const turns = turnsOf(messages);
+    for (const { role, content } of turns) {
+      const found = await this.#scan(content, role === "user" ? "input" : "output");
+      if (found === undefined) continue;
+      return { block: toBlock("input", found, policy), warnings: [] };
     }
-    const people = messages.filter((message) => message.role === "user");
-    const text = people.map((message) => message.content).join("\n\n");
-    const category = await this.#ask({ stage: "input", text, context: "", signal });
-    return category === null ? undefined : toBlock("input", category);
+    const passage = { stage: "input", turns, text: "", context: "", signal } as const;
+    const decision = await this.#ask(passage, policy);
+    return decision === undefined
+      ? { warnings: [] }
+      : decision.action === "block"
+        ? {
+            block: withProbability(toBlock("input", decision.hazard, policy), decision),
+            warnings: [],
+          }
+        : { warnings: [toWarning("input", decision)] };
   }
 
-  /** Opens the check of one generated text. */
-  openOutput(signal: AbortSignal): StreamCheck {
-    return new StreamCheck({
-      scanner: new LexicalScanner(this.#lexicon, "output"),
-      check:
-        this.#moderators.length === 0
-          ? undefined
-          : (text, context) => this.#ask({ stage: "output", text, context, signal }),
-    });
+  /**
+   * Opens the check of one generated text.
+   * @param options.messages what is answered
+   * @param options.onWarning told of each passage that passed with a note
+   */
+  openOutput(options: {
+    readonly messages: readonly ChatMessage[];
+    readonly signal: AbortSignal;
+    readonly policy?: GuildPolicy;
+    readonly onWarning?: (warning: Warning) => void;
+  }): StreamCheck {
+    const scanner = new LexicalScanner(this.#options.lexicon, "output");
+    const { signal, policy = DEFAULT_POLICY, onWarning } = options;
+    if (this.#moderators.length === 0) return new StreamCheck({ scanner, check: undefined });
+    const turns = turnsOf(options.messages);
+    const check = async (text: string, context: string): Promise<string | null> => {
+      const decision = await this.#ask({ stage: "output", turns, text, context, signal }, policy);
+      if (decision === undefined) return null;
+      if (decision.action === "block") return decision.hazard;
+      onWarning?.(toWarning("output", decision));
+      return null;
+    };
+    return new StreamCheck({ scanner, check });
+  }
+
+  /**
+   * What every layer finds in a text that somebody wrote, without deciding.
+   * @throws whatever a moderator throws
+   */
+  async assess(
+    text: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly lexical: string | undefined; readonly found: readonly Assessment[] }> {
+    const lexical = (await this.#scan(text, "input")) ?? (await this.#scan(text, "output"));
+    const turns: readonly GuardTurn[] = [{ role: "user", content: text }];
+    const passage = { stage: "input", turns, text: "", context: "", signal } as const;
+    const found = await Promise.all(this.#moderators.map((moderator) => moderator.check(passage)));
+    return { lexical, found: found.flat() };
   }
 
   /** Whether a single token may be shown by itself, among the alternatives of log-probabilities. */
   isTokenClean(token: string): boolean {
-    return scanText(this.#lexicon, "output", token) === undefined;
+    return scanText(this.#options.lexicon, "output", token) === undefined;
   }
 
   /** Scans in slices, so that a long text does not hold up the streams of others. */
   async #scan(text: string, stage: Stage): Promise<string | undefined> {
-    const scanner = new LexicalScanner(this.#lexicon, stage);
+    const scanner = new LexicalScanner(this.#options.lexicon, stage);
     for (let from = 0; from < text.length; from += SLICE_CHARACTERS) {
       if (from > 0) await setImmediate();
       const found = firstMatch(scanner.push(text.slice(from, from + SLICE_CHARACTERS)));
@@ -104,21 +181,52 @@ export class Moderation {
     return firstMatch(scanner.finish());
   }
 
-  async #ask(passage: Passage): Promise<string | null> {
+  /** The strictest of what the moderators' findings lead to; undefined where nothing is to be done. */
+  async #ask(passage: Passage, policy: GuildPolicy): Promise<Decision | undefined> {
+    const decisions: Decision[] = [];
     for (const moderator of this.#moderators) {
-      try {
-        const category = await moderator.check(passage);
-        if (category !== null) return category;
-      } catch (error) {
-        this.#onFailure(moderator.name, error);
-        return "unchecked";
-      }
+      const decided = await this.#askOne(moderator, passage, policy);
+      decisions.push(...decided);
+      if (decided.some(({ action }) => action === "block")) break;
     }
-    return null;
+    const marked = decisions.filter(({ action }) => action !== "allow");
+    return marked.length === 0 ? undefined : strictest(marked);
+  }
+
+  async #askOne(
+    moderator: Moderator,
+    passage: Passage,
+    policy: GuildPolicy,
+  ): Promise<readonly Decision[]> {
+    try {
+      return (await moderator.check(passage)).map((found) => decide(policy, found));
+    } catch (error) {
+      passage.signal.throwIfAborted();
+      this.#options.onFailure(moderator.name, error);
+      if (this.#options.failOpen === true) return [];
+      return [{ action: "block", hazard: "unchecked", severity: "unsafe", probability: 1 }];
+    }
   }
 }
 
 /** The block of a category, with its sentence for people. */
-export function toBlock(stage: Stage, category: string): Block {
-  return { stage, category, reason: reasonFor(category, stage) };
+export function toBlock(stage: Stage, category: string, policy: GuildPolicy): Block {
+  const isPlea = category === "S11" && stage === "input";
+  return {
+    stage,
+    category,
+    reason: isPlea ? supportText(policy.locale) : reasonFor(category, stage),
+  };
+}
+
+function withProbability(block: Block, { hazard, probability }: Decision): Block {
+  return hazard === "unchecked" ? block : { ...block, probability };
+}
+
+function toWarning(stage: Stage, { hazard, severity, probability }: Decision): Warning {
+  return { stage, category: hazard, severity, probability };
+}
+
+function turnsOf(messages: readonly ChatMessage[]): readonly GuardTurn[] {
+  return messages.flatMap(({ role, content }) => (role === "system" ? [] : [{ role, content }]));
 }

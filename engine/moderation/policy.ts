@@ -14,19 +14,37 @@ export type Stage = "input" | "output";
 const REASONS: Readonly<Record<string, string>> = {
   S1: "it threatens or encourages violence",
   S2: "it gives instructions for a crime",
-  S3: "it gives instructions for a sexual crime",
+  S3: "it is about a sexual crime",
   S4: "it sexualises minors",
+  S5: "it may harm somebody's good name",
+  S6: "it gives advice that only a professional should give",
+  S7: "it gives away private data",
+  S8: "it breaks somebody's copyright",
   S9: "it gives instructions for a weapon or explosive",
   S10: "it calls for hatred or violence against people for who they are",
   S11: "it encourages self-harm",
+  S12: "it is sexual, which belongs in age-restricted channels alone",
+  S13: "it may mislead people about an election",
+  S14: "it may be used to break into computers",
+  jailbreak: "it tries to talk me out of my rules",
   slur: "it contains a slur",
   blocklist: "it contains a word that this community's operator does not allow",
   unchecked:
     "the safety check could not run, so nothing may be shown; please try again in a moment",
 };
 
+/** What a guard finds in a request is what it asks for, not what it does. */
+const ASKING: Readonly<Record<string, string>> = {
+  S1: "it asks for help with violence. I am glad to talk about staying safe, or about what the law says",
+  S2: "it asks for help with something illegal. I am glad to look for a lawful way to what you need",
+  S3: "it asks for help with a sexual crime. Help for those affected is at https://www.rainn.org",
+  S9: "it asks for help with a weapon. I am glad to explain the science without instructions",
+};
+
 /** The sentence to show for a category at a stage. */
 export function reasonFor(category: string, stage: Stage): string {
+  const asking = stage === "input" ? ASKING[category] : undefined;
+  if (asking !== undefined) return `I cannot help with this: ${asking}.`;
   const subject = stage === "input" ? "This message" : "The rest of this answer";
   return `${subject} was withheld: ${REASONS[category] ?? "it goes against the rules here"}.`;
 }
@@ -156,10 +174,36 @@ const OUTPUT_ONLY: readonly PhraseRule[] = [
   },
 ];
 
-/** The phrases of a stage: input is held to S4 and S10 alone, output to everything. */
+/** People who speak of harming themselves are shown to help at once, whatever else is asked. */
+const PLEAS: PhraseRule = {
+  category: "S11",
+  unless: [
+    ...["song*", "lyrics", "movie*", "film*", "book*", "novel*", "character*", "poem*", "joke*"],
+    ...["laugh*", "embarrass*", "shame", "cringe*", "game", "boss", "respawn*", "lol", "lmao"],
+    ...["friend*", "said", "says", "told", "quote*", "article*", "statistic*", "prevent*"],
+  ],
+  patterns: [
+    "i want|wanna|need ?to die",
+    "i want|wanna|will|plan ?to kill|hurt|harm|cut|hang myself",
+    "im|am going|gonna|planning ?to kill|hurt|harm|cut|hang myself",
+    "dont want ?to live|exist|wake",
+    "not want ?to live|exist|wake",
+    "how|way|ways ~4 kill|hang|drown|poison|cut myself",
+    "how|way|ways ~4 commit suicide",
+    "end|ending my ?own life",
+    "take|taking my ?own life",
+    "thinking|think|thought about|of suicide",
+    "feel|feeling like ending it|everything",
+    "how many pills ~5 die|overdose",
+    "am|im suicidal",
+    "would|will miss me if i ?was|were died|die|dead|gone",
+  ],
+};
+
+/** The phrases of a stage: input is held to S4, S10 and pleas for help alone, output to everything. */
 export function rulesFor(stage: Stage): readonly PhraseRule[] {
   const always = [MINORS_SEXUALISED, MINORS_ABUSED, ...HATE];
-  if (stage === "input") return always;
+  if (stage === "input") return [...always, PLEAS];
   // A refusal names what it refuses, and is the model's to make.
   const refusable = always.map((rule) => ({
     ...rule,

@@ -5,8 +5,10 @@
 import { randomInt } from "node:crypto";
 import { z } from "zod";
 import type { ChatMessage, Sampling } from "../backends/backend.ts";
+import type { GuildPolicy } from "../moderation/guild-policy.ts";
 import { cleanInput } from "../moderation/normalise.ts";
 import { HttpProblem } from "./http-problem.ts";
+import { metadataSchema, readPolicy } from "./request-metadata.ts";
 
 /** A checked request; what the caller left out has its default. */
 export type ChatParameters = {
@@ -24,6 +26,8 @@ export type ChatParameters = {
   readonly topLogprobs: number | undefined;
   /** Whose turn it is in the queue; empty strings when the caller names no one. */
   readonly owner: { readonly guild: string; readonly person: string };
+  /** What the place of the conversation does about verdicts. */
+  readonly policy: GuildPolicy;
 };
 
 /** Zephyr's own recommendation (model card of zephyr-7b-beta), where OpenAI's would be 1, 1 and none. */
@@ -53,7 +57,6 @@ const whole = (low: number, high: number) => {
   return z.int({ error }).min(low, { error }).max(high, { error }).nullish();
 };
 const flag = z.boolean({ error: "expected true or false" }).nullish();
-const key = z.string({ error: "expected a string" }).max(128).nullish();
 const stopText = z
   .string()
   .min(1, { error: "expected a text of 1 to 256 characters" })
@@ -91,12 +94,7 @@ const schema = z.object(
       .nullish(),
     logprobs: flag,
     top_logprobs: whole(0, 20),
-    metadata: z
-      .object(
-        { person: key, guild: key },
-        { error: "expected an object with the strings person and guild" },
-      )
-      .nullish(),
+    metadata: metadataSchema,
   },
   { error: "expected a JSON object" },
 );
@@ -123,6 +121,7 @@ export function parseChatRequest(body: unknown): ChatParameters {
     includeUsage: data.stream_options?.include_usage === true,
     topLogprobs: data.logprobs === true ? (data.top_logprobs ?? 0) : undefined,
     owner: { guild: data.metadata?.guild ?? "", person: data.metadata?.person ?? "" },
+    policy: readPolicy(data.metadata),
   };
 }
 

@@ -1,9 +1,8 @@
 /**
  * How a completion looks to OpenAI's clients: one JSON object, or server-sent chunks.
- * It knows the wire alone; the one addition to OpenAI's fields is `adapter`, and `verdict` on a choice.
+ * It knows the wire alone; what it adds to OpenAI's fields is `adapter`, and `verdict` and `warnings` on a choice.
  */
 import type { TokenLogprob } from "../backends/backend.ts";
-import type { Block } from "../moderation/moderator.ts";
 import type { ChoiceEvent, TokenChoice } from "./choice.ts";
 import type { Completion } from "./completion.ts";
 import { type HttpProblem, problemBody } from "./http-problem.ts";
@@ -40,7 +39,7 @@ export async function toJson(head: AnswerHead, completion: Completion): Promise<
       message: { role: "assistant", content: text, refusal: end?.block?.reason ?? null },
       logprobs: formatLogprobs(logprobs),
       finish_reason: end?.reason ?? "stop",
-      ...verdictOf(end?.block),
+      ...verdictOf(end),
     })),
     usage: usageOf(completion, tokens),
   };
@@ -94,11 +93,14 @@ function toDelta(index: number, event: ChoiceEvent): object {
     return { ...open, delta: { content: event.text }, logprobs: formatLogprobs(event.logprobs) };
   }
   const delta = event.block === undefined ? {} : { refusal: event.block.reason };
-  return { ...open, delta, finish_reason: event.reason, ...verdictOf(event.block) };
+  return { ...open, delta, finish_reason: event.reason, ...verdictOf(event) };
 }
 
-function verdictOf(block: Block | undefined): { verdict?: Block } {
-  return block === undefined ? {} : { verdict: block };
+function verdictOf(end: End | undefined): Pick<End, "warnings"> & { verdict?: End["block"] } {
+  return {
+    ...(end?.block === undefined ? {} : { verdict: end.block }),
+    ...(end?.warnings === undefined ? {} : { warnings: end.warnings }),
+  };
 }
 
 function usageOf({ promptTokens }: Completion, tokens: number): WireUsage {

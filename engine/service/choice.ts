@@ -4,7 +4,8 @@
  */
 import type { Backend, GenerateEvent, GenerateRequest, TokenLogprob } from "../backends/backend.ts";
 import { CodedError } from "../base/errors.ts";
-import { type Block, type Moderation, toBlock } from "../moderation/moderator.ts";
+import type { GuildPolicy } from "../moderation/guild-policy.ts";
+import { type Block, type Moderation, toBlock, type Warning } from "../moderation/moderator.ts";
 import { cleanOutput } from "../moderation/normalise.ts";
 import type { StreamCheck } from "../moderation/stream-check.ts";
 
@@ -20,6 +21,8 @@ export type ChoiceEvent =
       readonly reason: "stop" | "length" | "content_filter";
       readonly completionTokens: number;
       readonly block?: Block;
+      /** Passages that were shown with a note. */
+      readonly warnings?: readonly Warning[];
     };
 
 /**
@@ -30,12 +33,13 @@ export type ChoiceEvent =
 export async function* runChoice(options: {
   readonly backend: Backend;
   readonly moderation: Moderation;
+  readonly policy: GuildPolicy;
   readonly request: GenerateRequest;
 }): AsyncGenerator<ChoiceEvent> {
-  const { backend, moderation, request } = options;
+  const { backend, moderation, policy, request } = options;
   const stop = new AbortController();
   const signal = AbortSignal.any([request.signal, stop.signal]);
-  const output = new CheckedOutput(moderation, moderation.openOutput(signal));
+  const output = new CheckedOutput(moderation, policy, { ...request, signal });
   try {
     for await (const event of backend.generate({ ...request, signal })) {
       yield* output.take(event);
@@ -53,16 +57,21 @@ export async function* runChoice(options: {
 /** The generated text on its way through the check, with each token's log-probabilities. */
 class CheckedOutput {
   readonly #moderation: Moderation;
+  readonly #policy: GuildPolicy;
   readonly #check: StreamCheck;
+  readonly #warnings: Warning[] = [];
   /** Tokens whose text is not let out yet, by where it ends. */
   #held: { end: number; logprobs: readonly TokenChoice[] }[] = [];
   #produced = 0;
   #tokens = 0;
   #isOver = false;
 
-  constructor(moderation: Moderation, check: StreamCheck) {
+  constructor(moderation: Moderation, policy: GuildPolicy, request: GenerateRequest) {
+    const { messages, signal } = request;
+    const onWarning = (warning: Warning) => this.#warn(warning);
     this.#moderation = moderation;
-    this.#check = check;
+    this.#policy = policy;
+    this.#check = moderation.openOutput({ messages, signal, policy, onWarning });
   }
 
   get isOver(): boolean {
@@ -100,7 +109,8 @@ class CheckedOutput {
       return;
     }
     this.#isOver = true;
-    yield { type: "end", reason: event.reason, completionTokens: event.completionTokens };
+    const { reason, completionTokens } = event;
+    yield { type: "end", reason, completionTokens, ...this.#noted() };
   }
 
   *#text(text: string): Generator<ChoiceEvent> {
@@ -122,7 +132,17 @@ class CheckedOutput {
 
   #blocked(category: string, completionTokens: number): ChoiceEvent {
     this.#isOver = true;
-    const block = toBlock("output", category);
-    return { type: "end", reason: "content_filter", completionTokens, block };
+    const block = toBlock("output", category, this.#policy);
+    return { type: "end", reason: "content_filter", completionTokens, block, ...this.#noted() };
+  }
+
+  /** One note for a category; later passages add none. */
+  #warn(warning: Warning): void {
+    if (this.#warnings.some(({ category }) => category === warning.category)) return;
+    this.#warnings.push(warning);
+  }
+
+  #noted(): { warnings?: readonly Warning[] } {
+    return this.#warnings.length === 0 ? {} : { warnings: this.#warnings };
   }
 }

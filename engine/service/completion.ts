@@ -6,7 +6,7 @@ import type { Backend } from "../backends/backend.ts";
 import type { Clock } from "../base/clock.ts";
 import { CodedError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import type { Block, Moderation } from "../moderation/moderator.ts";
+import type { Block, Moderation, Warning } from "../moderation/moderator.ts";
 import { Channel } from "./channel.ts";
 import { type ChatParameters, toSeed } from "./chat-request.ts";
 import { type ChoiceEvent, runChoice } from "./choice.ts";
@@ -54,8 +54,10 @@ export async function admitCompletion(
   const lease = services.adapters.lease(parameters.model);
   try {
     const promptTokens = countPrompt(services.backend, parameters);
-    const block = await services.moderation.checkInput(parameters.messages, signal);
-    const run = new CompletionRun(services, parameters, { requestId, lease, promptTokens, signal });
+    const { messages, policy } = parameters;
+    const { block, warnings } = await services.moderation.checkInput(messages, signal, policy);
+    const admitted = { requestId, lease, promptTokens, warnings, signal };
+    const run = new CompletionRun(services, parameters, admitted);
     const events = block === undefined ? run.admit() : run.refuse(block);
     return { adapter: lease.adapter, promptTokens, events };
   } catch (error) {
@@ -68,6 +70,8 @@ type Admitted = {
   readonly requestId: string;
   readonly lease: AdapterLease;
   readonly promptTokens: number;
+  /** Of the input check. */
+  readonly warnings: readonly Warning[];
   readonly signal: AbortSignal;
 };
 
@@ -148,7 +152,7 @@ class CompletionRun {
   }
 
   async #runChoice(index: number): Promise<void> {
-    const { messages, sampling, maxTokens, stop, topLogprobs } = this.#parameters;
+    const { messages, sampling, maxTokens, stop, topLogprobs, policy } = this.#parameters;
     const { backend, moderation } = this.#services;
     const room = backend.info.contextTokens - this.#admitted.promptTokens;
     const request = {
@@ -160,9 +164,16 @@ class CompletionRun {
       adapter: this.#admitted.lease.adapter,
       signal: this.#signal,
     };
-    for await (const event of runChoice({ backend, moderation, request })) {
-      this.#report(index, event);
+    for await (const event of runChoice({ backend, moderation, policy, request })) {
+      this.#report(index, this.#withWarnings(event));
     }
+  }
+
+  /** Notes on what was asked stand with those on the answer. */
+  #withWarnings(event: ChoiceEvent): ChoiceEvent {
+    const { warnings } = this.#admitted;
+    if (event.type !== "end" || warnings.length === 0) return event;
+    return { ...event, warnings: [...warnings, ...(event.warnings ?? [])] };
   }
 
   #report(index: number, event: ChoiceEvent): void {

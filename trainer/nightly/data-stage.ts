@@ -153,7 +153,7 @@ function datasetOptions(
     onFailure: () => {},
   });
   const passes = async (messages: readonly ChatMessage[]) =>
-    (await moderation.checkInput(messages, signal)) === undefined;
+    (await moderation.checkInput(messages, signal)).block === undefined;
   const answer = (messages: readonly ChatMessage[], temperature: number, seed: number) => {
     const system: ChatMessage = { role: "system", content: systemPrompt.text };
     return generateAnswer(

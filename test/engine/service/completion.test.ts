@@ -95,6 +95,8 @@ describe("a completion's settings", () => {
   });
 });
 
+const UNSAFE = { probabilities: { safe: 0, controversial: 0, unsafe: 1 }, hazards: ["S2"] };
+
 describe("checked text", () => {
   it("is all that a blocked answer gives out, with the reason", async () => {
     const { url, backend } = await startScripted({
@@ -165,14 +167,14 @@ describe("checked text", () => {
   it("is withheld by a plugged-in moderator a passage at a time", async () => {
     const guard = {
       name: "guard",
-      check: async ({ text }: { text: string }) => (text.includes("banana") ? "S6" : null),
+      check: async ({ text }: { text: string }) => (text.includes("banana") ? [UNSAFE] : []),
     };
     const long = `${"word ".repeat(60)}banana ${"word ".repeat(60)}`;
     const { url } = await startScripted({ script: answer(long), moderators: [guard] });
     const body = await (await post(url, ask("hi"))).json();
     expect(body.choices[0]).toMatchObject({
       finish_reason: "content_filter",
-      verdict: { category: "S6", stage: "output" },
+      verdict: { category: "S2", stage: "output" },
     });
     expect(body.choices[0].message.content).toMatch(/^(word ?)+$/);
   });
