@@ -52,10 +52,22 @@ export type LocalBackendOptions = {
   readonly cells?: number;
   /** Where idle conversations' KV goes, and how many bytes of it; nowhere unless told. */
   readonly parking?: { readonly folder: string; readonly limitBytes: number };
+  /** A guard model's own markers around the one turn that it is asked; other models get Zephyr's template. */
+  readonly turn?: TurnMarkers;
 };
 
+/** What stands before and after a turn; the text of control tokens stands for those tokens. */
+export type TurnMarkers = { readonly before: string; readonly after: string };
+
 /** The local backend, with its decode loop's machine-independent figures. */
-export type LocalBackend = Backend & { laneStats(): LaneStats };
+export type LocalBackend = Backend & {
+  laneStats(): LaneStats;
+  /**
+   * A backend on the same weights with contexts of its own, without adapters, for judging.
+   * To be disposed before this one.
+   */
+  openBeside(options: { readonly streams: number; readonly contextTokens: number }): Backend;
+};
 
 const DEFAULT_WAITING = 256;
 const SMALL_MODEL_PARAMETERS = 1e9;
@@ -76,7 +88,8 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Lo
   const hashing = hashFile(options.modelPath);
   // Awaited below; a model that does not load is the better message of the two.
   hashing.catch(() => undefined);
-  const model = await LoadedModel.open(options.modelPath, { libraries, gpuLayers });
+  const use = options.turn === undefined ? "chat" : "guard";
+  const model = await LoadedModel.open(options.modelPath, { libraries, gpuLayers, use });
   try {
     return new LocalModelBackend(model, build, await hashing, options);
   } catch (error) {
@@ -88,8 +101,11 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Lo
 class LocalModelBackend implements LocalBackend {
   readonly info: ModelInfo;
   readonly #model: LoadedModel;
+  readonly #build: BuildChoice;
+  readonly #options: LocalBackendOptions;
   readonly #loop: DecodeLoop;
   readonly #store: ConversationStore | undefined;
+  #ownsModel = true;
   #systemPrompt: { readonly text: string; readonly tokens: Int32Array } | undefined;
 
   constructor(
@@ -101,6 +117,8 @@ class LocalModelBackend implements LocalBackend {
     const limits = toLimits(model, build, options);
     const needs = laneNeeds(model, limits);
     this.#model = model;
+    this.#build = build;
+    this.#options = options;
     this.info = {
       id: options.modelId,
       path: options.modelPath,
@@ -177,9 +195,17 @@ class LocalModelBackend implements LocalBackend {
     return this.#loop.stats;
   }
 
+  openBeside({ streams, contextTokens }: { streams: number; contextTokens: number }): Backend {
+    const { parking: _, ...shared } = this.#options;
+    const options = { ...shared, streams, contextTokens };
+    const beside = new LocalModelBackend(this.#model, this.#build, this.info.sha256, options);
+    beside.#ownsModel = false;
+    return beside;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#loop[Symbol.asyncDispose]();
-    await this.#model[Symbol.asyncDispose]();
+    if (this.#ownsModel) await this.#model[Symbol.asyncDispose]();
   }
 
   get #vocabulary(): Vocabulary {
@@ -213,6 +239,8 @@ class LocalModelBackend implements LocalBackend {
   }
 
   #encode(messages: readonly ChatMessage[]): Int32Array {
+    const { turn } = this.#options;
+    if (turn !== undefined) return encodeTurn(this.#vocabulary, turn, messages);
     return this.#vocabulary.encodeChat(messages, { addGenerationPrompt: true });
   }
 
@@ -227,6 +255,20 @@ class LocalModelBackend implements LocalBackend {
     // The last token of both differs: what follows a turn's line end merges with it.
     return Math.min(commonPrefix(this.#systemPrompt.tokens, prompt), prompt.length - 1);
   }
+}
+
+/** BOS, the markers as control tokens, what is between them as text. */
+function encodeTurn(
+  vocabulary: Vocabulary,
+  { before, after }: TurnMarkers,
+  messages: readonly ChatMessage[],
+): Int32Array {
+  const text = messages.map(({ content }) => content).join("\n\n");
+  return Int32Array.from([
+    ...vocabulary.tokenize(before, { special: true, addBos: true }),
+    ...vocabulary.tokenize(text, { special: false, addBos: false }),
+    ...vocabulary.tokenize(after, { special: true, addBos: false }),
+  ]);
 }
 
 function toLimits(

@@ -52,6 +52,10 @@ const schema = z.object({
   PRIVACY_CONTACT: z.string().min(1).optional(),
   PERSON_REQUESTS_PER_MINUTE: count.default(6),
   GUILD_CONCURRENT_REQUESTS: count.default(4),
+  GUARD_MODEL: z.string().min(1).default("off"),
+  GUARD_FORMAT: z.enum(["qwen3guard", "llamaguard3"]).default("qwen3guard"),
+  GUARD_STREAMS: count.max(64).default(4),
+  GUARD_FAILURE: z.enum(["refuse", "lexical"]).default("refuse"),
   BLOCKLIST_FILE: z.string().min(1).optional(),
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
 });

@@ -6,7 +6,9 @@ import { CodedError } from "../base/errors.ts";
 import type { GgufFile } from "../native/gguf.ts";
 
 /** What Llama's, Mistral's and so Zephyr's GGUF files name; the trainer knows no other. */
-const ARCHITECTURE = "llama";
+const CHAT_ARCHITECTURES = ["llama"];
+/** Those of guard models besides: Llama Guard's is llama, Qwen3Guard's is qwen3. */
+export const GUARD_ARCHITECTURES: readonly string[] = ["llama", "qwen3"];
 /** llama-hparams.h, LLAMA_MAX_LAYERS: libllama aborts above it. */
 const MAX_LAYERS = 512;
 /** Far above any real model; keeps a wrong number from asking for absurd memory. */
@@ -15,55 +17,63 @@ const ROPE_SCALINGS: readonly unknown[] = [undefined, "none", "linear", "yarn", 
 
 /**
  * Checks the numbers that the architecture is built from and the vocabulary's lists.
+ * @param architectures the ones to accept; by default those that chat is served with
  * @throws CodedError `model_invalid` naming what is wrong and what to do
  */
-export function checkModelFile(file: GgufFile): void {
+export function checkModelFile(
+  file: GgufFile,
+  architectures: readonly string[] = CHAT_ARCHITECTURES,
+): void {
   const type = file.value("general.type");
   if (type !== undefined && type !== "model") {
     throw invalid(file.path, `it holds ${JSON.stringify(type)}, not a model`);
   }
   const architecture = file.string("general.architecture");
-  if (architecture !== ARCHITECTURE) {
+  if (!architectures.includes(architecture)) {
     throw invalid(
       file.path,
-      `its architecture is ${JSON.stringify(architecture)}; "${ARCHITECTURE}" is served, which Mistral and Zephyr are`,
+      `its architecture is ${JSON.stringify(architecture)}; ${architectures.map((name) => `"${name}"`).join(" or ")} is served, which Mistral and Zephyr are`,
     );
   }
-  checkShape(file);
+  checkShape(file, architecture);
   checkVocabulary(file);
   if (file.tensors.length === 0) throw invalid(file.path, "it holds no weights");
 }
 
-function checkShape(file: GgufFile): void {
-  count(file, "block_count", 1, MAX_LAYERS);
-  count(file, "context_length", 1, MAX_COUNT);
-  const width = count(file, "embedding_length", 1, MAX_COUNT);
-  const heads = count(file, "attention.head_count", 1, MAX_COUNT);
-  const keyHeads = count(file, "attention.head_count_kv", 1, MAX_COUNT, heads);
-  if (file.value("llama.attention.key_length") === undefined && width % heads !== 0) {
+function checkShape(file: GgufFile, architecture: string): void {
+  const countOf = (name: string, least: number, most: number, otherwise?: number) =>
+    count(file, `${architecture}.${name}`, least, most, otherwise);
+  countOf("block_count", 1, MAX_LAYERS);
+  countOf("context_length", 1, MAX_COUNT);
+  const width = countOf("embedding_length", 1, MAX_COUNT);
+  const heads = countOf("attention.head_count", 1, MAX_COUNT);
+  const keyHeads = countOf("attention.head_count_kv", 1, MAX_COUNT, heads);
+  if (file.value(`${architecture}.attention.key_length`) === undefined && width % heads !== 0) {
     throw invalid(file.path, `${heads} attention heads do not divide a width of ${width}`);
   }
   if (heads % keyHeads !== 0) {
     throw invalid(file.path, `${keyHeads} key heads do not divide ${heads} attention heads`);
   }
-  const experts = count(file, "expert_count", 0, 1024, 0);
-  count(file, "expert_used_count", Math.min(1, experts), experts, 0);
-  count(file, "expert_group_count", 0, 0, 0);
-  const scaling = file.value("llama.rope.scaling.type");
+  const experts = countOf("expert_count", 0, 1024, 0);
+  countOf("expert_used_count", Math.min(1, experts), experts, 0);
+  countOf("expert_group_count", 0, 0, 0);
+  const scaling = file.value(`${architecture}.rope.scaling.type`);
   if (!ROPE_SCALINGS.includes(scaling)) {
-    throw invalid(file.path, `llama.rope.scaling.type ${JSON.stringify(scaling)} is unknown`);
+    throw invalid(
+      file.path,
+      `${architecture}.rope.scaling.type ${JSON.stringify(scaling)} is unknown`,
+    );
   }
 }
 
 /** A count within its range; `otherwise` where the file has none, else it must be there. */
 function count(
   file: GgufFile,
-  name: string,
+  key: string,
   least: number,
   most: number,
   otherwise?: number,
 ): number {
-  const key = `${ARCHITECTURE}.${name}`;
   const value = otherwise === undefined ? file.number(key) : file.numberOr(key, otherwise);
   if (Number.isInteger(value) && value >= least && value <= most) return value;
   throw invalid(file.path, `${key} should be a count from ${least} to ${most}, found ${value}`);

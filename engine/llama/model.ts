@@ -13,7 +13,7 @@ import type { LlamaAdapterPointer, LlamaModelPointer } from "../native/llama-str
 import { type BaseModel, checkAdapterFile } from "./adapter-file.ts";
 import { isZephyrTemplate } from "./chat-template.ts";
 import type { CacheType } from "./context.ts";
-import { checkModelFile } from "./model-file.ts";
+import { checkModelFile, GUARD_ARCHITECTURES } from "./model-file.ts";
 import { Vocabulary } from "./vocabulary.ts";
 
 /** Validating every weight reads the whole file: done where that takes no more than a second or two. */
@@ -24,6 +24,9 @@ const Q8_0_BLOCK = 32;
 const F32_BYTES = 4;
 /** What a layer's intermediate results take at most, in widths of the model: its feed-forward part is the widest. */
 const SCRATCH_WIDTHS = 24;
+
+/** What a model is loaded for. */
+export type ModelUse = "chat" | "guard";
 
 /** Loaded weights. Contexts and adapters must be freed before `dispose`. */
 export class LoadedModel implements AsyncDisposable {
@@ -56,13 +59,22 @@ export class LoadedModel implements AsyncDisposable {
   /**
    * Loads a GGUF; the event loop waits for it.
    * @param gpuLayers layers on the GPU; ignored by the CPU build
+   * @param use a guard model may be of another architecture and have a template of its own
    * @throws CodedError `model_missing`, `model_invalid`
    */
   static async open(
     path: string,
-    { libraries, gpuLayers }: { readonly libraries: NativeLibraries; readonly gpuLayers: number },
+    {
+      libraries,
+      gpuLayers,
+      use = "chat",
+    }: {
+      readonly libraries: NativeLibraries;
+      readonly gpuLayers: number;
+      readonly use?: ModelUse;
+    },
   ): Promise<LoadedModel> {
-    const { base, bytes } = inspect(path, libraries);
+    const { base, bytes } = inspect(path, libraries, use);
     const llama = bindLlama(libraries);
     const params = {
       ...llama.llama_model_default_params(),
@@ -75,7 +87,7 @@ export class LoadedModel implements AsyncDisposable {
       throw invalid(path, `libllama refused it (${recentNativeLog().at(-1) ?? "no reason given"})`);
     }
     try {
-      assertChatModel(llama, pointer, path);
+      assertUsable(llama, pointer, path, use);
       return new LoadedModel(libraries, llama, pointer, path, { base, gpuLayers });
     } catch (error) {
       llama.llama_model_free(pointer);
@@ -171,9 +183,13 @@ export class LoadedModel implements AsyncDisposable {
   }
 }
 
-function inspect(path: string, libraries: NativeLibraries): { base: BaseModel; bytes: number } {
+function inspect(
+  path: string,
+  libraries: NativeLibraries,
+  use: ModelUse,
+): { base: BaseModel; bytes: number } {
   using file = GgufFile.open(path, libraries);
-  checkModelFile(file);
+  checkModelFile(file, use === "guard" ? GUARD_ARCHITECTURES : undefined);
   return {
     base: {
       architecture: file.string("general.architecture"),
@@ -183,14 +199,14 @@ function inspect(path: string, libraries: NativeLibraries): { base: BaseModel; b
   };
 }
 
-function assertChatModel(llama: Llama, pointer: LlamaModelPointer, path: string): void {
+function assertUsable(llama: Llama, pointer: LlamaModelPointer, path: string, use: ModelUse): void {
   const decodes = llama.llama_model_has_decoder(pointer) && !llama.llama_model_has_encoder(pointer);
   const hasCells =
     !llama.llama_model_is_recurrent(pointer) && !llama.llama_model_is_hybrid(pointer);
   if (!decodes || !hasCells) {
     throw invalid(path, "it is not a decoder-only attention model, such as Mistral");
   }
-  if (!isZephyrTemplate(llama.llama_model_chat_template(pointer, null))) {
+  if (use === "chat" && !isZephyrTemplate(llama.llama_model_chat_template(pointer, null))) {
     throw invalid(
       path,
       "its chat template is not Zephyr's (<|user|>, <|assistant|> and EOS); answers would be garbled",

@@ -77,9 +77,13 @@ export class Guard implements Moderator {
   }
 
   async #ask(turns: readonly GuardTurn[], signal: AbortSignal): Promise<GuardVerdict> {
-    const verdict = await readVerdict(this.#model.ask(this.#format, turns, signal), this.#format);
-    signal.throwIfAborted();
-    return verdict;
+    try {
+      return await readVerdict(this.#model.ask(this.#format, turns, signal), this.#format);
+    } catch (error) {
+      // An answer that was cut off has no verdict, but that is not what went wrong.
+      signal.throwIfAborted();
+      throw error;
+    }
   }
 }
 

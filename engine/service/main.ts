@@ -14,9 +14,8 @@ import { type Config, loadConfig } from "../base/config.ts";
 import { CodedError } from "../base/errors.ts";
 import { createLog, type Logger } from "../base/log.ts";
 import { downloadModel } from "../llama/download.ts";
-import { compileLexicon, readBlocklist } from "../moderation/lexical.ts";
-import { Moderation } from "../moderation/moderator.ts";
 import { locateModel, type ModelLocation } from "./model-path.ts";
+import { openModeration } from "./open-moderation.ts";
 import { type Service, startService } from "./server.ts";
 import { ServingAdapters } from "./serving-adapters.ts";
 
@@ -24,7 +23,12 @@ const DRAIN_MS = 30_000;
 /** Progress of a download is told this often at most. */
 const PROGRESS_EVERY_MS = 1_000;
 
-type Running = { readonly service: Service; readonly backend: Backend };
+type Running = {
+  readonly service: Service;
+  readonly backend: Backend;
+  /** Models and their contexts, to be freed in turn. */
+  readonly held: AsyncDisposableStack;
+};
 
 const USAGE = `Usage: node engine/service/main.ts [--json]
 
@@ -80,9 +84,8 @@ async function start(
   log: Logger,
   announce: (line: Record<string, unknown>, text: string) => void,
 ): Promise<Running> {
-  const blocklist = config.BLOCKLIST_FILE === undefined ? [] : readBlocklist(config.BLOCKLIST_FILE);
   const registry = openRegistry(config.DATA_DIR);
-  const model = await locate(config, announce);
+  const model = await locate(config.MODEL, config, announce);
   const backend = await openLocalBackend({
     modelPath: model.path,
     modelId: model.id,
@@ -98,14 +101,20 @@ async function start(
     },
     ...(config.THREADS === undefined ? {} : { threads: config.THREADS }),
   });
+  const held = new AsyncDisposableStack();
+  held.use(backend);
   try {
+    const checks = held.use(
+      await openModeration(config, {
+        chat: backend,
+        locate: (name) => locate(name, config, announce),
+        log,
+      }),
+    );
     const service = await startService({
       backend,
       adapters: await ServingAdapters.open({ registry, backend, log }),
-      moderation: new Moderation({
-        lexicon: compileLexicon(blocklist),
-        onFailure: (name, err) => log.error({ event: "check_failed", check: name, err }),
-      }),
+      moderation: checks.moderation,
       clock: systemClock,
       log,
       host: config.ENGINE_HOST,
@@ -113,19 +122,20 @@ async function start(
       queueLimit: config.QUEUE_LIMIT,
       apiKey: config.ENGINE_API_KEY,
     });
-    return { service, backend };
+    return { service, backend, held };
   } catch (error) {
-    await backend[Symbol.asyncDispose]();
+    await held.disposeAsync();
     throw error;
   }
 }
 
 function locate(
+  model: string,
   config: Config,
   announce: (line: Record<string, unknown>, text: string) => void,
 ): Promise<ModelLocation> {
   let toldMs = Number.NEGATIVE_INFINITY;
-  return locateModel(config.MODEL, config.DATA_DIR, (uri, folder) =>
+  return locateModel(model, config.DATA_DIR, (uri, folder) =>
     downloadModel(uri, {
       folder,
       onProgress: ({ downloadedBytes, totalBytes }) => {
@@ -141,7 +151,7 @@ function locate(
   );
 }
 
-function endOnSignals({ service, backend }: Running, log: Logger): void {
+function endOnSignals({ service, held }: Running, log: Logger): void {
   let isEnding = false;
   const end = (signal: NodeJS.Signals) => {
     // A second signal means that the first was not quick enough.
@@ -150,7 +160,7 @@ function endOnSignals({ service, backend }: Running, log: Logger): void {
     log.info({ event: "draining", signal });
     service
       .drain(DRAIN_MS)
-      .then(() => backend[Symbol.asyncDispose]())
+      .then(() => held.disposeAsync())
       .then(() => log.info({ event: "ended" }))
       .catch((error: unknown) => {
         log.error({ event: "end_failed", err: error });

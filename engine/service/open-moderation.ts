@@ -1,0 +1,85 @@
+/**
+ * Makes the checks that the settings ask for, and owns the guard model that they run.
+ * It knows no request.
+ */
+import type { Backend } from "../backends/backend.ts";
+import { BackendGuard } from "../backends/guard-model.ts";
+import { type LocalBackend, openLocalBackend } from "../backends/local.ts";
+import type { Config } from "../base/config.ts";
+import { CodedError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import { Guard } from "../moderation/guard.ts";
+import { guardFormat } from "../moderation/guard-format.ts";
+import { compileLexicon, readBlocklist } from "../moderation/lexical.ts";
+import { Moderation, type Moderator } from "../moderation/moderator.ts";
+import type { ModelLocation } from "./model-path.ts";
+
+/** The checks, with what they hold open. To be disposed before the chat's backend. */
+export type OpenModeration = AsyncDisposable & { readonly moderation: Moderation };
+
+/** A guard's prompt has about 350 tokens; the rest is for what it judges. */
+const GUARD_CONTEXT_TOKENS = 2048;
+
+/**
+ * Opens the checks.
+ * @param options.chat the backend that answers; undefined where another server does
+ * @param options.locate finds, or fetches, the model that GUARD_MODEL names
+ * @throws CodedError `config_invalid`, `model_missing`, `model_invalid`
+ */
+export async function openModeration(
+  config: Config,
+  options: {
+    readonly chat: LocalBackend | undefined;
+    readonly locate: (model: string) => Promise<ModelLocation>;
+    readonly log: Logger;
+  },
+): Promise<OpenModeration> {
+  const { log } = options;
+  const blocklist = config.BLOCKLIST_FILE === undefined ? [] : readBlocklist(config.BLOCKLIST_FILE);
+  const lexicon = compileLexicon(blocklist);
+  const guard = await openGuard(config, options);
+  const moderators: readonly Moderator[] =
+    guard === undefined ? [] : [new Guard(guard.model, guardFormat(config.GUARD_FORMAT))];
+  return {
+    moderation: new Moderation({
+      lexicon,
+      moderators,
+      failOpen: config.GUARD_FAILURE === "lexical",
+      onFailure: (name, err) => log.error({ event: "check_failed", check: name, err }),
+    }),
+    [Symbol.asyncDispose]: async () => guard?.backend[Symbol.asyncDispose](),
+  };
+}
+
+async function openGuard(
+  config: Config,
+  { chat, locate }: Parameters<typeof openModeration>[1],
+): Promise<{ readonly model: BackendGuard; readonly backend: Backend } | undefined> {
+  const { GUARD_MODEL: name, GUARD_STREAMS: streams } = config;
+  if (name === "off") return undefined;
+  if (name === "judge") {
+    if (chat === undefined) {
+      throw new CodedError(
+        "GUARD_MODEL=judge needs a model in this process, but BACKEND_URL names another server. Give a guard model's file or address, or off.",
+        { code: "config_invalid" },
+      );
+    }
+    const { contextTokens, id } = chat.info;
+    const tokens = Math.min(contextTokens, GUARD_CONTEXT_TOKENS);
+    const backend = chat.openBeside({ streams, contextTokens: tokens });
+    return { model: new BackendGuard(`${id} as judge`, backend), backend };
+  }
+  const { id, path } = await locate(name);
+  const { before, after } = guardFormat(config.GUARD_FORMAT);
+  const backend = await openLocalBackend({
+    modelPath: path,
+    modelId: id,
+    gpu: config.GPU,
+    gpuLayers: config.GPU_LAYERS,
+    contextTokens: GUARD_CONTEXT_TOKENS,
+    streams,
+    turn: { before, after },
+    ...(config.THREADS === undefined ? {} : { threads: config.THREADS }),
+  });
+  return { model: new BackendGuard(id, backend), backend };
+}
