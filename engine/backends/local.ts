@@ -57,7 +57,7 @@ export type LocalBackendOptions = {
 };
 
 /** What stands before and after a turn; the text of control tokens stands for those tokens. */
-export type TurnMarkers = { readonly before: string; readonly after: string };
+type TurnMarkers = { readonly before: string; readonly after: string };
 
 /** The local backend, with its decode loop's machine-independent figures. */
 export type LocalBackend = Backend & {

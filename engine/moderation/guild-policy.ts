@@ -7,7 +7,7 @@ import { HAZARD_CODES } from "./categories.ts";
 import type { Severity } from "./guard-format.ts";
 
 /** What is done with a text. */
-export type Action = "allow" | "warn" | "block";
+type Action = "allow" | "warn" | "block";
 
 /** What each severity leads to. */
 type Levels = { readonly controversial: Action; readonly unsafe: Action };
@@ -84,7 +84,7 @@ export function toPolicy(
 }
 
 /** How severe a guard's verdict is under a threshold. */
-export function severityOf(
+function severityOf(
   probabilities: Readonly<Record<Severity, number>>,
   threshold: number,
 ): Severity {
@@ -93,7 +93,7 @@ export function severityOf(
 }
 
 /** What is to be done about a hazard of a severity. */
-export function actionFor(policy: GuildPolicy, hazard: string, severity: Severity): Action {
+function actionFor(policy: GuildPolicy, hazard: string, severity: Severity): Action {
   if (severity === "safe") return "allow";
   if (hazard === "S4") return "block";
   if (hazard === "S12" && !policy.ageRestricted) return "block";

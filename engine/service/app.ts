@@ -10,6 +10,7 @@ import { type AnswerHead, toErrorEvent, toEvents, toJson } from "./chat-wire.ts"
 import { admitCompletion, type CompletionServices } from "./completion.ts";
 import { toByteStream } from "./event-stream.ts";
 import { HttpProblem, problemBody, toProblem } from "./http-problem.ts";
+import { moderate, parseModerationRequest } from "./moderations.ts";
 
 /** What the routes need besides the completion's own services. */
 export type AppServices = CompletionServices & {
@@ -36,6 +37,12 @@ export function createApp(services: AppServices): Hono<Env> {
   app.use(identify, refuseForeignPages(services.isLoopback), authorise(services.apiKey));
   app.use("/v1/*", refuseWhenStopping(services), limitBody());
   app.post("/v1/chat/completions", (c) => answerChat(services, c));
+  app.post("/v1/moderations", async (c) => {
+    const request = parseModerationRequest(await readJson(c));
+    const signal = AbortSignal.any([c.req.raw.signal, services.stopped]);
+    const requestId = c.get("requestId");
+    return c.json(await moderate(services.moderation, request, { requestId, signal }));
+  });
   app.get("/v1/models", (c) => c.json({ object: "list", data: models(services, createdS) }));
   app.get("/v1/models/:model", (c) => c.json(findModel(services, createdS, c.req.param("model"))));
   app.get("/v1/adapters", (c) =>
@@ -52,7 +59,7 @@ export function createApp(services: AppServices): Hono<Env> {
   refuseOtherMethods(app);
   app.notFound((c) => {
     throw new HttpProblem(
-      `There is no ${c.req.path} here. Try POST /v1/chat/completions, GET /v1/models, /v1/adapters or /health.`,
+      `There is no ${c.req.path} here. Try POST /v1/chat/completions or /v1/moderations, GET /v1/models, /v1/adapters or /health.`,
       { status: 404, code: "not_found" },
     );
   });
@@ -222,6 +229,7 @@ function limitBody(): MiddlewareHandler {
 function refuseOtherMethods(app: Hono<Env>): void {
   const allowed = new Map([
     ["/v1/chat/completions", "POST"],
+    ["/v1/moderations", "POST"],
     ["/v1/models", "GET"],
     ["/v1/models/:model", "GET"],
     ["/v1/adapters", "GET"],

@@ -43,6 +43,7 @@ const STATUS = new Map<ErrorCode, ProblemStatus>([
   ["disk_full", 507],
   ["engine_stopping", 503],
   ["gate_refused", 409],
+  ["guard_failed", 503],
   ["invalid_request", 400],
   ["model_unknown", 404],
   ["out_of_memory", 503],

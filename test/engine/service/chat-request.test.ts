@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { DEFAULT_POLICY } from "#engine/moderation/guild-policy.ts";
 import { parseChatRequest, toSeed } from "#engine/service/chat-request.ts";
 import { HttpProblem } from "#engine/service/http-problem.ts";
 import { ask } from "./test-service.ts";
@@ -75,6 +76,7 @@ describe("a chat request", () => {
       includeUsage: true,
       topLogprobs: 20,
       owner: { guild: "g", person: "p" },
+      policy: DEFAULT_POLICY,
     });
   });
 
