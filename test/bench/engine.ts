@@ -1,40 +1,34 @@
 /**
- * Times the local backend: tokens a second and time to first token at several numbers of concurrent people, each
- * sending three requests one after the other. Two figures do not depend on the machine: micro-batches and
- * sequences for each decode.
+ * Times serving: tokens a second and time to first token at several numbers of concurrent people, each sending three
+ * requests one after the other. Repeats are interleaved, figures are medians of them.
  *
- *   npm run bench:engine -- [model.gguf | random] [--streams 1,8,32] [--threads 1] [--repeat 3] [--system 300] [--batch 512]
+ *   npm run bench:engine -- [model.gguf | random] [--streams 1,8,32] [--threads 1] [--repeat 3]
+ *     --http               over HTTP with SSE, the engine in a process of its own, instead of the decode loop alone
+ *     --vs llama-server    the same beside llama-server, built once from the source that node-llama-cpp carries
+ *     --system 300         a shared system prompt; without --vs also one of the same length for each chat, evaluated anew
+ *     --adapters           all streams on one adapter, and half of them on each of two
+ *     --cells auto|sequences|pool   --kv f16|q8_0   --batch 128
  */
-import { mkdtempSync, rmSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
+import { rmSync } from "node:fs";
+import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type LocalBackend, openLocalBackend } from "#engine/backends/local.ts";
-import { chooseBuild } from "#engine/llama/gpu-build.ts";
-import { loadLibraries } from "#engine/native/library.ts";
-import { SeededRandom } from "#trainer/data/random.ts";
-import { smallVocabulary, writeRandomModel } from "../model/random-model.ts";
+import { z } from "zod";
+import type { LoadTiming } from "./serving/http-load.ts";
+import { type LoopCase, type LoopTiming, timeLoop } from "./serving/in-process.ts";
+import { type Contender, timeVersus, type VersusResult } from "./serving/versus.ts";
+import {
+  ANSWER_TOKENS,
+  median,
+  PROMPT_TOKENS,
+  quantile,
+  REQUESTS_EACH,
+  type SystemPrompt,
+  scratchFolder,
+  writeBenchModel,
+} from "./serving/workload.ts";
 
 const NANO = join(import.meta.dirname, "../../deploy/models/nano/nano.gguf");
-const PROMPT_TOKENS = 128;
-const ANSWER_TOKENS = 96;
-const CONTEXT_TOKENS = 512;
-const REQUESTS_EACH = 3;
-
-type Settings = {
-  readonly modelPath: string;
-  readonly threads: number;
-  readonly systemTokens: number;
-  readonly batch: { readonly batchTokens?: number };
-};
-
-/** One run's figures. */
-type Timing = {
-  readonly tokensPerSecond: number;
-  readonly firstTokenMs: readonly number[];
-  readonly microBatchesPerDecode: number;
-  readonly sequencesPerDecode: number;
-};
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -42,178 +36,187 @@ const { values, positionals } = parseArgs({
     streams: { type: "string", default: "1,8,32" },
     threads: { type: "string", default: "1" },
     repeat: { type: "string", default: "3" },
-    system: { type: "string", default: "0" },
+    system: { type: "string" },
     batch: { type: "string" },
+    cells: { type: "string", default: "auto" },
+    kv: { type: "string", default: "f16" },
+    adapters: { type: "boolean", default: false },
+    http: { type: "boolean", default: false },
+    vs: { type: "string" },
   },
 });
+const settings = {
+  streams: values.streams.split(",").map(Number),
+  threads: Number(values.threads),
+  repeats: Number(values.repeat),
+  systemTokens: values.system === undefined ? undefined : Number(values.system),
+  cacheSetting: z.enum(["auto", "sequences", "pool"]).parse(values.cells),
+  cacheType: z.enum(["f16", "q8_0"]).parse(values.kv),
+  batch: values.batch === undefined ? {} : { batchTokens: Number(values.batch) },
+  rival: z.literal("llama-server").optional().parse(values.vs),
+};
+const tell = (text: string) => process.stderr.write(`${text}\n`);
 
-const folder = mkdtempSync(join(tmpdir(), "bench-engine-"));
+const folder = scratchFolder();
 try {
-  const settings = {
-    modelPath: await resolveModel(positionals[0] ?? NANO),
-    threads: Number(values.threads),
-    systemTokens: Number(values.system),
-    batch: values.batch === undefined ? {} : { batchTokens: Number(values.batch) },
-  };
-  await report(settings, values.streams.split(",").map(Number), Number(values.repeat));
+  // Both servers get the same file; without one of its own, a benchmark against another has the random one.
+  const isRandom =
+    positionals[0] === "random" || (positionals[0] === undefined && values.vs !== undefined);
+  const modelPath = isRandom ? await writeBenchModel(folder) : (positionals[0] ?? NANO);
+  describe(isRandom ? "random weights, 57.9 M parameters, Q8_0" : modelPath);
+  if (values.http || settings.rival !== undefined) await reportHttp(modelPath);
+  else await reportLoop(modelPath);
 } finally {
   rmSync(folder, { recursive: true });
 }
 
-async function report(settings: Settings, streams: readonly number[], repeats: number) {
-  const runs = new Map<number, Timing[]>(streams.map((count) => [count, []]));
-  let described = "";
-  // Interleaved: a busy host then slows every row alike instead of one.
-  for (let repeat = 0; repeat < repeats; repeat += 1) {
-    for (const count of streams) {
-      await using backend = await openLocalBackend({
-        modelPath: settings.modelPath,
-        modelId: "bench",
-        gpu: "auto",
-        gpuLayers: 999,
-        threads: settings.threads,
-        contextTokens: CONTEXT_TOKENS + settings.systemTokens,
-        streams: count,
-        ...settings.batch,
-      });
-      described = `${(backend.info.parameters / 1e6).toFixed(1)} M parameters · ${backend.info.device}`;
-      runs.get(count)?.push(await time(backend, count, settings.systemTokens));
-    }
-  }
+function describe(model: string): void {
   const processors = cpus();
-  process.stdout.write(
-    [
-      `machine  ${processors[0]?.model ?? "unknown"}, ${processors.length} logical processors, ${settings.threads} engine threads`,
-      `model    ${settings.modelPath.startsWith(folder) ? "random weights, Q8_0" : settings.modelPath} · ${described}`,
-      `command  npm run bench:engine -- ${process.argv.slice(2).join(" ")}`,
-      `load     unique prompts of ${PROMPT_TOKENS} tokens${settings.systemTokens > 0 ? ` behind a shared system prompt of ${settings.systemTokens}` : ""}, up to ${ANSWER_TOKENS} tokens each, temperature 0.8, top-k 40, ${REQUESTS_EACH} requests a person; medians of ${repeats}`,
-      "",
-      "| people | tokens/s | first token p50/p95 ms | micro-batches a decode | sequences a decode |",
-      "|---|---|---|---|---|",
-      ...streams.map((count) => row(count, runs.get(count) ?? [])),
-      "",
-    ].join("\n"),
+  print(
+    `machine  ${processors[0]?.model ?? "unknown"}, ${processors.length} logical processors, ${settings.threads} engine threads`,
+    `model    ${model}`,
+    `command  npm run bench:engine -- ${process.argv.slice(2).join(" ")}`,
+    `load     unique prompts of ${PROMPT_TOKENS} tokens${settings.systemTokens === undefined ? "" : ` behind a system prompt of ${settings.systemTokens}`}, up to ${ANSWER_TOKENS} tokens each, temperature 0.8, top-k 40, ${REQUESTS_EACH} requests a person; medians of ${settings.repeats}`,
+    "",
   );
 }
 
-function row(count: number, timings: readonly Timing[]): string {
-  const of = (figure: (timing: Timing) => number) => quantile(timings.map(figure), 0.5);
-  const cells = [
-    `${count}`,
+async function reportLoop(modelPath: string): Promise<void> {
+  const cases = settings.streams.flatMap((streams) => loopCases(modelPath, streams));
+  const runs = cases.map(() => [] as LoopTiming[]);
+  for (let repeat = 0; repeat < settings.repeats; repeat += 1) {
+    for (const [i, one] of cases.entries()) {
+      const timing = await timeLoop(one.run);
+      runs[i]?.push(timing);
+      tell(`${one.run.streams} ${one.name}: ${timing.tokensPerSecond.toFixed(0)} tokens/s`);
+    }
+  }
+  print(
+    runs[0]?.[0]?.device ?? "",
+    "",
+    "| people | case | tokens/s | first token p50/p95 ms | micro-batches a decode | sequences a decode | longest block ms |",
+    "|---|---|---|---|---|---|---|",
+    ...cases.map(({ name, run }, i) => loopRow(run.streams, name, runs[i] ?? [])),
+    "",
+    ...ratios(cases, runs),
+  );
+}
+
+type NamedCase = { readonly name: string; readonly run: LoopCase };
+
+function loopCases(modelPath: string, streams: number): readonly NamedCase[] {
+  const { threads, cacheSetting, cacheType, batch, systemTokens } = settings;
+  const plain = { modelPath, streams, threads, cacheSetting, cacheType, ...batch, adapters: 0 };
+  if (values.adapters) {
+    return [
+      { name: "one adapter", run: { ...plain, adapters: 1 } },
+      { name: "two adapters", run: { ...plain, adapters: 2 } },
+    ];
+  }
+  if (systemTokens === undefined) return [{ name: "", run: plain }];
+  const system = (kind: SystemPrompt["kind"]) => ({ tokens: systemTokens, kind });
+  return [
+    { name: "system prompt of each chat", run: { ...plain, system: system("own") } },
+    { name: "shared system prompt", run: { ...plain, system: system("shared") } },
+  ];
+}
+
+function loopRow(streams: number, name: string, timings: readonly LoopTiming[]): string {
+  const of = (figure: (timing: LoopTiming) => number) => median(timings.map(figure));
+  return row(
+    `${streams}`,
+    name,
     of((timing) => timing.tokensPerSecond).toFixed(0),
-    `${of((timing) => quantile(timing.firstTokenMs, 0.5)).toFixed(0)} / ${of((timing) => quantile(timing.firstTokenMs, 0.95)).toFixed(0)}`,
+    firstToken(timings),
     of((timing) => timing.microBatchesPerDecode).toFixed(2),
     of((timing) => timing.sequencesPerDecode).toFixed(1),
+    of((timing) => timing.longestBlockMs).toFixed(1),
+  );
+}
+
+/** Where a number of streams has two cases: the second against the first. */
+function ratios(cases: readonly NamedCase[], runs: readonly (readonly LoopTiming[])[]): string[] {
+  return cases.flatMap(({ name, run }, i) => {
+    const before = cases[i - 1];
+    const [first, second] = [runs[i - 1], runs[i]];
+    if (before?.run.streams !== run.streams || first === undefined || second === undefined)
+      return [];
+    const speed = (timings: readonly LoopTiming[]) =>
+      median(timings.map((timing) => timing.tokensPerSecond));
+    const ratio = (speed(second) / speed(first)).toFixed(2);
+    const wait = (p95(second) / p95(first)).toFixed(2);
+    return [
+      `${run.streams} people, ${name} against ${before.name}: ${ratio} × tokens/s, ${wait} × first token p95`,
+    ];
+  });
+}
+
+async function reportHttp(modelPath: string): Promise<void> {
+  const contenders: readonly Contender[] =
+    settings.rival === undefined ? ["engine"] : ["engine", settings.rival];
+  const { systemTokens } = settings;
+  const results = await timeVersus(
+    {
+      modelPath,
+      streams: settings.streams,
+      threads: settings.threads,
+      repeats: settings.repeats,
+      contenders,
+      dataDir: join(folder, "data"),
+      settings: { KV_CELLS: settings.cacheSetting, KV_TYPE: settings.cacheType, LOG_LEVEL: "warn" },
+      ...(systemTokens === undefined ? {} : { system: { tokens: systemTokens, kind: "shared" } }),
+    },
+    tell,
+  );
+  print(
+    "| people | server | tokens/s (all runs) | first token p50/p95 ms | longest gap p95 ms | tokens in/out |",
+    "|---|---|---|---|---|---|",
+    ...results.map(httpRow),
+    "",
+    ...settings.streams.flatMap((streams) => versus(results, streams)),
+  );
+}
+
+function httpRow({ contender, streams, runs }: VersusResult): string {
+  const gaps = median(runs.map((timing) => quantile(timing.longestGapMs, 0.95)));
+  const speeds = runs.map((timing) => timing.tokensPerSecond);
+  return row(
+    `${streams}`,
+    contender,
+    `${median(speeds).toFixed(0)} (${speeds.map((speed) => speed.toFixed(0)).join(", ")})`,
+    firstToken(runs),
+    gaps.toFixed(0),
+    `${runs[0]?.promptTokens} / ${runs[0]?.completionTokens}`,
+  );
+}
+
+function versus(results: readonly VersusResult[], streams: number): string[] {
+  const of = (contender: Contender) =>
+    results.find((result) => result.streams === streams && result.contender === contender)?.runs;
+  const [ours, theirs] = [of("engine"), of("llama-server")];
+  if (ours === undefined || theirs === undefined) return [];
+  const speed = (runs: readonly LoadTiming[]) =>
+    median(runs.map((timing) => timing.tokensPerSecond));
+  return [
+    `${streams} people, engine against llama-server: ${(speed(ours) / speed(theirs)).toFixed(2)} × tokens/s, ${(p95(ours) / p95(theirs)).toFixed(2)} × first token p95`,
   ];
+}
+
+type HasFirstTokens = { readonly firstTokenMs: readonly number[] };
+
+function p95(runs: readonly HasFirstTokens[]): number {
+  return median(runs.map(({ firstTokenMs }) => quantile(firstTokenMs, 0.95)));
+}
+
+function firstToken(runs: readonly HasFirstTokens[]): string {
+  const p50 = median(runs.map(({ firstTokenMs }) => quantile(firstTokenMs, 0.5)));
+  return `${p50.toFixed(0)} / ${p95(runs).toFixed(0)}`;
+}
+
+function row(...cells: readonly string[]): string {
   return `| ${cells.join(" | ")} |`;
 }
 
-async function time(backend: LocalBackend, people: number, systemTokens: number): Promise<Timing> {
-  // The first request pays for the context and for the weights' way into memory.
-  await complete(backend, prompts(backend, 1, 99, systemTokens)[0] ?? []);
-  const before = backend.laneStats();
-  const asked = prompts(backend, people * REQUESTS_EACH, 1, systemTokens);
-  const firstTokenMs: number[] = [];
-  let tokens = 0;
-  const start = performance.now();
-  await Promise.all(
-    Array.from({ length: people }, async (_, person) => {
-      for (let turn = 0; turn < REQUESTS_EACH; turn += 1) {
-        const done = await complete(backend, asked[person * REQUESTS_EACH + turn] ?? []);
-        firstTokenMs.push(done.firstTokenMs);
-        tokens += done.tokens;
-      }
-    }),
-  );
-  const seconds = (performance.now() - start) / 1000;
-  const after = backend.laneStats();
-  const decodes = after.decodes - before.decodes;
-  return {
-    tokensPerSecond: tokens / seconds,
-    firstTokenMs,
-    microBatchesPerDecode: (after.microBatches - before.microBatches) / decodes,
-    sequencesPerDecode: (after.sequences - before.sequences) / decodes,
-  };
-}
-
-type Messages = Parameters<LocalBackend["countTokens"]>[0];
-
-async function complete(backend: LocalBackend, messages: Messages) {
-  const start = performance.now();
-  let firstTokenMs = Number.NaN;
-  for await (const event of backend.generate({
-    messages,
-    sampling: { temperature: 0.8, topP: 1, topK: 40, minP: 0, seed: 1 },
-    maxTokens: ANSWER_TOKENS,
-    stop: [],
-    adapter: null,
-    signal: new AbortController().signal,
-  })) {
-    if (Number.isNaN(firstTokenMs) && event.type !== "start")
-      firstTokenMs = performance.now() - start;
-    if (event.type === "end") return { firstTokenMs, tokens: event.completionTokens };
-  }
-  throw new Error("the completion had no end");
-}
-
-function prompts(
-  backend: LocalBackend,
-  count: number,
-  seed: number,
-  systemTokens: number,
-): readonly Messages[] {
-  const random = SeededRandom.from(seed, 0);
-  const words = (tokens: number, messages: (text: string) => Messages): string => {
-    let text = "";
-    while (backend.countTokens(messages(text)) < tokens) text += ` ${word(random)}`;
-    return text;
-  };
-  const system =
-    systemTokens === 0 ? [] : [{ role: "system" as const, content: words(systemTokens, asUser) }];
-  return Array.from({ length: count }, () => [...system, ...asUser(words(PROMPT_TOKENS, asUser))]);
-}
-
-function asUser(content: string): Messages {
-  return [{ role: "user", content }];
-}
-
-function word(random: SeededRandom): string {
-  const syllables = ["ka", "lo", "mi", "ten", "ru", "sa", "po", "vi", "the", "an"];
-  const pick = () => syllables[Math.floor(random.uniform() * syllables.length)] ?? "";
-  return `${pick()}${pick()}`;
-}
-
-function quantile(numbers: readonly number[], share: number): number {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
-}
-
-/** `random` is the shape that the engine was first measured with: 58 M parameters, 32,000 tokens, Q8_0. */
-async function resolveModel(named: string): Promise<string> {
-  if (named !== "random") return named;
-  const libraries = loadLibraries((await chooseBuild("auto")).folder);
-  const small = smallVocabulary();
-  const filler = Array.from({ length: 32_000 - small.tokens.length }, (_, i) => `▁filler${i}`);
-  const tokens = [...small.tokens, ...filler];
-  const path = join(folder, "random-58m.gguf");
-  writeRandomModel(path, {
-    libraries,
-    type: "q8_0",
-    shape: {
-      nLayer: 8,
-      nEmbd: 512,
-      nHead: 8,
-      nHeadKv: 4,
-      headDim: 64,
-      nFf: 1536,
-      contextTokens: 2048,
-    },
-    vocabulary: {
-      ...small,
-      tokens,
-      scores: Float32Array.from(tokens, (_, id) => small.scores[id] ?? -id),
-      types: Int32Array.from(tokens, (_, id) => small.types[id] ?? 1),
-    },
-  });
-  return path;
+function print(...lines: readonly string[]): void {
+  process.stdout.write(`${lines.join("\n")}\n`);
 }

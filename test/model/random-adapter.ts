@@ -14,7 +14,7 @@ export function writeRandomAdapter(
     baseArchitecture = "llama",
   }: {
     readonly libraries: NativeLibraries;
-    readonly shape: LlamaShape;
+    readonly shape: Pick<LlamaShape, "nLayer" | "nEmbd" | "nHead" | "headDim">;
     readonly seed: number;
     readonly baseArchitecture?: string;
   },

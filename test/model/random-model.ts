@@ -16,6 +16,8 @@ export type RandomModelOptions = {
   readonly tied?: boolean;
   readonly seed?: number;
   readonly vocabulary?: TokenTable;
+  /** The first so many tokens of the vocabulary are as good as never drawn; not for tied models. */
+  readonly mutedTokens?: number;
 };
 
 /** Small enough for finite differences, with grouped queries (two heads to a key). */
@@ -46,7 +48,13 @@ export function writeRandomModel(
   const header = { name: "random", shape, tokens, chatTemplate: ZEPHYR_JINJA };
   const tensors = llamaTensors(shape).map((tensor, index) => ({
     ...tensor,
-    values: () => randomValues(tensor, tied, SeededRandom.from(seed, index)),
+    values: () => {
+      const values = randomValues(tensor, tied, SeededRandom.from(seed, index));
+      const [rowLength = 1] = tensor.ne;
+      if (tensor.name === "output.weight")
+        values.fill(0, 0, (options.mutedTokens ?? 0) * rowLength);
+      return values;
+    },
   }));
   const type = options.type ?? "f32";
   return {

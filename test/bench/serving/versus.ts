@@ -1,0 +1,109 @@
+/** Times the engine over HTTP with SSE, beside llama-server on the same file and threads if asked for. */
+import { openLocalBackend } from "#engine/backends/local.ts";
+import { type LoadTiming, loadByHttp } from "./http-load.ts";
+import { buildLlamaServer, startLlamaServer } from "./llama-server.ts";
+import { startOurEngine } from "./our-engine.ts";
+import type { ServerProcess } from "./server-process.ts";
+import {
+  CONTEXT_TOKENS,
+  type Conversation,
+  conversations,
+  REQUESTS_EACH,
+  type SystemPrompt,
+} from "./workload.ts";
+
+/** Who answers. */
+export type Contender = "engine" | "llama-server";
+
+/** What to run. */
+export type VersusCase = {
+  readonly modelPath: string;
+  readonly streams: readonly number[];
+  readonly threads: number;
+  readonly repeats: number;
+  readonly system?: SystemPrompt;
+  readonly contenders: readonly Contender[];
+  readonly dataDir: string;
+  readonly settings: Readonly<Record<string, string>>;
+};
+
+/** Several runs of one contender at one number of streams. */
+export type VersusResult = {
+  readonly contender: Contender;
+  readonly streams: number;
+  readonly runs: readonly LoadTiming[];
+};
+
+/**
+ * Interleaves the contenders: each repeat runs all of them at each number of streams, so that a busy host slows
+ * every row alike. Each run has a fresh process, warmed by one short round of all its streams.
+ */
+export async function timeVersus(
+  run: VersusCase,
+  tell: (text: string) => void,
+): Promise<readonly VersusResult[]> {
+  const program = run.contenders.includes("llama-server") ? await buildLlamaServer(tell) : "";
+  const asked = await prepare(run);
+  const results = run.streams.flatMap((streams) =>
+    run.contenders.map((contender) => ({ contender, streams, runs: [] as LoadTiming[] })),
+  );
+  for (let repeat = 0; repeat < run.repeats; repeat += 1) {
+    for (const result of results) {
+      const { contender, streams } = result;
+      await using server = await start(run, contender, streams, program);
+      const questions = asked.get(streams);
+      if (questions === undefined) throw new Error(`nothing was prepared for ${streams} streams`);
+      await loadByHttp(server.url, questions.warming, 4);
+      const timing = await loadByHttp(server.url, questions.measured);
+      result.runs.push(timing);
+      tell(`${contender} ${streams}: ${timing.tokensPerSecond.toFixed(0)} tokens/s`);
+    }
+  }
+  return results;
+}
+
+type Questions = {
+  readonly warming: readonly (readonly Conversation[])[];
+  readonly measured: readonly (readonly Conversation[])[];
+};
+
+async function prepare(run: VersusCase): Promise<ReadonlyMap<number, Questions>> {
+  const system = run.system === undefined ? {} : { system: run.system };
+  await using backend = await openLocalBackend({
+    modelPath: run.modelPath,
+    modelId: "bench",
+    gpu: "auto",
+    gpuLayers: 999,
+    contextTokens: CONTEXT_TOKENS,
+    streams: 1,
+  });
+  const count = (messages: Conversation) => backend.countTokens(messages);
+  return new Map(
+    run.streams.map((streams) => {
+      const warming = conversations(count, { size: streams, seed: 99, ...system });
+      const measured = conversations(count, { size: streams * REQUESTS_EACH, seed: 1, ...system });
+      const turnsOf = (_: unknown, person: number) =>
+        measured.slice(person * REQUESTS_EACH, (person + 1) * REQUESTS_EACH);
+      return [
+        streams,
+        {
+          warming: warming.map((conversation) => [conversation]),
+          measured: Array.from({ length: streams }, turnsOf),
+        },
+      ];
+    }),
+  );
+}
+
+function start(
+  run: VersusCase,
+  contender: Contender,
+  streams: number,
+  program: string,
+): Promise<ServerProcess> {
+  const contextTokens = CONTEXT_TOKENS + (run.system?.tokens ?? 0);
+  const { modelPath, threads, dataDir, settings } = run;
+  const shape = { modelPath, threads, streams, contextTokens };
+  if (contender === "llama-server") return startLlamaServer(program, shape);
+  return startOurEngine({ ...shape, dataDir, settings });
+}
