@@ -69,6 +69,14 @@ export class AnswerDesk {
     }
   }
 
+  /** Ends every answer to a person, also those that wait: in one server, or everywhere. */
+  withdrawPerson(personKey: string, guildId?: string): void {
+    for (const { question, abort } of this.#inFlight) {
+      const isHere = guildId === undefined || question.guildId === guildId;
+      if (question.personKey === personKey && isHere) abort.abort(WITHDRAWN);
+    }
+  }
+
   /** Lets answers finish for so long, then ends the rest with what there is. Takes no new ones. */
   async drain(timeoutMs: number): Promise<void> {
     this.#parts.limits.close();

@@ -47,6 +47,8 @@ async function generate(job: Job, shown: { text: string }): Promise<Generated> {
 
 function conclude(job: Job, text: string, generated: Generated): Promise<AnswerOutcome> {
   if (generated.kind === "failed") return showFailure(job, text, generated.error);
+  // Deleted, or its author banned or forgotten, while the last words came: then it is kept nowhere.
+  if (job.signal.reason === WITHDRAWN) return showFailure(job, text, job.signal.reason);
   const { asked } = generated;
   return asked.end.reason === "content_filter"
     ? showBlocked(job, text, asked.end)

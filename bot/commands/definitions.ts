@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import type { RESTPostAPIApplicationCommandsJSONBody } from "discord-api-types/v10";
 import { helpCommand, statusCommand } from "./about.ts";
 import { chatCommand } from "./chat.ts";
+import { mydataCommand } from "./mydata.ts";
 import { rateCommand, rateMessageCommand } from "./rate.ts";
 
 /** All commands. */
@@ -16,6 +17,7 @@ export const COMMANDS: readonly RESTPostAPIApplicationCommandsJSONBody[] = [
   rateMessageCommand,
   helpCommand,
   statusCommand,
+  mydataCommand,
 ];
 
 /** Changes when any command does. */

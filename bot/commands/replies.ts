@@ -10,6 +10,8 @@ export type Learning = {
   /** A local time, or `off`. */
   readonly trainAt: string;
   readonly isLearningFromDiscord: boolean;
+  /** Where the privacy statement can be read. */
+  readonly privacyUrl?: string;
 };
 
 /** What `/status` tells. `undefined`: could not be found out. */
@@ -49,7 +51,9 @@ export function helpReply(name: string, learning: Learning): string {
     "• Take a reaction back, or rate again, and the new word counts.",
     "**What happens with it**",
     `• Learning: ${learningLine(learning)}.`,
+    "• `/mydata` shows what I keep of you, gives it to you, erases it, and says whether I may learn from you.",
     "• Delete your question or an answer, and it is forgotten: its text is erased and never trained on.",
+    ...(learning.privacyUrl === undefined ? [] : [`• Privacy: <${learning.privacyUrl}>`]),
     "-# `/status` shows which model and adapter answers. It is a language model: check what matters.",
   ].join("\n");
 }

@@ -1,7 +1,8 @@
 /** Binds Discord's events to what the bot does. No event may end the process: each failure is logged. */
 import { type Client, Events } from "discord.js";
 import type { Logger } from "#engine/base/log.ts";
-import { onDeletion } from "./on-deletion.ts";
+import { forgetMessage } from "./on-deletion.ts";
+import { onEdit } from "./on-edit.ts";
 import { onInteraction } from "./on-interaction.ts";
 import { onMessage } from "./on-message.ts";
 import { onReaction, onReactionsCleared } from "./on-reaction.ts";
@@ -36,11 +37,14 @@ export function listen(client: Client, opening: Promise<Room>, log: Logger): voi
     handle("reactions", (room) => onReactionsCleared(room, message, emoji.name)),
   );
   client.on(Events.MessageDelete, (message) =>
-    handle("deletion", (room) => onDeletion(room, message)),
+    handle("deletion", (room) => forgetMessage(room, message)),
+  );
+  client.on(Events.MessageUpdate, (before, after) =>
+    handle("edit", (room) => onEdit(room, before, after)),
   );
   client.on(Events.MessageBulkDelete, (messages) => {
     for (const message of messages.values()) {
-      handle("deletion", (room) => onDeletion(room, message));
+      handle("deletion", (room) => forgetMessage(room, message));
     }
   });
 }

@@ -3,7 +3,7 @@ import type { Message, PartialMessage } from "discord.js";
 import type { Room } from "./room.ts";
 
 /** Forgets a message, and every record whose context had it. */
-export async function onDeletion(room: Room, message: Message | PartialMessage): Promise<void> {
+export async function forgetMessage(room: Room, message: Message | PartialMessage): Promise<void> {
   await room.desk.withdraw(message.id);
   const tainted = await room.memory.forgetMessage(message.id);
   for (const exchangeId of tainted) room.capture.deleted(exchangeId);

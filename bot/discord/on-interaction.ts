@@ -12,9 +12,11 @@ import type {
 } from "discord.js";
 import { helpCommand, statusCommand } from "../commands/about.ts";
 import { chatCommand } from "../commands/chat.ts";
+import { mydataCommand } from "../commands/mydata.ts";
 import { rateCommand, rateMessageCommand } from "../commands/rate.ts";
 import { help, status } from "./commands/about.ts";
 import { chat } from "./commands/chat.ts";
+import { MYDATA_BUTTON, mydata, pressMydata } from "./commands/mydata.ts";
 import { openRating, rate, submitRating } from "./commands/rate.ts";
 import { replyPrivately } from "./private-reply.ts";
 import { RATING_FORM } from "./rating-form.ts";
@@ -28,6 +30,7 @@ const SLASH: Handlers<ChatInputCommandInteraction> = new Map([
   [rateCommand.name, rate],
   [helpCommand.name, help],
   [statusCommand.name, status],
+  [mydataCommand.name, mydata],
 ]);
 
 /** By the menu entry's name. */
@@ -36,7 +39,7 @@ const MESSAGE_MENU: Handlers<MessageContextMenuCommandInteraction> = new Map([
 ]);
 
 /** Buttons and selects, by what stands before the first colon of their custom id. */
-const COMPONENTS: Handlers<MessageComponentInteraction> = new Map([]);
+const COMPONENTS: Handlers<MessageComponentInteraction> = new Map([[MYDATA_BUTTON, pressMydata]]);
 
 /** Forms, by what stands before the first colon of their custom id. */
 const FORMS: Handlers<ModalSubmitInteraction> = new Map([[RATING_FORM, submitRating]]);

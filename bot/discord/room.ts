@@ -1,6 +1,7 @@
 /** What the listeners of Discord's events work with. */
 import type { AnyThreadChannel, Channel, Client, Message } from "discord.js";
 import type { Logger } from "#engine/base/log.ts";
+import type { ConsentBook } from "#trainer/feedback/consent.ts";
 import type { Pseudonymise } from "#trainer/feedback/pseudonym.ts";
 import type { AnswerDesk } from "../answer/answer-desk.ts";
 import type { Learning } from "../commands/replies.ts";
@@ -8,6 +9,7 @@ import type { SeenIds } from "../conversation/addressed.ts";
 import type { ConversationMemory } from "../conversation/memory.ts";
 import type { FeedbackCapture } from "../feedback/capture.ts";
 import type { Notices } from "../feedback/notices.ts";
+import type { PersonalData } from "../privacy/personal-data.ts";
 
 /** The parts of a running bot. */
 export type Room = {
@@ -16,6 +18,12 @@ export type Room = {
   readonly memory: ConversationMemory;
   readonly capture: FeedbackCapture;
   readonly pseudonymise: Pseudonymise;
+  /** Who lets the bot learn from them. */
+  readonly consent: ConsentBook;
+  /** What is kept of one person. */
+  readonly personalData: PersonalData;
+  /** Days for which questions and answers are kept. */
+  readonly retentionDays: number;
   readonly learning: Learning;
   /** The text of `/status` now. */
   readonly status: () => Promise<string>;

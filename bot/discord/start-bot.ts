@@ -8,6 +8,7 @@ import { CodedError } from "#engine/base/errors.ts";
 import type { Logger } from "#engine/base/log.ts";
 import { EngineClient } from "#engine/client/engine-client.ts";
 import { loadPrompt } from "#prompts/load.ts";
+import { ConsentBook } from "#trainer/feedback/consent.ts";
 import { KeyRing } from "#trainer/feedback/key-ring.ts";
 import { FeedbackLog } from "#trainer/feedback/log.ts";
 import { openPseudonyms } from "#trainer/feedback/pseudonym.ts";
@@ -21,6 +22,10 @@ import { SeenIds } from "../conversation/addressed.ts";
 import { ConversationMemory } from "../conversation/memory.ts";
 import { FeedbackCapture } from "../feedback/capture.ts";
 import { Notices } from "../feedback/notices.ts";
+import { PersonalData } from "../privacy/personal-data.ts";
+import { type PrivacyPage, servePrivacyPage } from "../privacy/privacy-page.ts";
+import { keepRetention } from "../privacy/retention.ts";
+import { privacyStatement } from "../privacy/statement.ts";
 import { openSqliteStore, type SqliteStore } from "../storage/sqlite-store.ts";
 import { inviteUrl, join as joinDiscord, lossOf, prepareClient } from "./client.ts";
 import { listen } from "./listeners.ts";
@@ -31,6 +36,8 @@ import type { Room } from "./room.ts";
 export type RunningBot = {
   readonly inviteUrl: string;
   readonly name: string;
+  /** Where the privacy page is served; undefined when it could not be. */
+  readonly privacyUrl: string | undefined;
   /** Resolves with the reason when Discord closes the connection for good. */
   readonly lost: Promise<CodedError>;
   /** Lets answers finish for so long, ends the rest with what there is, then leaves. */
@@ -70,6 +77,8 @@ export async function startBot(
   const keys = opened.use(KeyRing.open(config));
   const memory = new ConversationMemory(openKeyv(store, "conversations", log), keys);
   await memory.sealOld();
+  const consent = opened.use(ConsentBook.open(config.DATA_DIR, clock));
+  opened.use(keepRetention(feedback, config.RETENTION_DAYS, { clock, log }));
   const pseudonymise = openPseudonyms(config.DATA_DIR);
   const { desk, limits, engine } = openDesk({ config, memory, feedback, schedulers, clock, log });
   const learning = learningOf(config);
@@ -79,6 +88,14 @@ export async function startBot(
     memory,
     capture: new FeedbackCapture({ feedback, pseudonymise, clock, log }),
     pseudonymise,
+    consent,
+    personalData: new PersonalData({
+      dataDir: config.DATA_DIR,
+      source: learning.source,
+      settings: config,
+      ...{ feedback, memory, consent, pseudonymise, desk },
+    }),
+    retentionDays: config.RETENTION_DAYS,
     learning,
     status: () => readStatus({ engine, feedback, limits, desk, learning }),
     seen: new SeenIds(),
@@ -88,6 +105,7 @@ export async function startBot(
   if (await registerCommands(client, openKeyv(store, "settings", log))) {
     log.info("commands were registered");
   }
+  const page = await openPrivacyPage(config, client.user.displayName, log);
   left.move();
   const resources = opened.move();
   let stopping: Promise<void> | undefined;
@@ -95,17 +113,41 @@ export async function startBot(
     await desk.drain(drainMs);
     await client.destroy();
     await limits.disconnect();
+    await page?.close();
     resources.dispose();
   };
   return {
     inviteUrl: inviteUrl(client.application.id),
     name: client.user.tag,
+    privacyUrl: page?.url,
     lost,
     stop: (drainMs) => {
       stopping ??= stop(drainMs);
       return stopping;
     },
   };
+}
+
+/** A port that is taken must not keep the bot away: it is told, and the page is not served. */
+async function openPrivacyPage(
+  config: Config,
+  botName: string,
+  log: Logger,
+): Promise<PrivacyPage | undefined> {
+  const { PRIVACY_HOST: host, PRIVACY_PORT: port } = config;
+  const html = privacyStatement({
+    botName,
+    retentionDays: config.RETENTION_DAYS,
+    contact: config.PRIVACY_CONTACT,
+    learnsFromDiscord: config.LEARN_FROM_DISCORD,
+    trainAt: config.TRAIN_AT,
+  });
+  try {
+    return await servePrivacyPage({ host, port }, () => html);
+  } catch (error) {
+    log.warn({ err: error }, "the privacy page is not served");
+    return undefined;
+  }
 }
 
 /** Playground or real Discord: what comes from the latter is learnt from only with permission. */
@@ -118,6 +160,7 @@ function learningOf(config: Config): Learning {
     source: sourceOf(config.DISCORD_API_URL),
     trainAt: config.TRAIN_AT,
     isLearningFromDiscord: config.LEARN_FROM_DISCORD,
+    ...(config.PRIVACY_URL === undefined ? {} : { privacyUrl: config.PRIVACY_URL }),
   };
 }
 

@@ -43,6 +43,7 @@ function runBot(settings: Record<string, string>, ...args: string[]) {
       DISCORD_API_URL: `${tap.url}/api`,
       ENGINE_URL: engine.url,
       LOG_LEVEL: "silent",
+      PRIVACY_PORT: "0",
       ...settings,
     },
   });

@@ -116,7 +116,8 @@ export function isStillEligible(data: RunData, config: Config): boolean {
   return evidence.every(({ raterKeys }) => raterKeys.every((rater) => raters.has(rater)));
 }
 
-function readFeedback(config: Config): Feedback {
+/** The log as the pairs need it, with who may be learnt from. @throws CodedError `database_failed` */
+export function readFeedback(config: Config): Feedback {
   using log = FeedbackLog.openIn(config);
   using book = ConsentBook.openIfThere(config.DATA_DIR);
   const exchanges = [...log.exchanges()];

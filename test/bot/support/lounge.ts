@@ -53,6 +53,7 @@ export async function openLounge(
     ENGINE_URL: engine.url,
     DATA_DIR: dataDir,
     PERSON_REQUESTS_PER_MINUTE: "600",
+    PRIVACY_PORT: "0",
     LOG_LEVEL: "silent",
     ...settings,
   });

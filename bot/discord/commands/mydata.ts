@@ -1,0 +1,101 @@
+/** `/mydata` and the button that confirms forgetting. */
+import {
+  ActionRowBuilder,
+  AttachmentBuilder,
+  ButtonBuilder,
+  ButtonStyle,
+  type ChatInputCommandInteraction,
+  type MessageComponentInteraction,
+} from "discord.js";
+import { MYDATA } from "../../commands/mydata.ts";
+import {
+  consentReply,
+  forgetQuestion,
+  forgottenReply,
+  summaryReply,
+} from "../../privacy/replies.ts";
+import { EPHEMERAL, replyPrivately } from "../private-reply.ts";
+import type { Room } from "../room.ts";
+
+/** What stands before the first colon of the buttons' custom ids. */
+export const MYDATA_BUTTON = "mydata";
+
+/** Shows, exports, asks before forgetting, or takes a person's word. */
+export async function mydata(room: Room, interaction: ChatInputCommandInteraction): Promise<void> {
+  switch (interaction.options.getSubcommand()) {
+    case MYDATA.show:
+      return show(room, interaction);
+    case MYDATA.export:
+      return exportAll(room, interaction);
+    case MYDATA.consent:
+      return consent(room, interaction);
+    default:
+      return askToForget(room, interaction);
+  }
+}
+
+/** The button below the question whether to forget. */
+export async function pressMydata(
+  room: Room,
+  interaction: MessageComponentInteraction,
+): Promise<void> {
+  if (interaction.customId !== forgetId(interaction.user.id)) {
+    await interaction.update({ content: "Nothing was erased.", components: [] });
+    return;
+  }
+  await interaction.deferUpdate();
+  const forgotten = room.personalData.forget(interaction.user.id);
+  await interaction.editReply({
+    content: forgottenReply(forgotten, room.learning.trainAt),
+    components: [],
+  });
+}
+
+async function show(room: Room, interaction: ChatInputCommandInteraction): Promise<void> {
+  await interaction.deferReply(EPHEMERAL);
+  const { user, guildId } = interaction;
+  const summary = await room.personalData.summary(user.id, guildId);
+  await interaction.editReply({ content: summaryReply(summary, room.retentionDays) });
+}
+
+async function exportAll(room: Room, interaction: ChatInputCommandInteraction): Promise<void> {
+  await interaction.deferReply(EPHEMERAL);
+  const data = await room.personalData.exported(interaction.user.id);
+  const bytes = Buffer.from(`${JSON.stringify(data, null, 2)}\n`);
+  await interaction.editReply({
+    content: "Everything that I keep of you:",
+    files: [new AttachmentBuilder(bytes, { name: "mydata.json" })],
+  });
+}
+
+async function consent(room: Room, interaction: ChatInputCommandInteraction): Promise<void> {
+  const allows = interaction.options.getBoolean("learning", true);
+  const adapters = room.personalData.setConsent(interaction.user.id, allows);
+  const state = room.personalData.consentState(interaction.user.id, interaction.guildId);
+  await replyPrivately(interaction, consentReply(state, adapters));
+}
+
+async function askToForget(room: Room, interaction: ChatInputCommandInteraction): Promise<void> {
+  await interaction.deferReply(EPHEMERAL);
+  const { user, guildId } = interaction;
+  const summary = await room.personalData.summary(user.id, guildId);
+  const buttons = [
+    new ButtonBuilder()
+      .setCustomId(forgetId(user.id))
+      .setStyle(ButtonStyle.Danger)
+      .setLabel("Forget me"),
+    new ButtonBuilder()
+      .setCustomId(`${MYDATA_BUTTON}:keep`)
+      .setStyle(ButtonStyle.Secondary)
+      .setLabel("Keep it"),
+  ];
+  await interaction.editReply({
+    content: forgetQuestion(summary),
+    components: [new ActionRowBuilder<ButtonBuilder>().addComponents(buttons)],
+  });
+}
+
+/** Nobody can press another person's button with effect. */
+function forgetId(personId: string): string {
+  return `${MYDATA_BUTTON}:forget:${personId}`;
+}
