@@ -18,8 +18,6 @@ export const mydataCommand: RESTPostAPIChatInputApplicationCommandsJSONBody = {
   name: "mydata",
   description: "What I keep of you: see it, take it with you, have it erased",
   ...ANYWHERE,
-  // Whoever may see a server may ask what is kept of them.
-  default_member_permissions: null,
   options: [
     { type: Option.Subcommand, name: MYDATA.show, description: "How much I keep of you" },
     {
