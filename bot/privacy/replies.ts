@@ -2,7 +2,7 @@
 import type { ConsentState, DataSummary, Forgotten } from "./personal-data.ts";
 
 /** The three switches, and what follows from them. */
-export function consentLines(state: ConsentState): readonly string[] {
+function consentLines(state: ConsentState): readonly string[] {
   const { source, isAttested, isGuildOn, own, isLearning } = state;
   const mark = (isOn: boolean) => (isOn ? "✅" : "⬜");
   const word =
