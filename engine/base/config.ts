@@ -28,6 +28,7 @@ const schema = z.object({
   KV_CELLS: z.enum(["auto", "sequences", "pool"]).default("auto"),
   KV_DISK_MB: z.coerce.number().int().min(0).default(1024),
   QUEUE_LIMIT: count.default(256),
+  REQUEST_DEADLINE_S: count.max(86_400).default(900),
   ENGINE_HOST: z.string().min(1).default("127.0.0.1"),
   ENGINE_PORT: port.default(8177),
   ENGINE_URL: url.optional(),

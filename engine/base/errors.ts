@@ -21,6 +21,7 @@ export const ERROR_CODES = {
   discord_token_invalid: "Discord does not accept the token",
   discord_token_missing: "no Discord token is set",
   discord_unreachable: "Discord cannot be joined at its address",
+  deadline_exceeded: "an answer was not complete within its time",
   disk_full: "the disk that holds the data folder is full",
   engine_stopping: "the engine is shutting down and takes no new requests",
   engine_unreachable: "the engine does not answer at its address",

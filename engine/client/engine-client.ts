@@ -34,6 +34,10 @@ export type ChatRequest = {
   readonly stop?: readonly string[];
   /** How many answers to draw, 1 to 16; `chat` gives the first alone. */
   readonly n?: number;
+  /** `background` gives way to everyone who waits for an answer. */
+  readonly priority?: "interactive" | "background";
+  /** Most time from now to the last token; then the request ends as `deadline_exceeded`. */
+  readonly deadlineMs?: number;
   /** Whose turn it is in the queue; pseudonymous keys, never shown. */
   readonly metadata?: { readonly person?: string; readonly guild?: string };
   /** Aborting ends the request on both sides. */
@@ -52,6 +56,8 @@ export type ChatChunk =
       readonly type: "queued";
       /** How many requests go first; 0 is next. */
       readonly position: number;
+      /** For about so long; 0 where the engine does not know. */
+      readonly waitMs: number;
     }
   | { readonly type: "text"; readonly text: string }
   | {
@@ -274,6 +280,8 @@ function toBody(request: ChatRequest): Record<string, unknown> {
     seed: request.seed,
     max_tokens: request.maxTokens,
     stop: request.stop,
+    service_tier: request.priority === "background" ? "flex" : undefined,
+    deadline_ms: request.deadlineMs,
     metadata: request.metadata,
   };
 }

@@ -7,7 +7,7 @@ import { chunkSchema, parseWireError, type WireChunk } from "./wire.ts";
 
 /** A chunk of an answer, or the request's place in the queue. */
 export type WireEvent =
-  | { readonly type: "queued"; readonly position: number }
+  | { readonly type: "queued"; readonly position: number; readonly waitMs: number }
   | { readonly type: "chunk"; readonly chunk: WireChunk };
 
 /**
@@ -18,8 +18,10 @@ export async function* readEventStream(body: AsyncIterable<Uint8Array>): AsyncGe
   const ready: (WireEvent | Error)[] = [];
   const parser = createParser({
     onComment: (comment) => {
-      const position = /queued position=(\d+)/.exec(comment)?.[1];
-      if (position !== undefined) ready.push({ type: "queued", position: Number(position) });
+      const place = /queued position=(\d+)(?: wait_ms=(\d+))?/.exec(comment);
+      if (place === null) return;
+      const [, position, waitMs = 0] = place;
+      ready.push({ type: "queued", position: Number(position), waitMs: Number(waitMs) });
     },
     onEvent: ({ data }) => {
       const event = data === "[DONE]" ? undefined : toEvent(data);

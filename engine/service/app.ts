@@ -27,6 +27,8 @@ export type AppServices = CompletionServices & {
 /** A conversation of 32k tokens is about 128 KiB; more than this is no chat. */
 const BODY_LIMIT_BYTES = 1 << 20;
 const RETRY_WHEN_STOPPING_S = "5";
+/** What a caller may name a request; anything else is replaced. */
+const REQUEST_ID = /^[\w.-]{1,64}$/;
 
 type Env = { Variables: { requestId: string } };
 
@@ -55,6 +57,8 @@ export function createApp(services: AppServices): Hono<Env> {
   app.post("/v1/adapters/:name/activate", async (c) =>
     c.json(await services.adapters.activate(c.req.param("name"))),
   );
+  app.get("/v1/queue", (c) => c.json(queueState(services)));
+  app.get("/v1/queue/:id", (c) => c.json(findInQueue(services, c.req.param("id"))));
   app.get("/health", (c) => c.json(health(services), services.isDraining() ? 503 : 200));
   refuseOtherMethods(app);
   app.notFound((c) => {
@@ -136,6 +140,23 @@ function findModel(services: AppServices, createdS: number, name: string): objec
   );
 }
 
+function queueState({ queue }: AppServices): object {
+  return { object: "queue", ...queue.counts, wait_ms: queue.waitMs };
+}
+
+/** By the id that the caller gave or was given in `x-request-id`. */
+function findInQueue({ queue }: AppServices, id: string): object {
+  const place = queue.find(id);
+  if (place === "running") return { id, state: "running" };
+  if (place !== undefined) {
+    return { id, state: "waiting", position: place.position, wait_ms: place.waitMs };
+  }
+  throw new HttpProblem(
+    `No request ${JSON.stringify(id.slice(0, 80))} waits or runs. Give the x-request-id that it was sent with or answered with.`,
+    { status: 404, code: "request_not_found" },
+  );
+}
+
 function health(services: AppServices): object {
   const { info } = services.backend;
   const problems = services.adapters.problems;
@@ -158,7 +179,8 @@ function health(services: AppServices): object {
 }
 
 const identify: MiddlewareHandler<Env> = async (c, next) => {
-  const requestId = randomUUID();
+  const given = c.req.header("x-request-id") ?? "";
+  const requestId = REQUEST_ID.test(given) ? given : randomUUID();
   c.set("requestId", requestId);
   c.header("x-request-id", requestId);
   await next();
@@ -234,6 +256,8 @@ function refuseOtherMethods(app: Hono<Env>): void {
     ["/v1/models/:model", "GET"],
     ["/v1/adapters", "GET"],
     ["/v1/adapters/:name/activate", "POST"],
+    ["/v1/queue", "GET"],
+    ["/v1/queue/:id", "GET"],
     ["/health", "GET"],
   ]);
   for (const [path, method] of allowed) {

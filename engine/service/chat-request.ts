@@ -7,6 +7,7 @@ import { z } from "zod";
 import type { ChatMessage, Sampling } from "../backends/backend.ts";
 import type { GuildPolicy } from "../moderation/guild-policy.ts";
 import { cleanInput } from "../moderation/normalise.ts";
+import type { Priority } from "./fair-queue.ts";
 import { HttpProblem } from "./http-problem.ts";
 import { metadataSchema, readPolicy } from "./request-metadata.ts";
 
@@ -24,6 +25,10 @@ export type ChatParameters = {
   readonly includeUsage: boolean;
   /** 0 to 20; undefined: no log-probabilities. */
   readonly topLogprobs: number | undefined;
+  /** `background` when the caller asked for the tier `flex`. */
+  readonly priority: Priority;
+  /** From arrival to the last token, waiting included; undefined: the service's own. */
+  readonly deadlineMs: number | undefined;
   /** Whose turn it is in the queue; empty strings when the caller names no one. */
   readonly owner: { readonly guild: string; readonly person: string };
   /** What the place of the conversation does about verdicts. */
@@ -33,6 +38,7 @@ export type ChatParameters = {
 /** Zephyr's own recommendation (model card of zephyr-7b-beta), where OpenAI's would be 1, 1 and none. */
 const DEFAULTS = { temperature: 0.7, topP: 0.95, topK: 50, minP: 0 };
 const SEED_RANGE = 2 ** 32;
+const MAX_DEADLINE_MS = 86_400_000;
 
 const textPart = z.object({ type: z.literal("text"), text: z.string() });
 const content = z.union([z.string(), z.array(textPart)], {
@@ -94,6 +100,12 @@ const schema = z.object(
       .nullish(),
     logprobs: flag,
     top_logprobs: whole(0, 20),
+    service_tier: z
+      .enum(["auto", "default", "flex", "priority", "scale"], {
+        error: 'expected "auto", "default" or "flex" (background work)',
+      })
+      .nullish(),
+    deadline_ms: whole(1, MAX_DEADLINE_MS),
     metadata: metadataSchema,
   },
   { error: "expected a JSON object" },
@@ -119,6 +131,8 @@ export function parseChatRequest(body: unknown): ChatParameters {
     n: data.n ?? 1,
     stream: data.stream === true,
     includeUsage: data.stream_options?.include_usage === true,
+    priority: data.service_tier === "flex" ? "background" : "interactive",
+    deadlineMs: data.deadline_ms ?? undefined,
     topLogprobs: data.logprobs === true ? (data.top_logprobs ?? 0) : undefined,
     owner: { guild: data.metadata?.guild ?? "", person: data.metadata?.person ?? "" },
     policy: readPolicy(data.metadata),

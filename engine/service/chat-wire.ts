@@ -58,7 +58,7 @@ export async function* toEvents(
   let tokens = 0;
   for await (const event of completion.events) {
     if (event.type === "queued") {
-      yield `: queued position=${event.position}\n\n`;
+      yield `: queued position=${event.position} wait_ms=${event.waitMs}\n\n`;
       continue;
     }
     if (event.event.type === "end") tokens += event.event.completionTokens;

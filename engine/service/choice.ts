@@ -42,6 +42,8 @@ export async function* runChoice(options: {
   const output = new CheckedOutput(moderation, policy, { ...request, signal });
   try {
     for await (const event of backend.generate({ ...request, signal })) {
+      // Whoever aborted says why: the caller left, the time is over, the engine ends.
+      if (event.type === "end" && event.reason === "aborted") request.signal.throwIfAborted();
       yield* output.take(event);
       if (output.isOver) return;
     }

@@ -10,7 +10,7 @@ import type { Block, Moderation, Warning } from "../moderation/moderator.ts";
 import { Channel } from "./channel.ts";
 import { type ChatParameters, toSeed } from "./chat-request.ts";
 import { type ChoiceEvent, runChoice } from "./choice.ts";
-import type { FairQueue, Turn } from "./fair-queue.ts";
+import type { FairQueue, Place, Turn } from "./fair-queue.ts";
 import { HttpProblem } from "./http-problem.ts";
 import type { AdapterLease, ServingAdapters } from "./serving-adapters.ts";
 
@@ -20,13 +20,15 @@ export type CompletionServices = {
   readonly adapters: ServingAdapters;
   readonly moderation: Moderation;
   readonly queue: FairQueue;
+  /** For requests that name none: from arrival to the last token. */
+  readonly deadlineMs: number;
   readonly clock: Clock;
   readonly log: Logger;
 };
 
 /** What a completion reports: places in the queue, then each choice's events, interleaved. */
 type CompletionEvent =
-  | { readonly type: "queued"; readonly position: number }
+  | { readonly type: "queued"; readonly position: number; readonly waitMs: number }
   | { readonly type: "choice"; readonly index: number; readonly event: ChoiceEvent };
 
 /** An admitted request: its facts are settled, its events not yet begun. */
@@ -80,6 +82,7 @@ class CompletionRun {
   readonly #parameters: ChatParameters;
   readonly #admitted: Admitted;
   readonly #leave = new AbortController();
+  readonly #deadline: Deadline;
   readonly #signal: AbortSignal;
   readonly #channel = new Channel<CompletionEvent>();
   readonly #enteredMs: number;
@@ -93,16 +96,21 @@ class CompletionRun {
     this.#services = services;
     this.#parameters = parameters;
     this.#admitted = admitted;
-    this.#signal = AbortSignal.any([admitted.signal, this.#leave.signal]);
+    this.#deadline = new Deadline(parameters.deadlineMs ?? services.deadlineMs);
+    this.#signal = AbortSignal.any([admitted.signal, this.#leave.signal, this.#deadline.signal]);
     this.#enteredMs = services.clock.monotonicMs();
   }
 
   /** Takes places in the queue at once, so that a full one is told before any answer begins. */
   admit(): AsyncGenerator<CompletionEvent> {
-    const { owner, n } = this.#parameters;
-    const onPosition = (position: number) => this.#channel.push({ type: "queued", position });
-    const admission = this.#services.queue.admit(owner, n, this.#signal, onPosition);
-    if (admission.type === "full") throw queueFull(admission.waiting, admission.retryAfterMs);
+    const { owner, priority, n } = this.#parameters;
+    const onPlace = (place: Place) => this.#channel.push({ type: "queued", ...place });
+    const claim = { id: this.#admitted.requestId, owner, priority, count: n, onPlace };
+    const admission = this.#services.queue.admit(claim, this.#signal);
+    if (admission.type === "full") {
+      this.#deadline[Symbol.dispose]();
+      throw queueFull(admission.waiting, admission.retryAfterMs);
+    }
     return this.#events(this.#generate(admission.turns));
   }
 
@@ -129,6 +137,7 @@ class CompletionRun {
     } finally {
       this.#leave.abort();
       await work;
+      this.#deadline[Symbol.dispose]();
       this.#admitted.lease[Symbol.dispose]();
       this.#logOutcome();
     }
@@ -202,6 +211,31 @@ class CompletionRun {
       firstTextMs: since(this.#firstTextMs),
       totalMs: since(this.#services.clock.monotonicMs()),
     });
+  }
+}
+
+/** Aborts with a `CodedError` once the time is over. */
+class Deadline implements Disposable {
+  readonly #over = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(ms: number) {
+    this.#timer = setTimeout(() => {
+      this.#over.abort(
+        new CodedError(
+          `The answer was not complete within ${(ms / 1000).toLocaleString("en")} s. Ask for fewer tokens, or again when the engine is less busy.`,
+          { code: "deadline_exceeded" },
+        ),
+      );
+    }, ms).unref();
+  }
+
+  get signal(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
   }
 }
 

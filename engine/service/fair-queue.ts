@@ -1,14 +1,29 @@
 /**
- * Who may generate next: a bounded queue that takes guilds in turn, and in each guild its people in turn,
- * so that no one's flood delays the others. It knows nothing of what the turns are used for.
+ * Who may generate next: a bounded queue that is fair between guilds and between people, and lets work that nobody
+ * watches go after what somebody waits for. It knows nothing of what the turns are used for.
  */
 import type { Clock } from "../base/clock.ts";
+import { type Owner, TurnOrder, TurnTally } from "./turn-order.ts";
 
-/** Whose request it is; empty strings stand for callers that name no one. */
-export type Owner = { readonly guild: string; readonly person: string };
+/** `background`: nobody watches, such as judging or drawing candidates at night. */
+export type Priority = "interactive" | "background";
 
 /** A slot that is held until disposed. */
 export type Turn = Disposable;
+
+/** Where a request stands: `position` requests go first, for about `waitMs`. */
+export type Place = { readonly position: number; readonly waitMs: number };
+
+/** What is asked for: all of a request's turns at once. */
+export type Claim = {
+  /** By which `find` knows the request. */
+  readonly id: string;
+  readonly owner: Owner;
+  readonly priority: Priority;
+  readonly count: number;
+  /** Told whenever it changes, of the request's first turn. */
+  readonly onPlace?: (place: Place) => void;
+};
 
 /** Places for each of a request's choices, or a refusal with when to come back. */
 export type Admission =
@@ -16,31 +31,46 @@ export type Admission =
   | { readonly type: "full"; readonly waiting: number; readonly retryAfterMs: number };
 
 type Waiter = {
+  readonly id: string;
   readonly owner: Owner;
-  readonly onPosition: (position: number) => void;
+  readonly priority: Priority;
+  readonly onPlace: (place: Place) => void;
   readonly start: (turn: Turn) => void;
-  position: number;
+  place: Place;
 };
-type People = Map<string, Waiter[]>;
 
 /** How much the latest turn counts in the mean length of turns. */
 const MEAN_WEIGHT = 0.2;
 const RETRY_LEAST_MS = 1_000;
 const RETRY_MOST_MS = 60_000;
+/** Shares of the places to wait in that one guild, one person, and all background work may take. */
+const GUILD_SHARE = 1 / 2;
+const PERSON_SHARE = 1 / 4;
+const BACKGROUND_SHARE = 1 / 2;
+/** So many slots stay free of background work: whoever comes need not wait for it to end. */
+const KEPT_SHARE = 1 / 4;
+/** After so many interactive turns in a row one of background work goes, lest it never ends. */
+const BACKGROUND_EVERY = 16;
+const UNKNOWN_PLACE: Place = { position: -1, waitMs: 0 };
 
 /** A fixed number of slots with a fair queue before them. */
 export class FairQueue {
   readonly #slots: number;
   readonly #limit: number;
   readonly #clock: Clock;
-  readonly #guilds = new Map<string, People>();
-  #waiting = 0;
-  #running = 0;
+  readonly #waiting: Record<Priority, TurnOrder<Waiter>> = {
+    interactive: new TurnOrder(),
+    background: new TurnOrder(),
+  };
+  readonly #underWay = new TurnTally();
+  readonly #running: Record<Priority, number> = { interactive: 0, background: 0 };
+  readonly #runningIds = new Map<string, number>();
+  #sinceBackground = 0;
   #meanTurnMs = RETRY_LEAST_MS;
 
   /**
    * @param options.slots turns at the same time
-   * @param options.limit how many may wait; one named guild may take half of it
+   * @param options.limit how many may wait; a named guild may take half of it, a named person a quarter
    */
   constructor(options: { readonly slots: number; readonly limit: number; readonly clock: Clock }) {
     this.#slots = options.slots;
@@ -50,86 +80,109 @@ export class FairQueue {
 
   /** Turns in use, and how many wait. */
   get counts(): { waiting: number; running: number; limit: number } {
-    return { waiting: this.#waiting, running: this.#running, limit: this.#limit };
+    const waiting = this.#waiting.interactive.size + this.#waiting.background.size;
+    return { waiting, running: this.#runningNow(), limit: this.#limit };
   }
 
-  /**
-   * Asks for `count` turns at once. Each promise resolves when its turn comes, and rejects with the
-   * signal's reason when that aborts first.
-   * @param onPosition told how many turns come before the request's first, whenever that changes
-   */
-  admit(
-    owner: Owner,
-    count: number,
-    signal: AbortSignal,
-    onPosition: (position: number) => void = () => {},
-  ): Admission {
-    const excess = Math.max(0, count - Math.max(0, this.#slots - this.#running));
-    if (this.#waiting + excess > this.#limit || this.#isOverShare(owner.guild, excess)) {
-      return { type: "full", waiting: this.#waiting, retryAfterMs: this.#retryAfterMs() };
+  /** How long a request that came now would wait, roughly. */
+  get waitMs(): number {
+    return this.#waitMs(this.#waiting.interactive.size);
+  }
+
+  /** Asks for turns. Each promise resolves when its turn comes, and rejects with the signal's reason when that aborts first. */
+  admit(claim: Claim, signal: AbortSignal): Admission {
+    const { count } = claim;
+    const excess = Math.max(0, count - Math.max(0, this.#slots - this.#runningNow()));
+    const { waiting } = this.counts;
+    if (waiting + excess > this.#limit || this.#isOverShare(claim, excess)) {
+      return { type: "full", waiting, retryAfterMs: this.#retryAfterMs() };
     }
     const turns = Array.from({ length: count }, (_, index) =>
-      this.#enqueue(owner, signal, index === 0 ? onPosition : () => {}),
+      this.#enqueue(index === 0 ? claim : { ...claim, onPlace: () => {} }, signal),
     );
     this.#dispatch();
     return { type: "admitted", turns };
   }
 
-  #enqueue(
-    owner: Owner,
-    signal: AbortSignal,
-    onPosition: (position: number) => void,
-  ): Promise<Turn> {
+  /** Where a request stands; undefined when it neither waits nor runs. */
+  find(id: string): Place | "running" | undefined {
+    if (this.#runningIds.has(id)) return "running";
+    return this.#order().find((waiter) => waiter.id === id)?.place;
+  }
+
+  #runningNow(): number {
+    return this.#running.interactive + this.#running.background;
+  }
+
+  #enqueue(claim: Claim, signal: AbortSignal): Promise<Turn> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) {
         reject(signal.reason);
         return;
       }
+      const line = this.#waiting[claim.priority];
       const onAbort = () => {
-        this.#remove(waiter);
+        line.remove(waiter);
         reject(signal.reason);
         this.#dispatch();
       };
-      const waiter: Waiter = {
-        owner,
-        onPosition,
-        position: -1,
-        start: (turn) => {
-          signal.removeEventListener("abort", onAbort);
-          resolve(turn);
-        },
+      const { id, owner, priority, onPlace = () => {} } = claim;
+      const start = (turn: Turn) => {
+        signal.removeEventListener("abort", onAbort);
+        resolve(turn);
       };
+      const waiter: Waiter = { id, owner, priority, onPlace, start, place: UNKNOWN_PLACE };
       signal.addEventListener("abort", onAbort, { once: true });
-      this.#add(waiter);
+      line.add(waiter);
     });
   }
 
   #dispatch(): void {
-    while (this.#running < this.#slots) {
-      const next = this.#order()[0];
-      if (next === undefined) break;
-      this.#remove(next);
-      this.#rotate(next.owner);
-      this.#running += 1;
-      next.start(this.#turn());
+    for (let next = this.#next(); next !== undefined; next = this.#next()) {
+      this.#sinceBackground = next.priority === "background" ? 0 : this.#sinceBackground + 1;
+      next.start(this.#turn(next));
     }
     this.#order().forEach((waiter, position) => {
-      if (waiter.position === position) return;
-      waiter.position = position;
-      waiter.onPosition(position);
+      const waitMs = this.#waitMs(position);
+      const hasMoved = waiter.place.position !== position;
+      waiter.place = { position, waitMs };
+      if (hasMoved) waiter.onPlace(waiter.place);
     });
   }
 
-  #turn(): Turn {
+  #next(): Waiter | undefined {
+    if (this.#runningNow() >= this.#slots) return undefined;
+    const { interactive, background } = this.#waiting;
+    const isDue = this.#sinceBackground >= BACKGROUND_EVERY && background.size > 0;
+    if (interactive.size > 0 && !(isDue && this.#hasRoomForBackground())) {
+      return interactive.take(this.#underWay);
+    }
+    return this.#hasRoomForBackground() ? background.take(this.#underWay) : undefined;
+  }
+
+  #hasRoomForBackground(): boolean {
+    const most = Math.max(1, this.#slots - Math.ceil(this.#slots * KEPT_SHARE));
+    return this.#running.background < most;
+  }
+
+  #turn({ id, owner, priority }: Waiter): Turn {
     const startedMs = this.#clock.monotonicMs();
     let isHeld = true;
+    const count = (change: 1 | -1) => {
+      this.#running[priority] += change;
+      this.#underWay.add(owner, change);
+      const running = (this.#runningIds.get(id) ?? 0) + change;
+      if (running > 0) this.#runningIds.set(id, running);
+      else this.#runningIds.delete(id);
+    };
+    count(1);
     return {
       [Symbol.dispose]: () => {
         if (!isHeld) return;
         isHeld = false;
         const tookMs = this.#clock.monotonicMs() - startedMs;
         this.#meanTurnMs += MEAN_WEIGHT * (tookMs - this.#meanTurnMs);
-        this.#running -= 1;
+        count(-1);
         this.#dispatch();
       },
     };
@@ -137,58 +190,33 @@ export class FairQueue {
 
   /** Everyone who waits, in the order in which they will go if no one else comes. */
   #order(): Waiter[] {
-    return interleave([...this.#guilds.values()].map((people) => interleave([...people.values()])));
+    const { interactive, background } = this.#waiting;
+    return [...interactive.all(this.#underWay), ...background.all(this.#underWay)];
   }
 
-  #add(waiter: Waiter): void {
-    const { guild, person } = waiter.owner;
-    const people = this.#guilds.get(guild) ?? new Map<string, Waiter[]>();
-    this.#guilds.set(guild, people);
-    people.set(person, [...(people.get(person) ?? []), waiter]);
-    this.#waiting += 1;
+  #isOverShare({ owner, priority }: Claim, excess: number): boolean {
+    if (excess === 0) return false;
+    const most = (share: number) => Math.ceil(this.#limit * share);
+    if (
+      priority === "background" &&
+      this.#waiting.background.size + excess > most(BACKGROUND_SHARE)
+    ) {
+      return true;
+    }
+    const { guild, person } = owner;
+    const waiting = (who: { guild: string; person?: string }) =>
+      this.#waiting.interactive.waitingOf(who) + this.#waiting.background.waitingOf(who);
+    if (guild !== "" && waiting({ guild }) + excess > most(GUILD_SHARE)) return true;
+    return person !== "" && waiting({ guild, person }) + excess > most(PERSON_SHARE);
   }
 
-  #remove(waiter: Waiter): void {
-    const { guild, person } = waiter.owner;
-    const people = this.#guilds.get(guild);
-    const line = people?.get(person);
-    if (people === undefined || line === undefined || !line.includes(waiter)) return;
-    this.#waiting -= 1;
-    const rest = line.filter((other) => other !== waiter);
-    if (rest.length > 0) people.set(person, rest);
-    else people.delete(person);
-    if (people.size === 0) this.#guilds.delete(guild);
-  }
-
-  /** Sends the owner to the end of both rounds. */
-  #rotate({ guild, person }: Owner): void {
-    const people = this.#guilds.get(guild);
-    if (people === undefined) return;
-    this.#guilds.delete(guild);
-    this.#guilds.set(guild, people);
-    const line = people.get(person);
-    if (line === undefined) return;
-    people.delete(person);
-    people.set(person, line);
-  }
-
-  #isOverShare(guild: string, excess: number): boolean {
-    if (guild === "" || excess === 0) return false;
-    const lines = [...(this.#guilds.get(guild)?.values() ?? [])];
-    const waiting = lines.reduce((sum, line) => sum + line.length, 0);
-    return waiting + excess > Math.ceil(this.#limit / 2);
+  /** Slots become free one after the other, each after a turn's mean length. */
+  #waitMs(position: number): number {
+    const ahead = position + 1 - Math.max(0, this.#slots - this.#runningNow());
+    return ahead <= 0 ? 0 : Math.ceil((this.#meanTurnMs * ahead) / this.#slots);
   }
 
   #retryAfterMs(): number {
-    const estimate = (this.#meanTurnMs * (this.#waiting + 1)) / this.#slots;
-    return Math.min(RETRY_MOST_MS, Math.max(RETRY_LEAST_MS, estimate));
+    return Math.min(RETRY_MOST_MS, Math.max(RETRY_LEAST_MS, this.#waitMs(this.counts.waiting)));
   }
-}
-
-/** The lists' items, one from each in turn. */
-function interleave<T>(lists: readonly (readonly T[])[]): T[] {
-  const longest = Math.max(0, ...lists.map((list) => list.length));
-  return Array.from({ length: longest }, (_, round) => round).flatMap((round) =>
-    lists.flatMap((list) => list.slice(round, round + 1)),
-  );
 }

@@ -120,6 +120,7 @@ async function start(
       host: config.ENGINE_HOST,
       port: config.ENGINE_PORT,
       queueLimit: config.QUEUE_LIMIT,
+      deadlineMs: config.REQUEST_DEADLINE_S * 1000,
       apiKey: config.ENGINE_API_KEY,
     });
     return { service, backend, held };

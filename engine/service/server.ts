@@ -28,6 +28,8 @@ export type ServiceOptions = {
   /** 0 for any free port. */
   readonly port: number;
   readonly queueLimit: number;
+  /** For requests that name none: from arrival to the last token. */
+  readonly deadlineMs: number;
   readonly apiKey?: string | undefined;
 };
 
@@ -55,6 +57,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     adapters: options.adapters,
     moderation: options.moderation,
     queue,
+    deadlineMs: options.deadlineMs,
     clock,
     log: options.log,
     apiKey: options.apiKey,

@@ -200,7 +200,7 @@ describe("an engine that does not answer as it should", () => {
     const text = "Grüße 🙂 你好";
     const event = (body: object) => `data: ${JSON.stringify(body)}\n\n`;
     const bytes = Buffer.from(
-      `: queued position=3\n\n${event({ choices: [{ index: 0, delta: { content: text } }] })}` +
+      `: queued position=3 wait_ms=1500\n\n${event({ choices: [{ index: 0, delta: { content: text } }] })}` +
         event({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }], adapter: "a" }) +
         "data: [DONE]\n\n",
     );
@@ -213,7 +213,7 @@ describe("an engine that does not answer as it should", () => {
       response.end();
     });
     expect(await collect(client.chat(chat("x")))).toEqual([
-      { type: "queued", position: 3 },
+      { type: "queued", position: 3, waitMs: 1500 },
       { type: "text", text },
       {
         type: "end",

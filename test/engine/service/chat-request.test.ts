@@ -63,6 +63,8 @@ describe("a chat request", () => {
       top_logprobs: 20,
       metadata: { person: "p", guild: "g", other: 3 },
       user: 5,
+      service_tier: "flex",
+      deadline_ms: 30_000,
       whatever: {},
     });
     expect(parseChatRequest(body)).toEqual({
@@ -75,6 +77,8 @@ describe("a chat request", () => {
       stream: true,
       includeUsage: true,
       topLogprobs: 20,
+      priority: "background",
+      deadlineMs: 30_000,
       owner: { guild: "g", person: "p" },
       policy: DEFAULT_POLICY,
     });

@@ -9,7 +9,11 @@ describe("waiting", () => {
     const running = await backend.run(0);
     const chunks = client.chat({ ...chat("second"), metadata: { guild: "g", person: "p" } });
     const iterator = chunks[Symbol.asyncIterator]();
-    expect((await iterator.next()).value).toEqual({ type: "queued", position: 0 });
+    expect((await iterator.next()).value).toEqual({
+      type: "queued",
+      position: 0,
+      waitMs: 1000,
+    });
     expect(backend.runs).toHaveLength(1);
     answer("one")(running);
     expect((await first).answers).toEqual([{ text: "one", reason: "stop" }]);
@@ -34,6 +38,87 @@ describe("waiting", () => {
     });
     for (const index of [0, 1]) answer("ok")(await backend.run(index));
     await Promise.all([running, waiting]);
+  });
+});
+
+describe("asking where a request stands", () => {
+  it("goes by the id that the caller gave it, and tells a newcomer's wait", async () => {
+    const { url, client, backend } = await startScripted({ streams: 1 });
+    const first = client.complete(chat("a"));
+    await backend.run(0);
+    const waiting = post(url, ask("b"), { headers: { "x-request-id": "mine.1" } });
+    const stateOf = async (path: string) => (await fetch(`${url}/v1/queue${path}`)).json();
+    await until(async () => (await client.health()).queue.waiting === 1);
+    expect(await stateOf("/mine.1")).toEqual({
+      id: "mine.1",
+      state: "waiting",
+      position: 0,
+      wait_ms: 1000,
+    });
+    expect(await stateOf("")).toEqual({
+      object: "queue",
+      waiting: 1,
+      running: 1,
+      limit: 8,
+      wait_ms: 2000,
+    });
+    answer("ok")(await backend.run(0));
+    const run = await backend.run(1);
+    expect(await stateOf("/mine.1")).toEqual({ id: "mine.1", state: "running" });
+    answer("ok")(run);
+    expect((await waiting).headers.get("x-request-id")).toBe("mine.1");
+    await first;
+    expect((await stateOf("/mine.1")).error).toMatchObject({ code: "request_not_found" });
+  });
+
+  it("takes no id that could be anything but one", async () => {
+    const { url } = await startScripted();
+    const response = await fetch(`${url}/health`, { headers: { "x-request-id": "a b\u00ff" } });
+    expect(response.headers.get("x-request-id")).toMatch(/^[0-9a-f-]{36}$/);
+  });
+});
+
+describe("a deadline", () => {
+  it("ends a request that waits, and one that runs, and frees their places", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { url, client, backend } = await startScripted({ streams: 1 });
+    const running = post(url, ask("a", { deadline_ms: 5000 }));
+    const run = await backend.run(0);
+    const streamed = collect(client.chat({ ...chat("b"), deadlineMs: 4000 })).catch(
+      (error: unknown) => error,
+    );
+    await until(async () => (await client.health()).queue.waiting === 1);
+    vi.advanceTimersByTime(4000);
+    expect(await streamed).toMatchObject({
+      code: "deadline_exceeded",
+      message: expect.stringContaining("within 4 s"),
+    });
+    expect(run.isAborted).toBe(false);
+    vi.advanceTimersByTime(1000);
+    const response = await running;
+    expect(response.status).toBe(504);
+    expect((await response.json()).error.code).toBe("deadline_exceeded");
+    expect(run.isAborted).toBe(true);
+    expect((await client.health()).queue).toMatchObject({ waiting: 0, running: 0 });
+  });
+});
+
+describe("background work over HTTP", () => {
+  it("gives way to whoever comes later", async () => {
+    const { client, backend } = await startScripted({ streams: 1 });
+    const first = client.complete(chat("first"));
+    await backend.run(0);
+    const night = client.complete({ ...chat("night"), priority: "background" });
+    await until(async () => (await client.health()).queue.waiting === 1);
+    const day = client.complete(chat("day"));
+    await until(async () => (await client.health()).queue.waiting === 2);
+    answer("ok")(await backend.run(0));
+    const second = await backend.run(1);
+    expect(second.request.messages[0]?.content).toBe("day");
+    answer("ok")(second);
+    answer("ok")(await backend.run(2));
+    await Promise.all([first, night, day]);
   });
 });
 

@@ -204,7 +204,15 @@ describe("a port that cannot be had", () => {
     const { backend, adapters } = await startScripted();
     const log = createLog("test", "silent");
     const moderation = new Moderation({ lexicon: compileLexicon(), onFailure: () => {} });
-    const common = { backend, adapters, moderation, log, clock: systemClock, queueLimit: 1 };
+    const common = {
+      backend,
+      adapters,
+      moderation,
+      log,
+      clock: systemClock,
+      queueLimit: 1,
+      deadlineMs: 1000,
+    };
     await expect(startService({ ...common, host: "127.0.0.1", port })).rejects.toMatchObject({
       code: "address_in_use",
       message: expect.stringContaining(`Port ${port} on 127.0.0.1 is taken`),

@@ -19,6 +19,7 @@ export async function serve<B extends Backend>(
   options: {
     dataDir?: string;
     queueLimit?: number;
+    deadlineMs?: number;
     apiKey?: string;
     moderators?: readonly Moderator[];
     blocklist?: readonly string[];
@@ -40,6 +41,7 @@ export async function serve<B extends Backend>(
     host: "127.0.0.1",
     port: 0,
     queueLimit: options.queueLimit ?? 8,
+    deadlineMs: options.deadlineMs ?? 60_000,
     apiKey: options.apiKey,
   });
   return { backend, registry, adapters, service, url: service.url };
