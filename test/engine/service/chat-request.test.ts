@@ -44,7 +44,9 @@ describe("a chat request", () => {
       });
     }
   });
+});
 
+describe("what a chat request says differently", () => {
   it("takes every field that is served, and ignores those that are not known", () => {
     const body = ask("hi", {
       model: "nano",
