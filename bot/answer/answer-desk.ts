@@ -2,13 +2,19 @@
  * The answers in the making: begun, found again by their messages, withdrawn, and drained at the end.
  * It knows neither Discord nor how an answer is made.
  */
-import type { Logger } from "#engine/base/log.ts";
 import { AnswerView, type MessageSurface } from "./answer-view.ts";
-import { answerQuestion, WITHDRAWN } from "./answering.ts";
+import { answerQuestion } from "./answering.ts";
 import type { EditSchedulers } from "./edit-scheduler.ts";
-import type { AnsweringParts, AnswerOutcome, Question } from "./question.ts";
+import {
+  type AnsweringParts,
+  type AnswerOutcome,
+  type Question,
+  STOPPED,
+  WITHDRAWN,
+} from "./question.ts";
 
 type InFlight = {
+  readonly candidateId: string;
   readonly question: Question;
   readonly view: AnswerView;
   readonly abort: AbortController;
@@ -19,13 +25,11 @@ type InFlight = {
 export class AnswerDesk {
   readonly #parts: AnsweringParts;
   readonly #schedulers: EditSchedulers;
-  readonly #log: Logger;
   readonly #inFlight = new Set<InFlight>();
 
   constructor(parts: AnsweringParts, schedulers: EditSchedulers) {
     this.#parts = parts;
     this.#schedulers = schedulers;
-    this.#log = parts.log;
   }
 
   /** Answers that are being given or wait for their turn. */
@@ -33,7 +37,7 @@ export class AnswerDesk {
     return this.#inFlight.size;
   }
 
-  /** Answers a question on a surface, to the last edit and the votes' emoji. Never rejects. */
+  /** Answers a question on a surface, to the last edit. Never rejects. */
   async answer(
     question: Question,
     surface: MessageSurface,
@@ -42,21 +46,24 @@ export class AnswerDesk {
   ): Promise<AnswerOutcome> {
     const abort = new AbortController();
     const view = new AnswerView(surface, this.#schedulers.of(channelId), () => abort.abort());
-    const done = this.#run(question, view, surface, abort.signal);
-    const entry = { question, view, abort, done };
+    const candidateId = this.#parts.newId();
+    const { signal } = abort;
+    const done = answerQuestion({ question, view, parts: this.#parts, signal, candidateId });
+    const entry = { candidateId, question, view, abort, done };
     this.#inFlight.add(entry);
     const outcome = await done;
     this.#inFlight.delete(entry);
     return outcome;
   }
 
-  /** Resolves once the answer that this message shows, if it is still in the making, is recorded. */
-  async settled(messageId: string): Promise<void> {
-    for (const { view, done } of this.#inFlight) {
-      // Discord may tell of a reaction before it tells us the id of the message that we sent.
-      await view.rest();
-      if (view.messageIds.includes(messageId)) await done;
-    }
+  /** Whose question an answer in the making is to; undefined when it is not in the making. */
+  askerOf(candidateId: string): string | undefined {
+    return this.#find(candidateId)?.question.personKey;
+  }
+
+  /** Ends an answer with what there is, because a person wants no more of it. */
+  stop(candidateId: string): void {
+    this.#find(candidateId)?.abort.abort(STOPPED);
   }
 
   /** Ends the answer to a question, or the answer itself, that was deleted. */
@@ -87,19 +94,7 @@ export class AnswerDesk {
     clearTimeout(timer);
   }
 
-  async #run(
-    question: Question,
-    view: AnswerView,
-    surface: MessageSurface,
-    signal: AbortSignal,
-  ): Promise<AnswerOutcome> {
-    const outcome = await answerQuestion({ question, view, parts: this.#parts, signal });
-    const last =
-      outcome.kind === "answered" && outcome.isSaved ? outcome.messageIds.at(-1) : undefined;
-    if (last === undefined) return outcome;
-    await surface.placeVotes(last).catch((error: unknown) => {
-      this.#log.warn({ err: error }, "the votes' emoji could not be placed");
-    });
-    return outcome;
+  #find(candidateId: string): InFlight | undefined {
+    return [...this.#inFlight].find((entry) => entry.candidateId === candidateId);
   }
 }

@@ -2,18 +2,17 @@
  * One answer as it shows in a channel: which messages there should be, which there are, and the next
  * request that brings them closer. It knows neither Discord nor the engine.
  */
+import { type Draft, isSameDraft } from "./draft.ts";
 import type { EditScheduler, EditSource } from "./edit-scheduler.ts";
 
 /** Where messages are put. Discord's rooms implement it. */
 export type MessageSurface = {
   /** @returns the new message's id */
-  create(content: string): Promise<string>;
-  edit(messageId: string, content: string): Promise<void>;
+  create(draft: Draft): Promise<string>;
+  edit(messageId: string, draft: Draft): Promise<void>;
   remove(messageId: string): Promise<void>;
   /** Whether trying again is pointless: the message, channel or permission is gone. */
   isGone(error: unknown): boolean;
-  /** Places the emoji that people vote with; where nobody can react, does nothing. */
-  placeVotes(messageId: string): Promise<void>;
 };
 
 /** What became of an answer's last state. */
@@ -21,7 +20,7 @@ export type ViewOutcome =
   | { readonly kind: "shown"; readonly messageIds: readonly string[] }
   | { readonly kind: "lost"; readonly messageIds: readonly string[]; readonly cause: unknown };
 
-type Shown = { readonly id: string; readonly content: string };
+type Shown = { readonly id: string; readonly draft: Draft };
 
 /** Tries for the final state, one interval apart. */
 const FINAL_ATTEMPTS = 5;
@@ -32,7 +31,7 @@ export class AnswerView implements EditSource {
   readonly #scheduler: EditScheduler;
   readonly #onGone: (cause: unknown) => void;
   readonly #shown: Shown[] = [];
-  #wanted: readonly string[] = [];
+  #wanted: readonly Draft[] = [];
   #settled: ((outcome: ViewOutcome) => void) | undefined;
   #sending: Promise<unknown> = Promise.resolve();
   #failures = 0;
@@ -55,16 +54,16 @@ export class AnswerView implements EditSource {
   }
 
   /** Wants these messages, soon; a newer want replaces it. */
-  show(contents: readonly string[]): void {
+  show(drafts: readonly Draft[]): void {
     if (this.#settled !== undefined || this.#lost !== undefined) return;
-    this.#wanted = contents;
+    this.#wanted = drafts;
     this.#scheduler.request(this, "progress");
   }
 
   /** Wants these messages for good. @returns once they are there, or cannot be */
-  finish(contents: readonly string[]): Promise<ViewOutcome> {
+  finish(drafts: readonly Draft[]): Promise<ViewOutcome> {
     if (this.#lost !== undefined) return Promise.resolve(this.#outcome());
-    this.#wanted = contents;
+    this.#wanted = drafts;
     this.#failures = 0;
     return new Promise((resolve) => {
       this.#settled = resolve;
@@ -98,7 +97,7 @@ export class AnswerView implements EditSource {
   #nextIndex(): number | undefined {
     const longer = Math.max(this.#wanted.length, this.#shown.length);
     for (let index = 0; index < longer; index++) {
-      if (this.#shown[index]?.content !== this.#wanted[index]) return index;
+      if (!isSameDraft(this.#shown[index]?.draft, this.#wanted[index])) return index;
     }
     return undefined;
   }
@@ -107,16 +106,16 @@ export class AnswerView implements EditSource {
   async #step(): Promise<void> {
     const index = this.#nextIndex();
     if (index === undefined) return;
-    const [shown, content] = [this.#shown[index], this.#wanted[index]];
-    if (content === undefined) {
+    const [shown, draft] = [this.#shown[index], this.#wanted[index]];
+    if (draft === undefined) {
       const last = this.#shown.at(-1);
       if (last !== undefined) await this.#surface.remove(last.id);
       this.#shown.pop();
     } else if (shown === undefined) {
-      this.#shown.push({ id: await this.#surface.create(content), content });
+      this.#shown.push({ id: await this.#surface.create(draft), draft });
     } else {
-      await this.#surface.edit(shown.id, content);
-      this.#shown[index] = { id: shown.id, content };
+      await this.#surface.edit(shown.id, draft);
+      this.#shown[index] = { id: shown.id, draft };
     }
   }
 

@@ -4,12 +4,11 @@
  */
 import { isCoded } from "#engine/base/errors.ts";
 import { type Asked, askEngine, type End } from "./ask-engine.ts";
+import { stopButton } from "./controls.ts";
+import { toDrafts } from "./draft.ts";
 import { keepAnswer } from "./keep-answer.ts";
-import type { AnswerOutcome, Job } from "./question.ts";
+import { type AnswerOutcome, type Job, STOPPED, WITHDRAWN } from "./question.ts";
 import { answerContents, failureNotice, NOTES, queueNotice, refusalNotice } from "./wording.ts";
-
-/** The reason of an abort because the question was deleted: then the answer goes too. */
-export const WITHDRAWN = "withdrawn";
 
 /** Answers one question into its view. Never rejects. */
 export async function answerQuestion(job: Job): Promise<AnswerOutcome> {
@@ -21,14 +20,15 @@ export async function answerQuestion(job: Job): Promise<AnswerOutcome> {
     const admission = await parts.limits.run(
       who,
       () => generate(job, shown),
-      (position) => view.show([queueNotice(position)]),
+      (position) =>
+        view.show([{ content: queueNotice(position), buttons: [stopButton(job.candidateId)] }]),
     );
     if (admission.kind === "done") return await conclude(job, shown.text, admission.value);
-    await view.finish([refusalNotice(admission)]);
+    await view.finish([{ content: refusalNotice(admission) }]);
     return { kind: "refused", code: admission.reason };
   } catch (error) {
     parts.log.error({ err: error }, "an answer failed");
-    await view.finish([failureNotice(error)]);
+    await view.finish([{ content: failureNotice(error) }]);
     return { kind: "failed", code: "internal_error" };
   }
 }
@@ -63,7 +63,7 @@ async function showBlocked(
 ): Promise<AnswerOutcome> {
   const reason = end.verdict?.reason ?? "The rest of this answer did not pass its check.";
   const shown = text.trim() === "" ? reason : `${text.trim()}\n\n${reason}`;
-  await view.finish(answerContents(shown, { heading: question.heading }));
+  await view.finish(toDrafts(answerContents(shown, { heading: question.heading })));
   return { kind: "blocked", code: end.verdict?.category ?? "unknown" };
 }
 
@@ -78,8 +78,12 @@ async function showFailure(
   }
   const showWhatCame = (note: string, otherwise: string) =>
     text.trim() === ""
-      ? view.finish([otherwise])
-      : view.finish(answerContents(text, { heading: question.heading, footer: note }));
+      ? view.finish([{ content: otherwise }])
+      : view.finish(toDrafts(answerContents(text, { heading: question.heading, footer: note })));
+  if (signal.reason === STOPPED) {
+    await view.finish([{ content: NOTES.stoppedEarly }]);
+    return { kind: "aborted", code: STOPPED };
+  }
   if (signal.aborted) {
     await showWhatCame(NOTES.restarting, refusalNotice({ reason: "closing" }));
     return { kind: "aborted", code: "aborted" };

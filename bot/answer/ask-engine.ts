@@ -3,8 +3,11 @@ import type { ChatMessage } from "#engine/backends/backend.ts";
 import { isCoded } from "#engine/base/errors.ts";
 import type { ChatChunk } from "#engine/client/engine-client.ts";
 import type { Turn } from "../conversation/window.ts";
+import { stopButton } from "./controls.ts";
+import { toDrafts } from "./draft.ts";
+import type { EngineFigures } from "./engine-figures.ts";
 import { answerTokens, conversationMessages, questionText } from "./prompt.ts";
-import type { Job } from "./question.ts";
+import { type Job, STOPPED } from "./question.ts";
 import { answerContents, queueNotice } from "./wording.ts";
 
 /** How answers are drawn: the settings of Zephyr's model card. */
@@ -28,6 +31,8 @@ export type Asked = {
   readonly modelId: string;
   readonly sampling: Readonly<Record<string, number>>;
   readonly end: End;
+  /** A person wanted no more. */
+  readonly isStopped: boolean;
 };
 
 /**
@@ -36,18 +41,17 @@ export type Asked = {
  * @throws CodedError the engine's own, or `engine_unreachable`; the signal's reason when aborted
  */
 export async function askEngine(job: Job, shown: { text: string }): Promise<Asked> {
-  const { question, parts } = job;
+  const { parts } = job;
   const figures = await parts.figures();
   const prompt = parts.prompt();
   const turn = questionTurn(job);
-  const turns = await parts.memory.turns(question.conversation);
   const limits = { systemPrompt: prompt.text, contextTokens: figures.contextTokens };
   const sampling = {
     ...SAMPLING,
     maxTokens: answerTokens(figures.contextTokens),
     seed: parts.newSeed(),
   };
-  const messages = conversationMessages(turns, turn, limits);
+  const messages = await messagesOf(job, turn, limits);
   const sources = await sourcesOf(job, turn);
   const common = {
     turn,
@@ -58,7 +62,8 @@ export async function askEngine(job: Job, shown: { text: string }): Promise<Aske
   };
   const ask = async (asked: readonly ChatMessage[]): Promise<Asked> => {
     const request = [{ role: "system" as const, content: prompt.text }, ...asked];
-    return { ...common, messages: asked, end: await stream(job, shown, request, sampling) };
+    const end = await streamUntilStopped(job, shown, request, { sampling, figures });
+    return { ...common, messages: asked, end, isStopped: job.signal.reason === STOPPED };
   };
   try {
     return await ask(messages);
@@ -82,40 +87,76 @@ async function sourcesOf({ question, parts }: Job, turn: Turn): Promise<Asked["s
   };
 }
 
+async function messagesOf(
+  { question, parts }: Job,
+  turn: Turn,
+  limits: { readonly systemPrompt: string; readonly contextTokens: number },
+): Promise<readonly ChatMessage[]> {
+  if (question.messages !== undefined) return question.messages;
+  return conversationMessages(await parts.memory.turns(question.conversation), turn, limits);
+}
+
 function questionTurn({ question, parts }: Job): Turn {
   return {
     role: "user",
-    content: questionText(question.text, question.quote),
+    content: question.messages?.at(-1)?.content ?? questionText(question.text, question.quote),
     messageIds: [question.messageId ?? [], question.quote?.messageId ?? []].flat(),
     // A deleted question then erases its exchange: the log knows both by one id.
-    exchangeId: question.messageId ?? parts.newId(),
+    exchangeId: question.again?.exchange.id ?? question.messageId ?? parts.newId(),
     speakerKey: question.personKey,
     speakerName: question.personName,
   };
 }
 
-async function stream(
-  { question, view, parts, signal }: Job,
-  shown: { text: string },
-  messages: readonly ChatMessage[],
-  sampling: {
+type Drawing = {
+  readonly sampling: {
     readonly temperature: number;
     readonly topP: number;
     readonly topK: number;
     readonly maxTokens: number;
     readonly seed: number;
-  },
+  };
+  readonly figures: EngineFigures;
+};
+
+/** When a person stops it, what came is the answer; by the adapter that served when it began. */
+async function streamUntilStopped(
+  job: Job,
+  shown: { text: string },
+  messages: readonly ChatMessage[],
+  drawing: Drawing,
 ): Promise<End> {
+  try {
+    return await stream(job, shown, messages, drawing);
+  } catch (error) {
+    if (job.signal.reason !== STOPPED || shown.text.trim() === "") throw error;
+    const { adapter } = drawing.figures;
+    return {
+      type: "end",
+      reason: "stop",
+      adapter,
+      usage: { promptTokens: 0, completionTokens: 0 },
+    };
+  }
+}
+
+async function stream(
+  { question, view, parts, signal, candidateId }: Job,
+  shown: { text: string },
+  messages: readonly ChatMessage[],
+  { sampling }: Drawing,
+): Promise<End> {
+  const buttons = [stopButton(candidateId)];
   const metadata = {
     person: question.personKey,
     ...(question.guildId === null ? {} : { guild: question.guildId }),
   };
   for await (const chunk of parts.engine.chat({ messages, ...sampling, metadata, signal })) {
     if (chunk.type === "end") return chunk;
-    if (chunk.type === "queued") view.show([queueNotice(chunk.position)]);
+    if (chunk.type === "queued") view.show([{ content: queueNotice(chunk.position), buttons }]);
     else shown.text += chunk.text;
     if (shown.text.trim() !== "") {
-      view.show(answerContents(shown.text, { heading: question.heading }));
+      view.show(toDrafts(answerContents(shown.text, { heading: question.heading }), { buttons }));
     }
   }
   throw new Error("the engine's stream ended without an end");

@@ -3,7 +3,12 @@ import { type Clock, systemClock } from "#engine/base/clock.ts";
 import type { EngineClient } from "#engine/client/engine-client.ts";
 
 /** What serves. */
-export type EngineFigures = { readonly modelId: string; readonly contextTokens: number };
+export type EngineFigures = {
+  readonly modelId: string;
+  readonly contextTokens: number;
+  /** The one that serves by default; null: the bare weights. */
+  readonly adapter: string | null;
+};
 
 const FRESH_MS = 30_000;
 const TIMEOUT_MS = 5_000;
@@ -19,8 +24,8 @@ export function cacheEngineFigures(
   let cached: { readonly figures: EngineFigures; readonly atMs: number } | undefined;
   return async () => {
     if (cached !== undefined && clock.monotonicMs() - cached.atMs < FRESH_MS) return cached.figures;
-    const { model } = await engine.health(AbortSignal.timeout(TIMEOUT_MS));
-    const figures = { modelId: model.id, contextTokens: model.context_tokens };
+    const { model, adapter } = await engine.health(AbortSignal.timeout(TIMEOUT_MS));
+    const figures = { modelId: model.id, contextTokens: model.context_tokens, adapter };
     cached = { figures, atMs: clock.monotonicMs() };
     return figures;
   };

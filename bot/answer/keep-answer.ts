@@ -2,6 +2,8 @@
 import type { Logger } from "#engine/base/log.ts";
 import type { Turn } from "../conversation/window.ts";
 import type { Asked } from "./ask-engine.ts";
+import { answerButtons } from "./controls.ts";
+import { toDrafts } from "./draft.ts";
 import type { AnswerOutcome, Job } from "./question.ts";
 import { answerContents, answerFooter, NOTES } from "./wording.ts";
 
@@ -10,18 +12,18 @@ import { answerContents, answerFooter, NOTES } from "./wording.ts";
  * @param text without blanks around it; an empty answer is shown as such and kept nowhere
  */
 export async function keepAnswer(job: Job, asked: Asked, text: string): Promise<AnswerOutcome> {
-  const { question, view, parts, signal } = job;
-  const candidateId = parts.newId();
+  const { question, view, parts, signal, candidateId } = job;
   const isRecorded =
     text !== "" && isSaved(parts.log, () => recordExchange(job, asked, { id: candidateId, text }));
   const notes = [
     answerFooter(asked.modelId, asked.end.adapter),
     ...(asked.end.reason === "length" ? [NOTES.tooLong] : []),
+    ...(asked.isStopped ? [NOTES.stopped] : []),
     ...(isRecorded || text === "" ? [] : [NOTES.notSaved]),
   ];
-  const outcome = await view.finish(
-    answerContents(text, { heading: question.heading, footer: notes.join(" · ") }),
-  );
+  const contents = answerContents(text, { heading: question.heading, footer: notes.join(" · ") });
+  const buttons = isRecorded ? answerButtons(candidateId) : [];
+  const outcome = await view.finish(toDrafts(contents, { buttons }));
   const { messageIds } = outcome;
   if (outcome.kind === "lost") parts.log.warn({ err: outcome.cause }, "an answer was not shown");
   const isMapped =
@@ -29,11 +31,22 @@ export async function keepAnswer(job: Job, asked: Asked, text: string): Promise<
     isSaved(parts.log, () => {
       for (const messageId of messageIds) parts.feedback.recordMessage(messageId, candidateId);
     });
-  if (text !== "" && !signal.aborted) {
-    const answer: Turn = { ...asked.turn, role: "assistant", content: text, messageIds };
-    await parts.memory.append(question.conversation, [asked.turn, answer]);
-  }
+  if (text !== "" && (!signal.aborted || asked.isStopped))
+    await remember(job, asked, text, messageIds);
   return { kind: "answered", messageIds, isSaved: isMapped && outcome.kind === "shown" };
+}
+
+/** Another answer takes the first one's place, or begins a branch of the conversation. */
+async function remember(
+  { question, parts }: Job,
+  { turn }: Asked,
+  content: string,
+  messageIds: readonly string[],
+): Promise<void> {
+  const answer: Turn = { ...turn, role: "assistant", content, messageIds };
+  if (question.again === undefined)
+    await parts.memory.append(question.conversation, [turn, answer]);
+  else await parts.memory.replaceAnswer(question.again.messageId, answer);
 }
 
 function recordExchange(
@@ -44,7 +57,7 @@ function recordExchange(
   const { exchangeId } = asked.turn;
   const createdAtMs = parts.clock.nowMs();
   parts.feedback.recordExchange(
-    {
+    question.again?.exchange ?? {
       id: exchangeId,
       source: parts.source,
       guildId: question.guildId,
@@ -63,7 +76,7 @@ function recordExchange(
         exchangeId,
         adapter: asked.end.adapter,
         sampling: asked.sampling,
-        finishReason: asked.end.reason,
+        finishReason: asked.isStopped ? "aborted" : asked.end.reason,
         createdAtMs,
       },
     ],

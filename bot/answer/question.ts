@@ -1,10 +1,11 @@
-/** What is asked, what comes of it, and what answering needs. Types only. */
+/** What is asked, what comes of it, and what answering needs. */
+import type { ChatMessage } from "#engine/backends/backend.ts";
 import type { Clock } from "#engine/base/clock.ts";
 import type { Logger } from "#engine/base/log.ts";
 import type { EngineClient } from "#engine/client/engine-client.ts";
 import type { Prompt } from "#prompts/load.ts";
 import type { FeedbackLog } from "#trainer/feedback/log.ts";
-import type { Source } from "#trainer/feedback/records.ts";
+import type { Exchange, Source } from "#trainer/feedback/records.ts";
 import type { ConversationMemory } from "../conversation/memory.ts";
 import type { Quote } from "../conversation/untrusted-text.ts";
 import type { AnswerView } from "./answer-view.ts";
@@ -26,6 +27,10 @@ export type Question = {
   readonly messageId?: string;
   /** Shown above the answer. */
   readonly heading?: string;
+  /** The whole prompt, question last, where the conversation's memory is not to be asked. */
+  readonly messages?: readonly ChatMessage[];
+  /** Another answer is wanted to a question that was answered; the message shows that answer. */
+  readonly again?: { readonly exchange: Exchange; readonly messageId: string };
 };
 
 /** What became of a question. Every kind has been shown to the person. */
@@ -62,4 +67,11 @@ export type Job = {
   readonly parts: AnsweringParts;
   /** Aborting ends the answer with what there is. */
   readonly signal: AbortSignal;
+  /** The answer's id in the feedback log, and on its buttons. */
+  readonly candidateId: string;
 };
+
+/** The reason of an abort because the question was deleted: then the answer goes too. */
+export const WITHDRAWN = "withdrawn";
+/** The reason of an abort because a person wants no more: then what came is the answer. */
+export const STOPPED = "stopped";

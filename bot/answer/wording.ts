@@ -13,8 +13,10 @@ const NAME_CHARACTERS = 64;
 const MESSAGES_AN_ANSWER = 6;
 
 const NOTHING_SAID = "*(The model had nothing to say.)*";
-/** Small grey text: https://support.discord.com/hc/articles/210298617 */
-const SMALL = "-# ";
+/** Begins small grey text: https://support.discord.com/hc/articles/210298617 */
+export const SMALL = "-# ";
+/** What the model is asked when a person presses Continue. */
+export const CONTINUE_PROMPT = "Please go on exactly where you stopped.";
 
 /** The messages that show an answer, each within Discord's limit. @returns at least one */
 export function answerContents(
@@ -87,6 +89,9 @@ const FAILURES: Partial<Record<ErrorCode, string>> = {
 export const NOTES = {
   brokeOff: "cut short: the engine stopped",
   restarting: "cut short: the bot is being restarted",
+  stopped: "stopped",
+  stoppedEarly: "Stopped before there was anything to say.",
+  orphaned: "cut short: the bot was restarted meanwhile",
   tooLong: "cut short: the longest answer allowed",
   notSaved: "votes on this answer can't be saved: the data disk is full or damaged",
 } as const;

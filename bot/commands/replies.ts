@@ -46,7 +46,8 @@ export function helpReply(name: string, learning: Learning): string {
     `• Mention ${name}, reply to one of its answers, or write to it directly.`,
     "• In a thread that it takes part in, everybody's messages make one conversation. Elsewhere you have a conversation of your own in each channel.",
     "**Say what you think of an answer**",
-    "• 👍 or 👎 below it, or `/rate` from 1 to 5 with a comment.",
+    "• 👍 or 👎 below it, as button or reaction, or `/rate` from 1 to 5 with a comment.",
+    "• Regenerate draws another answer: approve that one, and the bot learns the difference. Continue goes on, Stop ends.",
     "• Right-click an answer → Apps → Rate this answer.",
     "• Take a reaction back, or rate again, and the new word counts.",
     "**What happens with it**",
@@ -70,6 +71,14 @@ export function ratingReply(outcome: CaptureOutcome, stars: number, excerpt: str
       return notSavedReply(outcome.isDiskFull);
   }
 }
+
+/** What a person is told whose thumb was saved. @param excerpt the answer's text */
+export function voteReply(thumb: 1 | -1, excerpt: string): string {
+  return `Saved: ${thumb === 1 ? "👍" : "👎"} for “${shorten(excerpt)}”. Vote again to change that.`;
+}
+
+/** The vote is withdrawn. */
+export const TAKEN_BACK = "Taken back: you have no vote on that answer any more.";
 
 /** Feedback could not be made durable. */
 export function notSavedReply(isDiskFull: boolean): string {

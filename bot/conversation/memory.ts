@@ -95,6 +95,30 @@ export class ConversationMemory {
   }
 
   /**
+   * Puts another answer in the place of one, where that was the last word; where the conversation went
+   * on, the other answer begins a branch that a reply to it continues.
+   */
+  replaceAnswer(messageId: string, answer: Turn): Promise<void> {
+    return this.#oneByOne(async () => {
+      for (const holder of await this.#holders(messageId)) {
+        const turns = await this.turns(holder);
+        const at = turns.findLastIndex((turn) => turn.messageIds.includes(messageId));
+        if (at === -1) continue;
+        const key = at === turns.length - 1 ? holder : `branch:${answer.messageIds[0]}`;
+        await this.#save(key, [...turns.slice(0, at), answer]);
+      }
+    });
+  }
+
+  /** A conversation in which this message is the last word; undefined when there is none. */
+  async endingWith(messageId: string): Promise<string | undefined> {
+    for (const holder of await this.#holders(messageId)) {
+      if ((await this.turns(holder)).at(-1)?.messageIds.includes(messageId)) return holder;
+    }
+    return undefined;
+  }
+
+  /**
    * Forgets the turn that a message shows, with its question or answer.
    * @returns the exchanges whose text or context had it: that one and all after it
    */

@@ -3,13 +3,15 @@
  * line in a table here. Each gets its first response within three seconds.
  */
 import type {
+  AnySelectMenuInteraction,
   AutocompleteInteraction,
+  ButtonInteraction,
   ChatInputCommandInteraction,
   Interaction,
-  MessageComponentInteraction,
   MessageContextMenuCommandInteraction,
   ModalSubmitInteraction,
 } from "discord.js";
+import { CONTROL } from "../answer/controls.ts";
 import { helpCommand, statusCommand } from "../commands/about.ts";
 import { chatCommand } from "../commands/chat.ts";
 import { mydataCommand } from "../commands/mydata.ts";
@@ -18,6 +20,7 @@ import { help, status } from "./commands/about.ts";
 import { chat } from "./commands/chat.ts";
 import { MYDATA_BUTTON, mydata, pressMydata } from "./commands/mydata.ts";
 import { openRating, rate, submitRating } from "./commands/rate.ts";
+import { again, more, stop, unvote, vote } from "./components/answer-buttons.ts";
 import { replyPrivately } from "./private-reply.ts";
 import { RATING_FORM } from "./rating-form.ts";
 import type { Room } from "./room.ts";
@@ -38,10 +41,20 @@ const MESSAGE_MENU: Handlers<MessageContextMenuCommandInteraction> = new Map([
   [rateMessageCommand.name, openRating],
 ]);
 
-/** Buttons and selects, by what stands before the first colon of their custom id. */
-const COMPONENTS: Handlers<MessageComponentInteraction> = new Map([[MYDATA_BUTTON, pressMydata]]);
+/** By what stands before the first colon of their custom id. */
+const BUTTONS: Handlers<ButtonInteraction> = new Map([
+  [CONTROL.stop, stop],
+  [CONTROL.again, again],
+  [CONTROL.more, more],
+  [CONTROL.vote, vote],
+  [CONTROL.unvote, unvote],
+  [MYDATA_BUTTON, pressMydata],
+]);
 
-/** Forms, by what stands before the first colon of their custom id. */
+/** Likewise. */
+const SELECTS: Handlers<AnySelectMenuInteraction> = new Map([]);
+
+/** Likewise. */
 const FORMS: Handlers<ModalSubmitInteraction> = new Map([[RATING_FORM, submitRating]]);
 
 /** Choices while an option is typed, by the command's name. */
@@ -69,8 +82,11 @@ function find(room: Room, interaction: Interaction): Promise<void> | undefined {
   if (interaction.isMessageContextMenuCommand()) {
     return MESSAGE_MENU.get(interaction.commandName)?.(room, interaction);
   }
-  if (interaction.isMessageComponent()) {
-    return COMPONENTS.get(kindOf(interaction.customId))?.(room, interaction);
+  if (interaction.isAnySelectMenu()) {
+    return SELECTS.get(kindOf(interaction.customId))?.(room, interaction);
+  }
+  if (interaction.isButton()) {
+    return BUTTONS.get(kindOf(interaction.customId))?.(room, interaction);
   }
   if (interaction.isModalSubmit()) {
     return FORMS.get(kindOf(interaction.customId))?.(room, interaction);

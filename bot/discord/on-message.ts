@@ -111,9 +111,9 @@ function keepTyping(channel: SendableChannels) {
   const stop = () => clearInterval(timer);
   const until = (surface: MessageSurface): MessageSurface => ({
     ...surface,
-    create: (content) => {
+    create: (draft) => {
       stop();
-      return surface.create(content);
+      return surface.create(draft);
     },
   });
   return { stop, until };

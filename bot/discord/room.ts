@@ -10,6 +10,7 @@ import type { ConversationMemory } from "../conversation/memory.ts";
 import type { FeedbackCapture } from "../feedback/capture.ts";
 import type { Notices } from "../feedback/notices.ts";
 import type { PersonalData } from "../privacy/personal-data.ts";
+import type { Stamps } from "./stamps.ts";
 
 /** The parts of a running bot. */
 export type Room = {
@@ -29,6 +30,8 @@ export type Room = {
   readonly status: () => Promise<string>;
   /** Messages and interactions that were handled. */
   readonly seen: SeenIds;
+  /** When things were done, as the gateway ordered them. */
+  readonly stamps: Stamps;
   /** Where people were told that votes are not saved. */
   readonly notices: Notices;
   readonly log: Logger;
@@ -48,6 +51,14 @@ export function placeOf(
 ): Place {
   const threadId = channel?.isThread() === true ? channel.id : null;
   return { guildId: at.guildId, channelId: at.channelId, threadId };
+}
+
+/** The channel of an interaction, asked for where it is not known. */
+export async function channelOf(
+  room: Room,
+  at: { readonly channel: Channel | null; readonly channelId: string },
+): Promise<Channel | null> {
+  return at.channel ?? (await room.client.channels.fetch(at.channelId).catch(() => null));
 }
 
 /** A place that only one person sees: where ephemeral answers are recorded and remembered. */

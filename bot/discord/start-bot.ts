@@ -31,6 +31,7 @@ import { inviteUrl, join as joinDiscord, lossOf, prepareClient } from "./client.
 import { listen } from "./listeners.ts";
 import { registerCommands } from "./register-commands.ts";
 import type { Room } from "./room.ts";
+import { Stamps } from "./stamps.ts";
 
 /** A bot that has joined Discord. */
 export type RunningBot = {
@@ -71,7 +72,8 @@ export async function startBot(
   using left = new DisposableStack();
   left.defer(() => void prepared.destroy());
   const opening = Promise.withResolvers<Room>();
-  listen(prepared, opening.promise, log);
+  const stamps = new Stamps(clock);
+  listen(prepared, opening.promise, stamps, log);
   const client = await joinDiscord(prepared, access);
   const lost = lossOf(client);
   const keys = opened.use(KeyRing.open(config));
@@ -80,13 +82,16 @@ export async function startBot(
   const consent = opened.use(ConsentBook.open(config.DATA_DIR, clock));
   opened.use(keepRetention(feedback, config.RETENTION_DAYS, { clock, log }));
   const pseudonymise = openPseudonyms(config.DATA_DIR);
-  const { desk, limits, engine } = openDesk({ config, memory, feedback, schedulers, clock, log });
+  const capture = new FeedbackCapture({ feedback, pseudonymise, log });
+  const parts = { config, memory, feedback, capture, schedulers, clock, log };
+  const { desk, limits, engine } = openDesk(parts);
   const learning = learningOf(config);
   opening.resolve({
     client,
     desk,
     memory,
-    capture: new FeedbackCapture({ feedback, pseudonymise, clock, log }),
+    capture,
+    stamps,
     pseudonymise,
     consent,
     personalData: new PersonalData({
@@ -183,11 +188,12 @@ function openDesk(parts: {
   readonly config: Config;
   readonly memory: ConversationMemory;
   readonly feedback: FeedbackLog;
+  readonly capture: FeedbackCapture;
   readonly schedulers: EditSchedulers;
   readonly clock: Clock;
   readonly log: Logger;
 }): { readonly desk: AnswerDesk; readonly limits: RequestLimits; readonly engine: EngineClient } {
-  const { config, memory, feedback, schedulers, clock, log } = parts;
+  const { config, memory, feedback, capture, schedulers, clock, log } = parts;
   const engine = new EngineClient({
     url: config.ENGINE_URL ?? `http://${config.ENGINE_HOST}:${config.ENGINE_PORT}`,
     ...(config.ENGINE_API_KEY === undefined ? {} : { apiKey: config.ENGINE_API_KEY }),
@@ -201,7 +207,10 @@ function openDesk(parts: {
     figures: cacheEngineFigures(engine, clock),
     limits,
     memory,
-    feedback,
+    feedback: {
+      recordExchange: feedback.recordExchange.bind(feedback),
+      recordMessage: capture.shown.bind(capture),
+    },
     prompt: () => loadPrompt("system/default"),
     source: sourceOf(config.DISCORD_API_URL),
     clock,

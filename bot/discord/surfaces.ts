@@ -1,5 +1,6 @@
 /** Where answers are put in Discord: below a message, or as the response to a slash command. */
 import {
+  type ButtonInteraction,
   type ChatInputCommandInteraction,
   RESTJSONErrorCodes as Code,
   DiscordAPIError,
@@ -8,7 +9,7 @@ import {
   type SendableChannels,
 } from "discord.js";
 import type { MessageSurface } from "../answer/answer-view.ts";
-import { VOTE_EMOJI } from "../feedback/reactions.ts";
+import { toEdit, toPayload } from "./payload.ts";
 
 /** The interaction's token is no longer accepted. */
 const TOKEN_OVER: ReadonlySet<number | string> = new Set([
@@ -38,9 +39,9 @@ function isGone(error: unknown): boolean {
 export function replySurface(question: Message, channel: SendableChannels): MessageSurface {
   let isFirst = true;
   return {
-    create: async (content) => {
+    create: async (draft) => {
       const reply = { messageReference: question.id, failIfNotExists: false };
-      const message = await channel.send({ content, ...(isFirst ? { reply } : {}) });
+      const message = await channel.send({ ...toPayload(draft), ...(isFirst ? { reply } : {}) });
       isFirst = false;
       return message.id;
     },
@@ -49,11 +50,11 @@ export function replySurface(question: Message, channel: SendableChannels): Mess
 }
 
 /**
- * The response to a slash command that has been deferred, and messages that follow it. When the
+ * The response to a command or button that has been deferred, and messages that follow it. When the
  * interaction's token is over (15 minutes), it goes on as the bot itself.
  */
 export function interactionSurface(
-  interaction: ChatInputCommandInteraction,
+  interaction: ChatInputCommandInteraction | ButtonInteraction,
   channel: SendableChannels | undefined,
 ): MessageSurface {
   const isEphemeral = interaction.ephemeral === true;
@@ -73,15 +74,15 @@ export function interactionSurface(
     return otherwise();
   };
   return {
-    create: (content) =>
+    create: (draft) =>
       withToken(
-        () => viaToken.create(content),
-        async () => (await (channel ?? missing()).send({ content })).id,
+        () => viaToken.create(draft),
+        async () => (await (channel ?? missing()).send(toPayload(draft))).id,
       ),
-    edit: (id, content) =>
+    edit: (id, draft) =>
       withToken(
-        () => viaToken.edit(id, content),
-        () => (own ?? missing()).edit(id, content),
+        () => viaToken.edit(id, draft),
+        () => (own ?? missing()).edit(id, draft),
       ),
     remove: (id) =>
       withToken(
@@ -89,7 +90,6 @@ export function interactionSurface(
         () => (own ?? missing()).remove(id),
       ),
     isGone,
-    placeVotes: async (id) => own?.placeVotes(id),
   };
 }
 
@@ -102,23 +102,23 @@ function missing(): never {
 }
 
 function responseMessages(
-  interaction: ChatInputCommandInteraction,
+  interaction: ChatInputCommandInteraction | ButtonInteraction,
   isEphemeral: boolean,
 ): Pick<MessageSurface, "create" | "edit" | "remove"> {
   let isFirst = true;
   return {
-    create: async (content) => {
+    create: async (draft) => {
       const message = isFirst
-        ? await interaction.editReply({ content })
+        ? await interaction.editReply(toEdit(draft))
         : await interaction.followUp({
-            content,
+            ...toPayload(draft),
             ...(isEphemeral ? { flags: MessageFlags.Ephemeral } : {}),
           });
       isFirst = false;
       return message.id;
     },
-    edit: async (id, content) => {
-      await interaction.editReply({ message: id, content });
+    edit: async (id, draft) => {
+      await interaction.editReply({ message: id, ...toEdit(draft) });
     },
     remove: (id) => interaction.deleteReply(id),
   };
@@ -127,13 +127,10 @@ function responseMessages(
 /** Changing and removing as the bot itself. */
 function ownMessages(channel: SendableChannels): Omit<MessageSurface, "create"> {
   return {
-    edit: async (id, content) => {
-      await channel.messages.edit(id, { content });
+    edit: async (id, draft) => {
+      await channel.messages.edit(id, toEdit(draft));
     },
     remove: (id) => channel.messages.delete(id),
     isGone,
-    placeVotes: async (id) => {
-      for (const emoji of VOTE_EMOJI) await channel.messages.react(id, emoji);
-    },
   };
 }

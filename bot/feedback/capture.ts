@@ -2,12 +2,12 @@
  * From what people do with an answer to the feedback log. Nothing is confirmed before it is durable.
  * It knows people by their Discord ids only long enough to make pseudonyms of them.
  */
-import type { Clock } from "#engine/base/clock.ts";
 import { isCoded } from "#engine/base/errors.ts";
 import type { Logger } from "#engine/base/log.ts";
 import type { CandidateInExchange, FeedbackLog } from "#trainer/feedback/log.ts";
 import type { Pseudonymise } from "#trainer/feedback/pseudonym.ts";
 import type { FeedbackEvent } from "#trainer/feedback/records.ts";
+import type { Stamp } from "./gateway-order.ts";
 import { reactionEvent, standingReactions, voteOf } from "./reactions.ts";
 
 /** What became of one act of feedback. */
@@ -24,84 +24,143 @@ export type Rating = {
   readonly personId: string;
   readonly stars: number;
   readonly comment?: string;
-  /** Of the interaction: the same one is recorded once. */
-  readonly interactionId: string;
+  readonly stamp: Stamp;
 };
+
+/** One reaction made or taken back by one person. */
+export type Reaction = {
+  readonly messageId: string;
+  readonly personId: string;
+  /** Its name, as Discord gives it. */
+  readonly emoji: string | null;
+  readonly action: FeedbackEvent["action"];
+  readonly stamp: Stamp;
+};
+
+/** What a person said by a button about one answer. */
+export type Said = {
+  readonly candidateId: string;
+  readonly personId: string;
+  readonly stamp: Stamp;
+};
+
+/** An answer and its exchange, as the log has them. */
+export type { CandidateInExchange };
+
+/** Reactions kept that came before what they are about. */
+const EARLY_REACTIONS = 10_000;
 
 type Log = Pick<
   FeedbackLog,
-  "candidate" | "candidateOfMessage" | "lastCandidate" | "eventsOf" | "record" | "recordDeletion"
+  | "candidate"
+  | "candidateOfMessage"
+  | "lastCandidate"
+  | "eventsOf"
+  | "record"
+  | "recordDeletion"
+  | "recordMessage"
 >;
 
 /** Records feedback. No method throws for an expected failure. */
 export class FeedbackCapture {
   readonly #feedback: Log;
   readonly #pseudonymise: Pseudonymise;
-  readonly #clock: Clock;
   readonly #log: Logger;
+  /** Reactions by message, for messages that show no answer yet. */
+  readonly #early = new Map<string, Reaction[]>();
+  #earlyCount = 0;
 
   constructor(parts: {
     readonly feedback: Log;
     readonly pseudonymise: Pseudonymise;
-    readonly clock: Clock;
     readonly log: Logger;
   }) {
     this.#feedback = parts.feedback;
     this.#pseudonymise = parts.pseudonymise;
-    this.#clock = parts.clock;
     this.#log = parts.log;
   }
 
-  /** A person reacted, or took a reaction back. @param emoji its name, as Discord gives it */
-  reaction(change: {
-    readonly messageId: string;
-    readonly personId: string;
-    readonly emoji: string | null;
-    readonly action: FeedbackEvent["action"];
-  }): CaptureOutcome {
+  /** A person reacted, or took a reaction back; the answer may be recorded later (`shown`). */
+  reaction(change: Reaction): CaptureOutcome {
     const value = voteOf(change.emoji);
     if (value === undefined) return { kind: "ignored" };
     return this.#guard(() => {
       const candidateId = this.#feedback.candidateOfMessage(change.messageId)?.candidate.id;
-      if (candidateId === undefined) return { kind: "ignored" };
+      if (candidateId === undefined) return this.#keepForLater(change);
       const raterKey = this.#pseudonymise(change.personId);
-      return this.#react({ ...change, candidateId, raterKey, value });
+      return {
+        kind: this.#feedback.record(reactionEvent({ ...change, candidateId, raterKey, value })),
+      };
     });
   }
 
+  /**
+   * A message shows (a part of) an answer; reactions that came before are recorded now.
+   * @throws CodedError `disk_full`, `database_failed`
+   */
+  shown(messageId: string, candidateId: string): void {
+    this.#feedback.recordMessage(messageId, candidateId);
+    const early = this.#early.get(messageId) ?? [];
+    this.#early.delete(messageId);
+    this.#earlyCount -= early.length;
+    for (const change of early) this.reaction(change);
+  }
+
   /** All reactions of a message were removed, or all of one emoji. */
-  reactionsCleared(messageId: string, emoji?: string | null): CaptureOutcome {
+  reactionsCleared(messageId: string, stamp: Stamp, emoji?: string | null): CaptureOutcome {
     const value = voteOf(emoji ?? null);
     if (emoji !== undefined && value === undefined) return { kind: "ignored" };
     return this.#guard(() => {
       const candidateId = this.#feedback.candidateOfMessage(messageId)?.candidate.id;
       if (candidateId === undefined) return { kind: "ignored" };
       for (const vote of standingReactions(this.#feedback.eventsOf(candidateId), value)) {
-        this.#react({ messageId, candidateId, action: "withdrawn", ...vote });
+        const change = { messageId, candidateId, action: "withdrawn", stamp, ...vote } as const;
+        this.#feedback.record(reactionEvent(change));
       }
       return { kind: "recorded" };
     });
   }
 
   /** A person rated an answer; a later rating replaces it. */
-  rate({ candidateId, personId, stars, comment, interactionId }: Rating): CaptureOutcome {
+  rate({ candidateId, personId, stars, comment, stamp }: Rating): CaptureOutcome {
+    return this.#say("rate", { candidateId, personId, stamp }, stars, comment);
+  }
+
+  /** A person voted by a button, once more or anew. */
+  vote(said: Said, value: 1 | -1): CaptureOutcome {
+    return this.#say("vote", said, value);
+  }
+
+  /** A person took the vote back, however it was given. */
+  unvote({ candidateId, personId, stamp }: Said): CaptureOutcome {
     return this.#guard(() => {
       const raterKey = this.#pseudonymise(personId);
-      const ratings = this.#feedback
-        .eventsOf(candidateId, raterKey)
-        .filter((event) => event.kind === "rate");
-      const kind = this.#feedback.record({
-        id: `${interactionId}:${raterKey}:rate`,
+      const shared = {
         candidateId,
         raterKey,
-        kind: "rate",
-        value: stars,
-        ...(comment === undefined || comment === "" ? {} : { comment }),
-        action: "made",
-        atMs: Math.max(this.#clock.nowMs(), (ratings.at(-1)?.atMs ?? 0) + 1),
-      });
-      return { kind };
+        kind: "vote",
+        action: "withdrawn",
+        atMs: stamp.atMs,
+      } as const;
+      const kinds = ([1, -1] as const).map((value) =>
+        this.#feedback.record({
+          ...shared,
+          id: `${stamp.id}:${raterKey}:unvote:${candidateId}:${value}`,
+          value,
+        }),
+      );
+      return { kind: kinds.includes("recorded") ? "recorded" : "duplicate" };
     });
+  }
+
+  /** A person asked for another answer instead of this one. */
+  regenerated(said: Said): CaptureOutcome {
+    return this.#say("regenerate", said, -1);
+  }
+
+  /** A person reported an answer. @param reason in the reporter's words, category first */
+  reported(said: Said, reason: string): CaptureOutcome {
+    return this.#say("report", said, -1, reason);
   }
 
   /** The answer that a message shows; undefined when it is none, or has been deleted. */
@@ -130,16 +189,38 @@ export class FeedbackCapture {
     });
   }
 
-  #react(change: {
-    readonly messageId: string;
-    readonly candidateId: string;
-    readonly raterKey: string;
-    readonly value: 1 | -1;
-    readonly action: FeedbackEvent["action"];
-  }): CaptureOutcome {
-    const past = this.#feedback.eventsOf(change.candidateId, change.raterKey);
-    const event = reactionEvent({ ...change, atMs: this.#clock.nowMs() }, past);
-    return { kind: event === undefined ? "duplicate" : this.#feedback.record(event) };
+  #say(
+    kind: FeedbackEvent["kind"],
+    { candidateId, personId, stamp }: Said,
+    value: number,
+    comment?: string,
+  ): CaptureOutcome {
+    return this.#guard(() => {
+      const raterKey = this.#pseudonymise(personId);
+      const outcome = this.#feedback.record({
+        id: `${stamp.id}:${raterKey}:${kind}:${candidateId}`,
+        candidateId,
+        raterKey,
+        kind,
+        value,
+        ...(comment === undefined || comment === "" ? {} : { comment }),
+        action: "made",
+        atMs: stamp.atMs,
+      });
+      return { kind: outcome };
+    });
+  }
+
+  /** The oldest message's are let go when there are too many. */
+  #keepForLater(change: Reaction): CaptureOutcome {
+    this.#early.set(change.messageId, [...(this.#early.get(change.messageId) ?? []), change]);
+    this.#earlyCount += 1;
+    const [oldest] = this.#early;
+    if (this.#earlyCount > EARLY_REACTIONS && oldest !== undefined) {
+      this.#early.delete(oldest[0]);
+      this.#earlyCount -= oldest[1].length;
+    }
+    return { kind: "ignored" };
   }
 
   #guard(work: () => CaptureOutcome): CaptureOutcome {

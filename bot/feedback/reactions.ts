@@ -1,8 +1,6 @@
 /** Which emoji are votes, and which events a reaction leads to. Pure; the log and Discord are elsewhere. */
 import type { FeedbackEvent } from "#trainer/feedback/records.ts";
-
-/** The emoji that the bot places on its answers. */
-export const VOTE_EMOJI = ["👍", "👎"] as const;
+import type { Stamp } from "./gateway-order.ts";
 
 /** Fitzpatrick modifiers, and the selector that asks for a coloured picture. */
 const VARIANTS = /[\u{1f3fb}-\u{1f3ff}]|\ufe0f/gu;
@@ -26,35 +24,24 @@ export type ReactionChange = {
   readonly raterKey: string;
   readonly value: 1 | -1;
   readonly action: FeedbackEvent["action"];
-  readonly atMs: number;
+  readonly stamp: Stamp;
 };
 
 /**
- * The event to record for a reaction, or undefined when it changes nothing: Discord may deliver one
- * twice. Ids count up per person, answer and emoji, so that a repetition of the same change has the
- * same id; skin tones of one emoji count as one.
- * @param past the answer's events so far
+ * The event to record for a reaction: a function of what happened alone, so that neither order nor
+ * repetition of deliveries matters. Skin tones of one emoji count as one.
  */
-export function reactionEvent(
-  change: ReactionChange,
-  past: readonly FeedbackEvent[],
-): FeedbackEvent | undefined {
-  const { messageId, candidateId, raterKey, value, action } = change;
-  const own = past.filter(
-    (event) => event.kind === "reaction" && event.raterKey === raterKey && event.value === value,
-  );
-  const last = own.at(-1);
-  if ((last?.action ?? "withdrawn") === action) return undefined;
-  const emoji = VOTE_EMOJI[value === 1 ? 0 : 1];
+export function reactionEvent(change: ReactionChange): FeedbackEvent {
+  const { messageId, candidateId, raterKey, value, action, stamp } = change;
+  const emoji = value === 1 ? "👍" : "👎";
   return {
-    id: `${messageId}:${raterKey}:reaction:${emoji}:${own.length}:${action}`,
+    id: `${messageId}:${raterKey}:reaction:${emoji}:${stamp.id}:${action}`,
     candidateId,
     raterKey,
     kind: "reaction",
     value,
     action,
-    // A clock that was set back must not let an older event win.
-    atMs: Math.max(change.atMs, (last?.atMs ?? 0) + 1),
+    atMs: stamp.atMs,
   };
 }
 
@@ -64,8 +51,9 @@ export function standingReactions(
   value: 1 | -1 | undefined,
 ): readonly { readonly raterKey: string; readonly value: 1 | -1 }[] {
   const last = new Map<string, FeedbackEvent>();
-  for (const event of past) {
-    if (event.kind === "reaction") last.set(`${event.raterKey}:${event.value}`, event);
+  for (const event of past.filter(({ kind }) => kind === "reaction")) {
+    const key = `${event.raterKey}:${event.value}`;
+    if ((last.get(key)?.atMs ?? 0) <= event.atMs) last.set(key, event);
   }
   return [...last.values()]
     .filter((event) => event.action === "made" && (value === undefined || event.value === value))

@@ -38,8 +38,13 @@ export type Candidate = {
   readonly createdAtMs: number;
 };
 
-/** How feedback was given. */
-type FeedbackKind = "reaction" | "rate";
+/**
+ * How feedback was given: an emoji, a button, one to five stars, asking for another answer, a report.
+ * Another answer is no vote by itself, and a report never is.
+ */
+export const FEEDBACK_KINDS = ["reaction", "vote", "rate", "regenerate", "report"] as const;
+
+type FeedbackKind = (typeof FEEDBACK_KINDS)[number];
 
 /** One act of giving or withdrawing feedback. Never changed once recorded. */
 export type FeedbackEvent = {
@@ -49,7 +54,7 @@ export type FeedbackEvent = {
   /** Pseudonym of the rater. */
   readonly raterKey: string;
   readonly kind: FeedbackKind;
-  /** reaction: +1 or −1; rate: 1 to 5. */
+  /** reaction and vote: +1 or −1; rate: 1 to 5; regenerate and report: −1. */
   readonly value: number;
   readonly comment?: string;
   readonly action: "made" | "withdrawn";
@@ -61,8 +66,8 @@ export type StandingVote = Omit<FeedbackEvent, "id" | "action">;
 
 /**
  * The votes that stand after `events`, whatever order they come in, however often each is repeated.
- * A rating is replaced by the next one. Reactions 👍 and 👎 can lie side by side: the one made last
- * stands, and withdrawing it lets the other stand again. At the same time a withdrawal wins, since
+ * A rating is replaced by the next one. Reactions and buttons are one kind here: a person's 👍 and 👎
+ * can lie side by side, the one made last stands, and withdrawing it lets the other stand again. At the same time a withdrawal wins, since
  * a vote that may have been taken back must not count.
  * @returns sorted by candidate, rater and kind
  */
@@ -83,14 +88,21 @@ export function standingVotes(events: Iterable<FeedbackEvent>): readonly Standin
  * @returns undefined when it does, otherwise what was expected and what came
  */
 export function eventProblem(event: FeedbackEvent): string | undefined {
-  if (event.kind === "reaction" && event.value !== 1 && event.value !== -1) {
-    return `expected a reaction of 1 or -1, got ${event.value}`;
+  const { kind, value } = event;
+  switch (kind) {
+    case "reaction":
+    case "vote":
+      return value === 1 || value === -1
+        ? undefined
+        : `expected a ${kind} of 1 or -1, got ${value}`;
+    case "rate":
+      return Number.isInteger(value) && value >= 1 && value <= 5
+        ? undefined
+        : `expected a rating from 1 to 5, got ${value}`;
+    case "regenerate":
+    case "report":
+      return value === -1 ? undefined : `expected a ${kind} of -1, got ${value}`;
   }
-  const isStars = Number.isInteger(event.value) && event.value >= 1 && event.value <= 5;
-  if (event.kind === "rate" && !isStars) {
-    return `expected a rating from 1 to 5, got ${event.value}`;
-  }
-  return undefined;
 }
 
 function keepLater(into: Map<string, FeedbackEvent>, key: string, event: FeedbackEvent): void {
@@ -105,7 +117,8 @@ function isLater(a: FeedbackEvent, b: FeedbackEvent): boolean {
 }
 
 function voteKey(event: FeedbackEvent): string {
-  return JSON.stringify([event.candidateId, event.raterKey, event.kind]);
+  const kind = event.kind === "vote" ? "reaction" : event.kind;
+  return JSON.stringify([event.candidateId, event.raterKey, kind]);
 }
 
 function slotKey(event: FeedbackEvent): string {

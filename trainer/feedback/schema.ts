@@ -1,6 +1,6 @@
 /** The feedback log's tables, and its rows as records. Knows nothing of who reads or writes them. */
 import { z } from "zod";
-import type { Candidate, Exchange, FeedbackEvent } from "./records.ts";
+import { type Candidate, type Exchange, FEEDBACK_KINDS, type FeedbackEvent } from "./records.ts";
 
 /**
  * Migrations, oldest first. `events` is append-only by triggers: an id that is there already is
@@ -82,6 +82,31 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE sealing (is_done INTEGER NOT NULL CHECK (is_done = 1)) STRICT;
   `,
+  // More kinds of feedback: SQLite changes a CHECK only by a new table.
+  `
+  CREATE TABLE events_2 (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    candidate_id TEXT NOT NULL,
+    rater_key TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('reaction', 'vote', 'rate', 'regenerate', 'report')),
+    value INTEGER NOT NULL,
+    comment TEXT,
+    action TEXT NOT NULL CHECK (action IN ('made', 'withdrawn')),
+    at_ms INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO events_2 SELECT * FROM events ORDER BY sequence;
+  DROP TABLE events;
+  ALTER TABLE events_2 RENAME TO events;
+  CREATE INDEX events_by_candidate ON events (candidate_id, rater_key);
+  CREATE TRIGGER events_once BEFORE INSERT ON events
+    WHEN EXISTS (SELECT 1 FROM events WHERE id = NEW.id)
+    BEGIN SELECT RAISE(IGNORE); END;
+  CREATE TRIGGER events_never_change BEFORE UPDATE ON events
+    BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+  CREATE TRIGGER events_never_go BEFORE DELETE ON events
+    BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+  `,
 ];
 
 /**
@@ -140,7 +165,7 @@ const eventRow = z.object({
   id: z.string(),
   candidate_id: z.string(),
   rater_key: z.string(),
-  kind: z.enum(["reaction", "rate"]),
+  kind: z.enum(FEEDBACK_KINDS),
   value: z.number(),
   comment: z.string().nullable(),
   action: z.enum(["made", "withdrawn"]),

@@ -8,6 +8,7 @@ import type { RecordedExchange } from "#trainer/feedback/log.ts";
 import type { Source, StandingVote } from "#trainer/feedback/records.ts";
 import { mean, type Opinion, opinionsOf } from "./opinions.ts";
 import { type Drop, type DropReason, promptKey } from "./pair.ts";
+import { withRegenerations } from "./regenerations.ts";
 
 /** An answer's text with everything that people said of it, whoever got it. */
 export type RatedAnswer = {
@@ -47,10 +48,12 @@ type Usable = {
 
 /** Gathers the rated answers that may be used; equal texts for one prompt are one answer. */
 export function ratedPrompts(feedback: Feedback): { prompts: RatedPrompt[]; drops: Drop[] } {
-  const opinions = Map.groupBy(opinionsOf(feedback.votes), ({ candidateId }) => candidateId);
+  const exchanges = [...feedback.exchanges];
+  const votes = withRegenerations(feedback.votes, exchanges);
+  const opinions = Map.groupBy(opinionsOf(votes), ({ candidateId }) => candidateId);
   const drops: Drop[] = [];
   const usable: Usable[] = [];
-  for (const recorded of feedback.exchanges) {
+  for (const recorded of exchanges) {
     for (const candidate of recorded.candidates) {
       const said = opinions.get(candidate.id);
       if (said === undefined) continue;

@@ -24,14 +24,15 @@ const MIDDLE = 3;
  */
 export function opinionsOf(votes: readonly StandingVote[]): readonly Opinion[] {
   const centres = ratingCentres(votes);
-  const byPair = Map.groupBy(votes, (vote) => JSON.stringify([vote.candidateId, vote.raterKey]));
+  const said = votes.filter(({ kind }) => kind !== "regenerate" && kind !== "report");
+  const byPair = Map.groupBy(said, (vote) => JSON.stringify([vote.candidateId, vote.raterKey]));
   return [...byPair.values()].flatMap((group) => {
     const [first] = group;
     if (first === undefined) return [];
     const points = group.map((vote) =>
-      vote.kind === "reaction"
-        ? vote.value * THUMB_POINTS
-        : vote.value - (centres.get(vote.raterKey) ?? MIDDLE),
+      vote.kind === "rate"
+        ? vote.value - (centres.get(vote.raterKey) ?? MIDDLE)
+        : vote.value * THUMB_POINTS,
     );
     return [{ candidateId: first.candidateId, raterKey: first.raterKey, points: mean(points) }];
   });

@@ -2,7 +2,7 @@
 import type { ChatInputCommandInteraction } from "discord.js";
 import { conversationKey } from "../../conversation/memory.ts";
 import { EPHEMERAL } from "../private-reply.ts";
-import { placeOf, privatePlace, type Room } from "../room.ts";
+import { channelOf, placeOf, privatePlace, type Room } from "../room.ts";
 import { interactionSurface } from "../surfaces.ts";
 
 const HEADING_CHARACTERS = 200;
@@ -11,9 +11,7 @@ const HEADING_CHARACTERS = 200;
 export async function chat(room: Room, interaction: ChatInputCommandInteraction): Promise<void> {
   const isEphemeral = interaction.options.getBoolean("ephemeral") ?? false;
   await interaction.deferReply(isEphemeral ? EPHEMERAL : {});
-  const channel =
-    interaction.channel ??
-    (await room.client.channels.fetch(interaction.channelId).catch(() => null));
+  const channel = await channelOf(room, interaction);
   const personKey = room.pseudonymise(interaction.user.id);
   const open = placeOf(interaction, channel);
   const place = isEphemeral ? privatePlace(open, personKey) : open;

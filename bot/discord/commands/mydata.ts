@@ -3,9 +3,9 @@ import {
   ActionRowBuilder,
   AttachmentBuilder,
   ButtonBuilder,
+  type ButtonInteraction,
   ButtonStyle,
   type ChatInputCommandInteraction,
-  type MessageComponentInteraction,
 } from "discord.js";
 import { MYDATA } from "../../commands/mydata.ts";
 import {
@@ -35,10 +35,7 @@ export async function mydata(room: Room, interaction: ChatInputCommandInteractio
 }
 
 /** The button below the question whether to forget. */
-export async function pressMydata(
-  room: Room,
-  interaction: MessageComponentInteraction,
-): Promise<void> {
+export async function pressMydata(room: Room, interaction: ButtonInteraction): Promise<void> {
   if (interaction.customId !== forgetId(interaction.user.id)) {
     await interaction.update({ content: "Nothing was erased.", components: [] });
     return;

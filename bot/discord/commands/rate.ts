@@ -58,7 +58,7 @@ async function record(
   const outcome = room.capture.rate({
     candidateId: candidate.id,
     personId: interaction.user.id,
-    interactionId: interaction.id,
+    stamp: room.stamps.ofInteraction(interaction),
     stars,
     ...(comment === undefined ? {} : { comment }),
   });

@@ -16,13 +16,13 @@ function channel(failures: unknown[] = []) {
     if (failure !== undefined) throw failure;
   };
   const surface: MessageSurface = {
-    create: async (content) => {
+    create: async ({ content }) => {
       request();
       const id = `m${requests}`;
       messages.set(id, content);
       return id;
     },
-    edit: async (id, content) => {
+    edit: async (id, { content }) => {
       request();
       messages.set(id, content);
     },
@@ -31,7 +31,6 @@ function channel(failures: unknown[] = []) {
       messages.delete(id);
     },
     isGone: (error) => error === "gone",
-    placeVotes: async () => undefined,
   };
   return { surface, contents: () => [...messages.values()], requests: () => requests };
 }
@@ -41,11 +40,11 @@ describe("an answer in the making", () => {
     const room = channel();
     const view = new AnswerView(room.surface, new EditScheduler());
     for (let n = 0; n < 99; n++) {
-      view.show([`state ${n}`]);
+      view.show([{ content: `state ${n}` }]);
       await vi.advanceTimersByTimeAsync(20);
     }
     expect(room.requests()).toBe(2);
-    const finished = view.finish(["done"]);
+    const finished = view.finish([{ content: "done" }]);
     await vi.advanceTimersByTimeAsync(2_000);
     expect(await finished).toEqual({ kind: "shown", messageIds: ["m1"] });
     expect(room.contents()).toEqual(["done"]);
@@ -53,7 +52,10 @@ describe("an answer in the making", () => {
   });
 
   test("whatever was shown and failed before, the last state is what stands", async () => {
-    const state = fc.array(fc.constantFrom("a", "b", "c"), { minLength: 1, maxLength: 4 });
+    const state = fc.array(
+      fc.constantFrom("a", "b", "c").map((content) => ({ content })),
+      { minLength: 1, maxLength: 4 },
+    );
     await fc.assert(
       fc.asyncProperty(
         fc.array(state, { maxLength: 8 }),
@@ -69,7 +71,7 @@ describe("an answer in the making", () => {
           const finished = view.finish(last);
           await vi.advanceTimersByTimeAsync(60_000);
           expect((await finished).kind).toBe("shown");
-          expect(room.contents()).toEqual(last);
+          expect(room.contents()).toEqual(last.map(({ content }) => content));
         },
       ),
       { numRuns: 50 },
@@ -80,20 +82,24 @@ describe("an answer in the making", () => {
     const room = channel([undefined, "gone"]);
     const gone: unknown[] = [];
     const view = new AnswerView(room.surface, new EditScheduler(), (cause) => gone.push(cause));
-    view.show(["a"]);
+    view.show([{ content: "a" }]);
     await vi.advanceTimersByTimeAsync(0);
-    view.show(["b"]);
+    view.show([{ content: "b" }]);
     await vi.advanceTimersByTimeAsync(5_000);
-    view.show(["c"]);
+    view.show([{ content: "c" }]);
     expect(gone).toEqual(["gone"]);
-    expect(await view.finish(["d"])).toEqual({ kind: "lost", messageIds: ["m1"], cause: "gone" });
+    expect(await view.finish([{ content: "d" }])).toEqual({
+      kind: "lost",
+      messageIds: ["m1"],
+      cause: "gone",
+    });
     expect(room.requests()).toBe(2);
   });
 
   test("a final state that never gets through is given up after five tries", async () => {
     const room = channel(Array.from({ length: 9 }, () => "hiccup"));
     const view = new AnswerView(room.surface, new EditScheduler());
-    const finished = view.finish(["a"]);
+    const finished = view.finish([{ content: "a" }]);
     await vi.advanceTimersByTimeAsync(30_000);
     expect((await finished).kind).toBe("lost");
     expect(room.requests()).toBe(5);

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { finishedAnswer, type Lounge, openLounge } from "../support/lounge.ts";
+import { buttonId, finishedAnswer, type Lounge, openLounge } from "../support/lounge.ts";
 import type { Step } from "../support/scripted-engine.ts";
 
 let lounge: Lounge;
@@ -17,7 +17,7 @@ function answerWith(text: string): void {
 }
 
 describe("/chat", () => {
-  test("is deferred at once, streams by edits, and ends with footer and votes", async () => {
+  test("is deferred at once, streams by edits, and ends with footer and buttons", async () => {
     const { playground, engine } = lounge;
     const more = Promise.withResolvers<void>();
     engine.script = (): Step[] => [
@@ -39,7 +39,11 @@ describe("/chat", () => {
     expect(answer.content).toBe(
       "> What is tea?\nFirst words and the last.\n-# nano · base weights",
     );
-    expect(answer.reactions?.map(({ emoji }) => emoji.name)).toEqual(["👍", "👎"]);
+    for (const button of ["again:", "more:", "vote:+:", "vote:-:"]) {
+      expect(buttonId(answer, button)?.length).toBeLessThanOrEqual(100);
+    }
+    expect(buttonId(answer, "stop:")).toBeUndefined();
+    expect(buttonId(streaming, "stop:")).toBeDefined();
   });
 
   test("a long answer with code becomes several messages with whole fences", async () => {

@@ -228,7 +228,7 @@ describe("when the log cannot be written", () => {
     expect(unsaved.content).toMatch(
       /^Chat goes on\.\n-# nano · base weights · votes on this answer/,
     );
-    expect(unsaved.reactions ?? []).toEqual([]);
+    expect(unsaved.components ?? []).toEqual([]);
     for (const table of ["events", "exchanges"]) other.exec(`DROP TRIGGER broken_${table}`);
     other.close();
     mira.unreact(message.id, "👍");

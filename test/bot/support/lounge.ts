@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { APIMessage } from "discord-api-types/v10";
+import { vi } from "vitest";
 import { type RunningBot, startBot } from "#bot/discord/start-bot.ts";
 import type { Playground } from "#deploy/playground/playground.ts";
 import { startPlayground } from "#deploy/playground/start.ts";
@@ -83,18 +84,32 @@ function assertNoMentions(sent: readonly Sent[]): void {
   }
 }
 
-/** An answer is finished when its footer stands and both votes' emoji are placed. */
+/** An answer is finished when its footer and its buttons stand. */
 function isFinished(message: APIMessage): boolean {
-  return /\n-# nano · /.test(message.content) && (message.reactions?.length ?? 0) === 2;
+  return /\n-# nano · /.test(message.content) && buttonId(message, "vote:+") !== undefined;
 }
 
-/** The next answer that is finished and says `text`. */
-export function finishedAnswer(
-  lounge: Pick<Lounge, "playground">,
+/** The custom id of a message's button that begins so. */
+export function buttonId(message: APIMessage, beginning: string): string | undefined {
+  const found = /"custom_id":"([^"]*)"/g;
+  const ids = [...JSON.stringify(message.components ?? []).matchAll(found)].map(([, id]) => id);
+  return ids.find((id) => id?.startsWith(beginning));
+}
+
+/** The next answer that is finished and says `text`, once the log (if one is given) knows its message. */
+export async function finishedAnswer(
+  lounge: Pick<Lounge, "playground"> & Partial<Pick<Lounge, "feedback">>,
   text: string,
 ): Promise<APIMessage> {
-  return lounge.playground.waitFor(
+  const found = await lounge.playground.waitFor(
     (message) =>
       message.author.bot === true && isFinished(message) && message.content.includes(text),
   );
+  const { feedback } = lounge;
+  if (feedback === undefined) return found;
+  await vi.waitUntil(() => feedback.candidateOfMessage(found.id) !== undefined, {
+    timeout: 5_000,
+    interval: 5,
+  });
+  return found;
 }

@@ -1,0 +1,130 @@
+/** The buttons below answers. What each needs to know is in the feedback log, by the id that it carries. */
+import { type ButtonInteraction, MessageFlags, PermissionFlagsBits } from "discord.js";
+import { candidateOfButton, thumbOfButton, unvoteButton } from "../../answer/controls.ts";
+import type { Question } from "../../answer/question.ts";
+import { CONTINUE_PROMPT, NOTES, SMALL } from "../../answer/wording.ts";
+import { NO_SUCH_ANSWER, notSavedReply, TAKEN_BACK, voteReply } from "../../commands/replies.ts";
+import type { CandidateInExchange } from "../../feedback/capture.ts";
+import { toRows } from "../payload.ts";
+import { EPHEMERAL, replyPrivately } from "../private-reply.ts";
+import { channelOf, type Room } from "../room.ts";
+import { interactionSurface } from "../surfaces.ts";
+
+/** Records a thumb, and offers to take it back. */
+export async function vote(room: Room, interaction: ButtonInteraction): Promise<void> {
+  const found = room.capture.answer(candidateOfButton(interaction.customId));
+  if (found === undefined) return replyPrivately(interaction, NO_SUCH_ANSWER);
+  const thumb = thumbOfButton(interaction.customId);
+  const outcome = room.capture.vote(saidBy(room, interaction, found), thumb);
+  if (outcome.kind === "not_saved") {
+    return replyPrivately(interaction, notSavedReply(outcome.isDiskFull));
+  }
+  const content = voteReply(thumb, found.candidate.text);
+  const components = toRows([unvoteButton(found.candidate.id)]);
+  await interaction.reply({ content, components, ...EPHEMERAL });
+}
+
+/** Withdraws the person's vote, by whatever way it was given. */
+export async function unvote(room: Room, interaction: ButtonInteraction): Promise<void> {
+  const candidateId = candidateOfButton(interaction.customId);
+  const stamp = room.stamps.ofInteraction(interaction);
+  const outcome = room.capture.unvote({ candidateId, personId: interaction.user.id, stamp });
+  const content = outcome.kind === "not_saved" ? notSavedReply(outcome.isDiskFull) : TAKEN_BACK;
+  await interaction.update({ content, components: [] });
+}
+
+/** Ends an answer in the making. One that a crash left behind loses its button. */
+export async function stop(room: Room, interaction: ButtonInteraction): Promise<void> {
+  const candidateId = candidateOfButton(interaction.customId);
+  const asker = room.desk.askerOf(candidateId);
+  if (asker === undefined) return tidyOrphan(room, interaction, candidateId);
+  if (asker !== room.pseudonymise(interaction.user.id) && !moderates(interaction)) {
+    return replyPrivately(interaction, "Only who asked, or a moderator, can stop this answer.");
+  }
+  await interaction.deferUpdate();
+  room.desk.stop(candidateId);
+}
+
+/** Draws another answer to the same question. */
+export async function again(room: Room, interaction: ButtonInteraction): Promise<void> {
+  const found = room.capture.answer(candidateOfButton(interaction.customId));
+  if (found === undefined || found.exchange.messages.length === 0) {
+    return replyPrivately(interaction, NO_SUCH_ANSWER);
+  }
+  const { exchange } = found;
+  room.capture.regenerated(saidBy(room, interaction, found));
+  await answerAnew(room, interaction, found, {
+    messages: exchange.messages,
+    again: { exchange, messageId: interaction.message.id },
+  });
+}
+
+/** Goes on where an answer ended. */
+export async function more(room: Room, interaction: ButtonInteraction): Promise<void> {
+  const found = room.capture.answer(candidateOfButton(interaction.customId));
+  if (found === undefined || found.exchange.messages.length === 0) {
+    return replyPrivately(interaction, NO_SUCH_ANSWER);
+  }
+  await answerAnew(room, interaction, found, {
+    messages: [
+      ...found.exchange.messages,
+      { role: "assistant", content: found.candidate.text },
+      { role: "user", content: CONTINUE_PROMPT },
+    ],
+  });
+}
+
+async function answerAnew(
+  room: Room,
+  interaction: ButtonInteraction,
+  { exchange }: CandidateInExchange,
+  asked: Pick<Question, "messages" | "again">,
+): Promise<void> {
+  await interaction.deferReply(isPrivate(interaction) ? EPHEMERAL : {});
+  const channel = await channelOf(room, interaction);
+  const personKey = room.pseudonymise(interaction.user.id);
+  const { guildId, channelId, threadId } = exchange;
+  const conversation =
+    (await room.memory.endingWith(interaction.message.id)) ?? `branch:${interaction.message.id}`;
+  const question = {
+    text: "",
+    ...{ guildId, channelId, threadId },
+    personKey,
+    personName: interaction.user.displayName,
+    conversation,
+    ...asked,
+  };
+  const sendable = channel?.isSendable() === true ? channel : undefined;
+  await room.desk.answer(
+    question,
+    interactionSurface(interaction, sendable),
+    interaction.channelId,
+  );
+}
+
+/** The answer ended, or the process that made it did: then nobody else would take the button away. */
+async function tidyOrphan(
+  room: Room,
+  interaction: ButtonInteraction,
+  candidateId: string,
+): Promise<void> {
+  if (room.capture.answer(candidateId) !== undefined) {
+    await interaction.deferUpdate();
+    return;
+  }
+  const content = `${interaction.message.content}\n${SMALL}${NOTES.orphaned}`;
+  await interaction.update({ content, components: [] });
+}
+
+function saidBy(room: Room, interaction: ButtonInteraction, { candidate }: CandidateInExchange) {
+  const stamp = room.stamps.ofInteraction(interaction);
+  return { candidateId: candidate.id, personId: interaction.user.id, stamp };
+}
+
+function moderates(interaction: ButtonInteraction): boolean {
+  return interaction.memberPermissions?.has(PermissionFlagsBits.ManageMessages) === true;
+}
+
+function isPrivate(interaction: ButtonInteraction): boolean {
+  return interaction.message.flags.has(MessageFlags.Ephemeral);
+}
