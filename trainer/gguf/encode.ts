@@ -7,6 +7,21 @@ import { GGML_TYPE, type Ggml } from "#engine/native/ggml.ts";
 /** The tensor types that the project writes. */
 export type WeightType = Exclude<keyof typeof GGML_TYPE, "i32">;
 
+/** Their names, from exact to coarse. */
+export const WEIGHT_TYPES = [
+  "f32",
+  "bf16",
+  "f16",
+  "q8_0",
+  "q6_K",
+  "q5_K",
+  "q5_0",
+  "q4_K",
+  "q4_0",
+  "q3_K",
+  "q2_K",
+] as const satisfies readonly WeightType[];
+
 /** Whether rows of that length divide into the type's blocks. */
 export function fitsRows(ggml: Ggml, type: WeightType, rowLength: number): boolean {
   return rowLength % Number(ggml.ggml_blck_size(GGML_TYPE[type])) === 0;

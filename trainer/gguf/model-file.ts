@@ -39,17 +39,21 @@ export type ModelFileOptions = {
 };
 
 /** llama.h, enum llama_ftype: what `general.file_type` says of most tensors */
-const FILE_TYPE: Record<WeightType, number> = {
+export const FILE_TYPE: Readonly<Record<WeightType, number>> = {
   f32: 0,
   f16: 1,
   q4_0: 2,
   q8_0: 7,
+  q5_0: 8,
+  q2_K: 10,
+  q3_K: 12,
   q4_K: 15,
+  q5_K: 17,
   q6_K: 18,
   bf16: 32,
 };
 /** ggml.h, GGML_QNT_VERSION */
-const QUANTIZATION_VERSION = 2;
+export const QUANTIZATION_VERSION = 2;
 
 /**
  * Writes a model that libllama loads.
