@@ -84,6 +84,52 @@ function addAdapters(program: Command): void {
   leaf(adapters, "rollback", "serve what served before").action(({ json }: WithJson) =>
     reported(json, async (config) => (await import("./adapters.ts")).rollbackAdapter(config)),
   );
+  addAdapterFiles(adapters);
+}
+
+/** Adapters as other programs keep them. */
+function addAdapterFiles(adapters: Command): void {
+  const name = () => new Argument("<name>", "an adapter's name");
+  const files = () => import("./adapter-files.ts");
+  leaf(
+    adapters,
+    "export",
+    "write an adapter as PEFT loads it: safetensors with adapter_config.json",
+  )
+    .addArgument(name())
+    .requiredOption("--out <folder>", "the folder to write")
+    .option("--base-model <id>", "the base's Hugging Face id, for adapter_config.json")
+    .action((given: string, options: WithJson & { out: string; baseModel?: string }) =>
+      reported(options.json, async (config) =>
+        (await files()).exportAdapter(config, given, options),
+      ),
+    );
+  leaf(
+    adapters,
+    "import",
+    "take in a PEFT adapter of the model that MODEL names; it does not serve yet",
+  )
+    .addArgument(new Argument("<folder>", "what PEFT's save_pretrained wrote"))
+    .requiredOption("--name <name>", "its name in the registry")
+    .action((folder: string, options: WithJson & { name: string }) =>
+      reported(options.json, async (config) =>
+        (await files()).importAdapter(config, folder, options.name),
+      ),
+    );
+  leaf(adapters, "merge", "write the base with an adapter in it as one GGUF")
+    .addArgument(name())
+    .requiredOption("--out <file>", "the file to write")
+    .option(
+      "--type <type>",
+      "keep, f32, bf16, f16, q8_0, q6_K, q5_K, q5_0, q4_K, q4_0, q3_K, q2_K",
+      "keep",
+    )
+    .option("--ungated", "even if the adapter did not pass the gate")
+    .action((given: string, options: WithJson & { out: string; type: string; ungated?: boolean }) =>
+      reported(options.json, async (config) =>
+        (await files()).mergeAdapter(config, given, options),
+      ),
+    );
 }
 
 function addChat(program: Command): void {

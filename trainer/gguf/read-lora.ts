@@ -5,7 +5,7 @@ import { GgufFile, type GgufTensor } from "#engine/native/gguf.ts";
 import type { NativeLibraries } from "#engine/native/library.ts";
 
 /** One layer's two matrices, read when they are asked for. */
-export type LoraPair = {
+type LoraPair = {
   readonly rank: number;
   readonly inputs: number;
   readonly outputs: number;
