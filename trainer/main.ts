@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * The training process: `node trainer/main.ts [--json] [--plan] [--no-activate]`.
+ * The training process: `node trainer/main.ts [--json] [--plan] [--no-activate] [--loss NAME]`.
  * Progress goes to stderr, the result to stdout. Exit codes: 0 done, 1 failed or interrupted, 2 wrong
  * use, 3 refused by the gate. SIGINT and SIGTERM save the run's place.
  */
@@ -15,6 +15,7 @@ const OPTIONS = {
   json: { type: "boolean", default: false },
   plan: { type: "boolean", default: false },
   "no-activate": { type: "boolean", default: false },
+  loss: { type: "string" },
 } as const;
 const EXIT_CODES = { published: 0, aborted: 1, refused: 3 } as const satisfies Record<
   RunResult["status"],
@@ -22,7 +23,12 @@ const EXIT_CODES = { published: 0, aborted: 1, refused: 3 } as const satisfies R
 >;
 const WRONG_USE = 2;
 
-type Flags = { readonly json: boolean; readonly plan: boolean; readonly "no-activate": boolean };
+type Flags = {
+  readonly json: boolean;
+  readonly plan: boolean;
+  readonly "no-activate": boolean;
+  readonly loss?: string | undefined;
+};
 
 function readFlags(): Flags | undefined {
   try {
@@ -38,7 +44,7 @@ async function run(flags: Flags): Promise<number> {
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop.abort());
   using bar = openProgressBar(process.stderr);
   const request: TrainRequest = {
-    config: loadConfig(),
+    config: loadConfig(flags.loss === undefined ? {} : { TRAIN_LOSS: flags.loss }),
     activate: !flags["no-activate"],
     signal: stop.signal,
     say: (what) => process.stderr.write(`${what}\n`),

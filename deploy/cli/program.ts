@@ -47,6 +47,12 @@ function addStart(program: Command): void {
   );
 }
 
+type TrainFlags = WithJson & {
+  readonly plan?: boolean;
+  readonly activate: boolean;
+  readonly loss?: string;
+};
+
 function addTrain(program: Command): void {
   leaf(
     program,
@@ -55,15 +61,18 @@ function addTrain(program: Command): void {
   )
     .option("--plan", "only say what would be trained on, and what not and why")
     .option("--no-activate", "publish the adapter without serving it")
-    .action(({ json, plan, activate }: WithJson & { plan?: boolean; activate: boolean }) =>
+    .option("--loss <name>", "this loss instead of TRAIN_LOSS; .env.example lists them")
+    .action(({ json, plan, activate, loss }: TrainFlags) =>
       guarded(json, async () => {
         const { engineUrl } = await import("./engine-access.ts");
         const flags = [
           ...(json === true ? ["--json"] : []),
           ...(plan === true ? ["--plan"] : []),
           ...(activate ? [] : ["--no-activate"]),
+          ...(loss === undefined ? [] : ["--loss", loss]),
         ];
-        process.exitCode = await runTrainer(flags, engineUrl(loadConfig()));
+        const config = loadConfig(loss === undefined ? {} : { TRAIN_LOSS: loss });
+        process.exitCode = await runTrainer(flags, engineUrl(config));
       }),
     );
 }

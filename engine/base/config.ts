@@ -13,6 +13,26 @@ const count = z.coerce.number().int().min(1);
 const flag = z.enum(["true", "false"]).transform((value) => value === "true");
 const url = z.url({ protocol: /^https?$/ });
 
+const LORA_TARGETS = ["q", "k", "v", "o", "gate", "up", "down"] as const;
+const LORA_LAYERS_MOST = 512;
+
+/** `q,v,down`: each target once. */
+const loraTargets = z
+  .string()
+  .transform((text) => text.split(",").map((name) => name.trim()))
+  .pipe(z.array(z.enum(LORA_TARGETS)).min(1))
+  .refine((names) => new Set(names).size === names.length, "a target is named twice");
+
+/** `0-7,31`: single blocks and ranges, counted from 0. */
+const loraLayers = z
+  .string()
+  .regex(/^\d{1,3}(-\d{1,3})?(,\d{1,3}(-\d{1,3})?)*$/, "expected blocks such as 0-7,31")
+  .transform((text) => [...new Set(text.split(",").flatMap(blocksOf))].sort((a, b) => a - b))
+  .refine(
+    (blocks) => blocks.length > 0 && blocks.every((block) => block < LORA_LAYERS_MOST),
+    `expected ranges upwards, of blocks below ${LORA_LAYERS_MOST}`,
+  );
+
 const schema = z.object({
   DISCORD_TOKEN: z.string().min(1).optional(),
   DISCORD_TOKEN_FILE: z.string().min(1).optional(),
@@ -43,6 +63,29 @@ const schema = z.object({
     ])
     .default("03:00"),
   TRAIN_MIN_PAIRS: count.default(24),
+  TRAIN_LOSS: z
+    .enum([
+      "sigmoid",
+      "cdpo",
+      "robust",
+      "hinge",
+      "ipo",
+      "sigmoid_norm",
+      "ld",
+      "rpo",
+      "orpo",
+      "simpo",
+      "kto",
+    ])
+    .default("sigmoid"),
+  TRAIN_BETA: z.coerce.number().positive().max(100).optional(),
+  TRAIN_LONE_THUMBS: flag.default(true),
+  TRAIN_LORA_RANK: count.max(1024).default(16),
+  TRAIN_LORA_ALPHA: z.coerce.number().positive().max(65_536).default(16),
+  TRAIN_LORA_SCALING: z.enum(["lora", "rslora"]).default("lora"),
+  TRAIN_LORA_DROPOUT: z.coerce.number().min(0).lt(1).default(0),
+  TRAIN_LORA_TARGETS: loraTargets.default([...LORA_TARGETS]),
+  TRAIN_LORA_LAYERS: loraLayers.optional(),
   LEARN_FROM_DISCORD: flag.default(false),
   PLAYGROUND_CONSENT: z.enum(["given", "ask"]).default("given"),
   MASTER_KEY_FILE: z.string().min(1).optional(),
@@ -111,6 +154,11 @@ export function childEnvironment(
  */
 export function forgoNativeBacktraces(): void {
   process.env["GGML_NO_BACKTRACE"] ??= "1";
+}
+
+function blocksOf(range: string): number[] {
+  const [first = 0, last = first] = range.split("-").map(Number);
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i);
 }
 
 function readToken(path: string | undefined): string | undefined {

@@ -1,9 +1,12 @@
 /** The training's settings for a model and a data set of given sizes. Pure. */
+import type { Config } from "#engine/base/config.ts";
 import type { LoraOptions } from "../model/trainable.ts";
 import type { DpoOptions } from "../run/dpo.ts";
 
 /** Settings of one run, as they go into the adapter's manifest. */
 export type Hyperparameters = {
+  /** By the setting's name; `kto` learns from single answers, all others from pairs. */
+  readonly loss: LossName;
   readonly lora: LoraOptions;
   readonly precision: "f32" | "bf16";
   readonly dpo: Partial<DpoOptions> & {
@@ -11,6 +14,36 @@ export type Hyperparameters = {
     readonly maxPromptTokens: number;
     readonly maxTokensPerBatch: number;
   };
+};
+
+type LossName = Config["TRAIN_LOSS"];
+
+/** The settings that a person may choose. */
+type Choices = Pick<
+  Config,
+  | "TRAIN_LOSS"
+  | "TRAIN_BETA"
+  | "TRAIN_LORA_RANK"
+  | "TRAIN_LORA_ALPHA"
+  | "TRAIN_LORA_SCALING"
+  | "TRAIN_LORA_DROPOUT"
+  | "TRAIN_LORA_TARGETS"
+  | "TRAIN_LORA_LAYERS"
+>;
+
+/** What each name stands for, with the values of its paper, or of Zephyr's handbook where that has one. */
+const LOSSES: Readonly<Record<LossName, Partial<DpoOptions> & { readonly beta: number }>> = {
+  sigmoid: { beta: 0.1 },
+  cdpo: { beta: 0.1, labelSmoothing: 0.1 },
+  robust: { loss: "robust", beta: 0.1, labelSmoothing: 0.1 },
+  hinge: { loss: "hinge", beta: 0.1 },
+  ipo: { loss: "ipo", beta: 0.1 },
+  sigmoid_norm: { loss: "sigmoid_norm", beta: 5 },
+  ld: { beta: 0.1, ldAlpha: 0.5 },
+  rpo: { beta: 0.1, rpoAlpha: 1 },
+  orpo: { loss: "orpo", beta: 0.1 },
+  simpo: { loss: "simpo", beta: 2, simpoGamma: 1 },
+  kto: { beta: 0.1 },
 };
 
 /** Zephyr's QLoRA rate for 7 G parameters (handbook); smaller models take larger ones. */
@@ -27,34 +60,38 @@ const STEPS_WANTED = 48;
 const EPOCHS_MOST = 12;
 const SEED = 42;
 
+/** What the settings follow from. */
+type Sizes = {
+  /** Of the base model. */
+  readonly parameters: number;
+  /** Examples to train on: pairs, or single answers. */
+  readonly examples: number;
+  /** Of the base model. */
+  readonly contextTokens: number;
+};
+
 /**
- * Chooses the settings: LoRA r16 α16 on all linear layers, β 0.1, cosine decay, the learning rate
- * growing with 1/√parameters from Zephyr's own at 7 G.
- * @param parameters of the base model
- * @param pairs to train on
- * @param contextTokens of the base model
+ * The settings: what was chosen, and where nothing was LoRA r16 α16 on all linear layers, β 0.1, cosine decay, the
+ * learning rate growing with 1/√parameters from Zephyr's own at 7 G.
  */
 export function chooseHyperparameters(
-  parameters: number,
-  pairs: number,
-  contextTokens: number,
+  { parameters, examples, contextTokens }: Sizes,
+  choices: Choices,
 ): Hyperparameters {
   const rate = REFERENCE_RATE * Math.sqrt(REFERENCE_PARAMETERS / parameters);
-  const stepsAnEpoch = Math.max(1, pairs / BATCH_SIZE);
+  const stepsAnEpoch = Math.max(1, examples / BATCH_SIZE);
   const maxTokens = Math.min(1024, contextTokens);
+  const { TRAIN_LOSS: loss, TRAIN_BETA: beta } = choices;
   return {
-    lora: {
-      rank: 16,
-      alpha: 16,
-      targets: ["q", "k", "v", "o", "gate", "up", "down"],
-      seed: SEED,
-    },
+    loss,
+    lora: loraOf(choices),
     precision: parameters < SMALL_MODEL_PARAMETERS ? "f32" : "bf16",
     dpo: {
       learningRate: Math.min(LARGEST_RATE, rate),
       decay: "cosine",
       warmupRatio: 0.1,
-      beta: 0.1,
+      ...LOSSES[loss],
+      ...(beta === undefined ? {} : { beta }),
       epochs: Math.min(EPOCHS_MOST, Math.max(EPOCHS, Math.ceil(STEPS_WANTED / stepsAnEpoch))),
       batchSize: BATCH_SIZE,
       maxTokens,
@@ -63,5 +100,18 @@ export function chooseHyperparameters(
       checkpointEverySteps: 10,
       seed: SEED,
     },
+  };
+}
+
+function loraOf(choices: Choices): LoraOptions {
+  const { TRAIN_LORA_LAYERS: layers } = choices;
+  return {
+    rank: choices.TRAIN_LORA_RANK,
+    alpha: choices.TRAIN_LORA_ALPHA,
+    scaling: choices.TRAIN_LORA_SCALING,
+    dropout: choices.TRAIN_LORA_DROPOUT,
+    targets: choices.TRAIN_LORA_TARGETS,
+    ...(layers === undefined ? {} : { layers }),
+    seed: SEED,
   };
 }

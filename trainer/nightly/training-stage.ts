@@ -1,12 +1,18 @@
-/** The second stage: DPO from the base, with a LoRA adapter, taken up at its last checkpoint if there is one. */
+/** The second stage: preference training from the base, with a LoRA adapter, taken up at its last checkpoint if there is one. */
 import { join } from "node:path";
 import { Vocabulary } from "#engine/llama/vocabulary.ts";
 import { GgufFile } from "#engine/native/gguf.ts";
+import { loadKeepSet } from "#prompts/load.ts";
+import type { RatedCompletion } from "../data/preference.ts";
 import { writeLoraGguf } from "../gguf/lora.ts";
 import { fileAlpha } from "../model/lora-scale.ts";
 import { openTrainable } from "../model/open-trainable.ts";
 import { readLlamaShape } from "../model/read-shape.ts";
-import { type DpoOutcome, trainDpo } from "../run/dpo.ts";
+import { ratedCompletions } from "../pairs/completions.ts";
+import { trainDpo } from "../run/dpo.ts";
+import { trainKto } from "../run/kto.ts";
+import type { PreferenceSurroundings } from "../run/preparation.ts";
+import type { TrainOutcome } from "../run/run.ts";
 import type { RunData } from "./data-stage.ts";
 import { chooseHyperparameters, type Hyperparameters } from "./hyperparameters.ts";
 import { type Surroundings, threadsOf } from "./surroundings.ts";
@@ -22,19 +28,26 @@ export function settingsFor(at: Surroundings, data: RunData): Hyperparameters {
     .map(({ ne }) => ne.reduce((product, count) => product * count, 1))
     .reduce((sum, size) => sum + size, 0);
   const pairs = data.train.length + data.anchors.length;
-  return chooseHyperparameters(parameters, pairs, contextTokens);
+  const isUnpaired = at.config.TRAIN_LOSS === "kto";
+  const examples = isUnpaired ? answersOf(data).length : pairs;
+  return chooseHyperparameters({ parameters, examples, contextTokens }, at.config);
+}
+
+/** The pairs' answers, liked and disliked, and those that stand alone. */
+function answersOf(data: RunData): readonly RatedCompletion[] {
+  return [...ratedCompletions([...data.train, ...data.anchors])];
 }
 
 /**
  * Trains and writes the adapter into the run's folder; aborted, it leaves a checkpoint instead.
- * @throws CodedError as `trainDpo` and `writeLoraGguf`
+ * @throws CodedError as `trainDpo`, `trainKto` and `writeLoraGguf`
  */
 export async function trainAdapter(
   at: Surroundings,
   folder: string,
   data: RunData,
   settings: Hyperparameters,
-): Promise<DpoOutcome> {
+): Promise<TrainOutcome> {
   at.say(
     `Training on ${data.train.length} pairs and ${data.anchors.length} fixed refusals, from the base …`,
   );
@@ -47,13 +60,11 @@ export async function trainAdapter(
     maxTokensPerBatch: settings.dpo.maxTokensPerBatch,
     libraries: at.libraries,
   });
-  const outcome = await trainDpo({
+  const outcome = await trainOn(data, settings, {
     model,
     vocabulary,
-    pairs: [...data.train, ...data.anchors],
-    evalPairs: data.heldOut,
     modelSha256: at.model.sha256,
-    options: settings.dpo,
+    keepSet: loadKeepSet(),
     runDir: folder,
     signal: at.signal,
     onProgress: at.onProgress,
@@ -67,4 +78,17 @@ export async function trainAdapter(
     baseArchitecture: "llama",
   });
   return outcome;
+}
+
+function trainOn(
+  data: RunData,
+  { loss, dpo }: Hyperparameters,
+  run: PreferenceSurroundings,
+): Promise<TrainOutcome> {
+  if (loss !== "kto") {
+    const pairs = [...data.train, ...data.anchors];
+    return trainDpo({ ...run, pairs, evalPairs: data.heldOut, options: dpo });
+  }
+  const evalCompletions = ratedCompletions(data.heldOut);
+  return trainKto({ ...run, completions: answersOf(data), evalCompletions, options: dpo });
 }

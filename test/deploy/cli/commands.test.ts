@@ -14,6 +14,9 @@ describe("help and wrong use", () => {
       ["adapters", "list"],
       ["adapters", "activate"],
       ["adapters", "rollback"],
+      ["adapters", "export"],
+      ["adapters", "import"],
+      ["adapters", "merge"],
       ["chat"],
       ["model", "info"],
       ["doctor"],
@@ -30,6 +33,7 @@ describe("help and wrong use", () => {
     [["dance"]],
     [["adapters", "activate"]],
     [["train", "--fast"]],
+    [["train", "--loss", "cross"]],
     [["adapters", "activate", "../escape"]],
   ])("%j exits with 2", async (command) => {
     const world = smallWorld([]);

@@ -29,6 +29,12 @@ describe("settings", () => {
     expect(config.DISCORD_TOKEN).toBeUndefined();
   });
 
+  test("an adapter's targets and blocks are lists", () => {
+    const config = parseConfig({ TRAIN_LORA_TARGETS: "q, v", TRAIN_LORA_LAYERS: "8,0-2,1" });
+    expect(config.TRAIN_LORA_TARGETS).toEqual(["q", "v"]);
+    expect(config.TRAIN_LORA_LAYERS).toEqual([0, 1, 2, 8]);
+  });
+
   test("an empty value counts as unset", () => {
     expect(parseConfig({ DISCORD_TOKEN: "", ENGINE_PORT: "" }).ENGINE_PORT).toBe(8177);
   });
@@ -39,6 +45,14 @@ describe("settings", () => {
     ["GPU", "abacus"],
     ["ENGINE_URL", "ftp://example.org"],
     ["LEARN_FROM_DISCORD", "perhaps"],
+    ["TRAIN_LOSS", "cross"],
+    ["TRAIN_BETA", "0"],
+    ["TRAIN_LORA_DROPOUT", "1"],
+    ["TRAIN_LORA_TARGETS", "q,x"],
+    ["TRAIN_LORA_TARGETS", "q,q"],
+    ["TRAIN_LORA_LAYERS", "7-3"],
+    ["TRAIN_LORA_LAYERS", "0-999"],
+    ["TRAIN_LORA_LAYERS", "-1"],
   ])("%s=%s is refused by name, with what came", (name, value) => {
     const message = failure({ [name]: value });
     expect(message).toContain(name);

@@ -2,7 +2,6 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from "
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { chooseHyperparameters } from "#trainer/nightly/hyperparameters.ts";
 import {
   createRun,
   noteStage,
@@ -68,16 +67,4 @@ test("thirty finished runs are kept, and an unfinished one whatever its age", ()
   tidyOldRuns(dir);
   expect(readdirSync(runsFolder(dir))).toHaveLength(31);
   expect(existsSync(unfinished.folder)).toBe(true);
-});
-
-test("settings at 7 G parameters are Zephyr's, a small model learns faster, a small data set longer", () => {
-  const zephyr = chooseHyperparameters(7.24e9, 60_000, 32_768);
-  expect(zephyr.dpo).toMatchObject({ learningRate: 5e-6, beta: 0.1, epochs: 3, maxTokens: 1024 });
-  expect(zephyr.precision).toBe("bf16");
-  const nano = chooseHyperparameters(5e6, 64, 512);
-  expect(nano.dpo.learningRate).toBeGreaterThan(1e-4);
-  expect(nano.dpo.learningRate).toBeLessThanOrEqual(5e-4);
-  expect(nano.dpo).toMatchObject({ epochs: 12, maxTokens: 512, maxPromptTokens: 256 });
-  expect(nano.precision).toBe("f32");
-  expect(nano.lora.targets).toHaveLength(7);
 });
