@@ -3,6 +3,8 @@
  * and how a step is split into parts that fit the model's batch. It knows lengths, not contents.
  */
 import { paddedTokens } from "../model/batch.ts";
+import type { ExampleSource } from "./example-source.ts";
+import { permuted } from "./permutation.ts";
 import { type RandomState, SeededRandom } from "./random.ts";
 import { type Example, longest } from "./sequence.ts";
 
@@ -19,59 +21,77 @@ export type DataPosition = {
 /** How many batches' worth of examples are sorted by length together: more pads less, and shuffles less. */
 const BUCKET_BATCHES = 16;
 
-/** An endless, deterministic run through the data: each epoch takes every example once. */
+/**
+ * An endless, deterministic run through the data: each epoch takes every example once. Its memory does not
+ * grow with the data: orders are computed place by place, lengths are asked of the source.
+ */
 export class EpochBatches {
   /** Steps in an epoch; the last one may be smaller. */
   readonly batchesPerEpoch: number;
-  readonly #lengths: readonly number[];
+  readonly #source: ExampleSource;
   readonly #batchSize: number;
   readonly #random: SeededRandom;
   #position: DataPosition;
-  #order: readonly (readonly number[])[];
+  /** Of the running epoch: keys of the examples' order and of the batches'. */
+  #keys: readonly [RandomState, RandomState];
 
   /**
-   * @param examples at least one
+   * @param source at least one example
    * @param batchSize examples in a step
    * @param start a seed to begin with, or where a checkpoint stood
    */
-  constructor(examples: readonly Example[], batchSize: number, start: number | DataPosition) {
-    if (examples.length === 0 || !(batchSize > 0)) {
-      throw new RangeError(`cannot batch ${examples.length} examples by ${batchSize}`);
+  constructor(source: ExampleSource, batchSize: number, start: number | DataPosition) {
+    if (source.count === 0 || !(batchSize > 0)) {
+      throw new RangeError(`cannot batch ${source.count} examples by ${batchSize}`);
     }
-    this.#lengths = examples.map(({ sequences }) => longest(sequences));
+    this.#source = source;
     this.#batchSize = batchSize;
-    this.batchesPerEpoch = Math.ceil(examples.length / batchSize);
+    this.batchesPerEpoch = Math.ceil(source.count / batchSize);
     const fresh = typeof start === "number";
     this.#random = fresh ? SeededRandom.from(start) : SeededRandom.resume(start.random);
     this.#position = fresh ? { epoch: 0, batch: 0, random: this.#random.state } : start;
-    this.#order = this.#shuffle();
+    this.#keys = this.#drawKeys();
   }
 
   get position(): DataPosition {
     return this.#position;
   }
 
-  /** Indices of the next step's examples. */
+  /** Places of the next step's examples. */
   next(): readonly number[] {
     const { epoch, batch } = this.#position;
-    const indices = this.#order[batch] ?? [];
+    const places = this.#batchAt(batch);
     if (batch + 1 < this.batchesPerEpoch) {
       this.#position = { ...this.#position, batch: batch + 1 };
     } else {
       this.#position = { epoch: epoch + 1, batch: 0, random: this.#random.state };
-      this.#order = this.#shuffle();
+      this.#keys = this.#drawKeys();
     }
-    return indices;
+    return places;
   }
 
   /** Batches of similar lengths, in random order: length must not follow the learning rate's schedule. */
-  #shuffle(): readonly (readonly number[])[] {
-    const order = this.#random.shuffled([...this.#lengths.keys()]);
-    const batches = chunks(order, this.#batchSize * BUCKET_BATCHES).flatMap((bucket) => {
-      const byLength = bucket.toSorted((a, b) => (this.#lengths[a] ?? 0) - (this.#lengths[b] ?? 0));
-      return chunks(byLength, this.#batchSize);
-    });
-    return this.#random.shuffled(batches);
+  #batchAt(batch: number): readonly number[] {
+    const [exampleKey, batchKey] = this.#keys;
+    const { count } = this.#source;
+    const shuffled = permuted(batch, this.batchesPerEpoch, batchKey);
+    const bucket = Math.floor(shuffled / BUCKET_BATCHES);
+    const first = bucket * BUCKET_BATCHES * this.#batchSize;
+    const size = Math.min(BUCKET_BATCHES * this.#batchSize, count - first);
+    const byLength = Array.from({ length: size }, (_, i) => {
+      const place = permuted(first + i, count, exampleKey);
+      return { place, tokens: this.#source.longestAt(place) };
+    }).sort((a, b) => a.tokens - b.tokens);
+    const start = (shuffled % BUCKET_BATCHES) * this.#batchSize;
+    return byLength.slice(start, start + this.#batchSize).map(({ place }) => place);
+  }
+
+  #drawKeys(): readonly [RandomState, RandomState] {
+    const key = (): RandomState => {
+      const random = this.#random;
+      return [random.next(), random.next(), random.next(), random.next()];
+    };
+    return [key(), key()];
   }
 }
 
@@ -128,10 +148,4 @@ export function longestThatFits(sequences: number, maxTokensPerBatch: number): n
 function paddedSize(examples: readonly Example[]): number {
   const sequences = examples.flatMap((example) => example.sequences);
   return paddedTokens(sequences.map(({ tokens }) => tokens.length));
-}
-
-function chunks<T>(items: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) =>
-    items.slice(i * size, (i + 1) * size),
-  );
 }

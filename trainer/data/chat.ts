@@ -6,6 +6,7 @@ import type { ChatMessage } from "#engine/backends/backend.ts";
 import type { Vocabulary } from "#engine/llama/vocabulary.ts";
 import type { Sequence } from "../model/trainable.ts";
 import { longestThatFits } from "./batches.ts";
+import type { EncodedItem } from "./example-store.ts";
 import type { Dialogue, PreferencePair, RatedCompletion } from "./preference.ts";
 import { concatTokens, type Example, scoredRange, scoredTokens } from "./sequence.ts";
 
@@ -43,8 +44,6 @@ export type EncodedExamples = {
   readonly dropped: readonly string[];
 };
 
-type Encoded = { readonly sequences: readonly Sequence[]; readonly truncated: boolean };
-
 /**
  * Dialogues to sequences: every assistant turn is scored with the `</s>` that ends it.
  * Too long ones lose their oldest exchanges first, never the system turn; the last one is then cut as
@@ -58,7 +57,7 @@ export function encodeDialogues(
   return collect(dialogues, ({ messages }) => {
     const turns = messages.slice(0, messages.findLastIndex(isAssistant) + 1);
     const answer = turns.at(-1);
-    if (answer === undefined) return undefined;
+    if (answer === undefined) return NOTHING;
     for (let kept: Turns | undefined = turns; kept !== undefined; kept = withoutOldest(kept)) {
       const sequence = dialogueSequence(encoder, kept);
       if (sequence.tokens.length > limits.maxTokens) continue;
@@ -82,11 +81,18 @@ export function encodePairs(
   pairs: readonly PreferencePair[],
   limits: LengthLimits,
 ): EncodedExamples {
-  return collect(pairs, ({ prompt, chosen, rejected }) =>
-    prompt.length === 0 || chosen === rejected
-      ? undefined
-      : fitAnswers(encoder, prompt, [chosen, rejected], limits),
-  );
+  return collect(pairs, (pair) => encodePair(encoder, pair, limits));
+}
+
+/** One pair as `encodePairs` encodes it; without sequences where it holds nothing to learn. */
+export function encodePair(
+  encoder: ChatEncoder,
+  { prompt, chosen, rejected }: PreferencePair,
+  limits: LengthLimits,
+): EncodedItem {
+  if (prompt.length === 0 || chosen === rejected) return NOTHING;
+  const encoded = fitAnswers(encoder, prompt, [chosen, rejected], limits);
+  return isEmpty(encoded) ? NOTHING : encoded;
 }
 
 /** Rated answers to one sequence each, the completion scored; too long ones are cut as `encodePairs` cuts. */
@@ -96,7 +102,7 @@ export function encodeRated(
   limits: LengthLimits,
 ): EncodedExamples {
   return collect(completions, ({ prompt, completion }) =>
-    prompt.length === 0 ? undefined : fitAnswers(encoder, prompt, [completion], limits),
+    prompt.length === 0 ? NOTHING : fitAnswers(encoder, prompt, [completion], limits),
   );
 }
 
@@ -104,14 +110,14 @@ type Turns = readonly ChatMessage[];
 
 function collect<T extends { readonly id: string; readonly weight?: number }>(
   items: readonly T[],
-  encode: (item: T) => Encoded | undefined,
+  encode: (item: T) => EncodedItem,
 ): EncodedExamples {
   const examples: Example[] = [];
   const truncated: string[] = [];
   const dropped: string[] = [];
   for (const item of items) {
     const encoded = encode(item);
-    if (encoded === undefined || encoded.sequences.some((one) => scoredTokens(one) === 0)) {
+    if (isEmpty(encoded)) {
       dropped.push(item.id);
       continue;
     }
@@ -119,6 +125,12 @@ function collect<T extends { readonly id: string; readonly weight?: number }>(
     examples.push({ id: item.id, sequences: encoded.sequences, weight: item.weight ?? 1 });
   }
   return { examples, truncated, dropped };
+}
+
+const NOTHING: EncodedItem = { sequences: [], truncated: false };
+
+function isEmpty({ sequences }: EncodedItem): boolean {
+  return sequences.length === 0 || sequences.some((one) => scoredTokens(one) === 0);
 }
 
 function dialogueSequence(encoder: ChatEncoder, turns: Turns): Sequence {
@@ -145,7 +157,7 @@ function fitAnswers(
   prompt: Turns,
   answers: readonly string[],
   limits: LengthLimits,
-): Encoded {
+): EncodedItem {
   let encoded = encodeAnswers(encoder, prompt, answers);
   const fits = () => encoded.whole.every(({ length }) => length <= limits.maxTokens);
   const promptTooLong = () => !fits() && encoded.start > limits.maxPromptTokens;

@@ -29,6 +29,7 @@ const NOTE = "run.json";
 const KEPT_FILES: readonly string[] = [
   NOTE,
   "metrics.jsonl",
+  "metrics.svg",
   "report.json",
   "report.md",
   "dataset.json",

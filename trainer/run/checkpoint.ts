@@ -52,12 +52,19 @@ const NAME = /^step-(\d{8})\.checkpoint$/;
 
 /**
  * Saves the run into `folder` and removes all but the newest two checkpoints, and what a killed process left.
+ * @param keptSteps steps whose checkpoints stay, too
  * @throws CodedError `disk_full`; older checkpoints then still stand
  */
-export function writeCheckpoint(folder: string, state: RunState, model: CheckpointedModel): void {
-  const path = join(folder, `step-${String(state.step).padStart(8, "0")}.checkpoint`);
-  writeChunksAtomic(path, sealed(contents(state, model)));
-  const surplus = checkpoints(folder).slice(KEPT);
+export function writeCheckpoint(
+  folder: string,
+  state: RunState,
+  model: CheckpointedModel,
+  keptSteps: readonly number[] = [],
+): void {
+  writeChunksAtomic(join(folder, fileOf(state.step)), sealed(contents(state, model)));
+  const surplus = checkpoints(folder)
+    .slice(KEPT)
+    .filter(({ step }) => !keptSteps.includes(step));
   const leftBehind = readdirSync(folder).filter((file) => file.endsWith(".tmp"));
   for (const file of [...surplus.map((each) => each.file), ...leftBehind])
     rmSync(join(folder, file));
@@ -97,6 +104,34 @@ export function restoreCheckpoint(
     `All checkpoints in ${folder} are damaged (${damaged.join(", ")}). Remove the folder to train from the start.`,
     { code: "checkpoint_corrupt", cause },
   );
+}
+
+/** Whether there is a checkpoint of that step. */
+export function hasCheckpoint(folder: string, step: number): boolean {
+  return existsSync(join(folder, fileOf(step)));
+}
+
+/**
+ * Puts the parameters that a run had at `step` back into the model.
+ * @throws CodedError `checkpoint_corrupt`, `checkpoint_mismatch`
+ */
+export function restoreStep(
+  folder: string,
+  step: number,
+  fingerprint: string,
+  model: CheckpointedModel,
+): void {
+  if (!hasCheckpoint(folder, step)) {
+    throw new CodedError(
+      `The checkpoint of step ${step}, the best one, is gone from ${folder}. Remove the folder to train from the start.`,
+      { code: "checkpoint_corrupt" },
+    );
+  }
+  restore(join(folder, fileOf(step)), fingerprint, model);
+}
+
+function fileOf(step: number): string {
+  return `step-${String(step).padStart(8, "0")}.checkpoint`;
 }
 
 /** Newest first. */

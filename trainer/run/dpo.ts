@@ -1,10 +1,13 @@
 /** Direct preference optimisation and its relatives: pairs in, a trained model and TRL's figures out. */
-import { encodePairs, fittingLimits, type LengthLimits } from "../data/chat.ts";
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { encodePair, encodePairs, fittingLimits, type LengthLimits } from "../data/chat.ts";
+import { type ExampleSource, sourceOf } from "../data/example-source.ts";
+import { ExampleStore, type IdTally, type StoredItem } from "../data/example-store.ts";
 import type { PreferencePair } from "../data/preference.ts";
-import type { Example } from "../data/sequence.ts";
 import { isReferenceFree, type PairLossOptions } from "../losses/preference.ts";
 import { train } from "./loop.ts";
-import { type PairReferences, preferenceLoss } from "./pair-loss.ts";
+import { preferenceLoss } from "./pair-loss.ts";
 import {
   assertEnough,
   keepExamples,
@@ -16,7 +19,7 @@ import {
   splitReference,
   startKey,
 } from "./preparation.ts";
-import { TRAIN_DEFAULTS, type TrainOptions, type TrainOutcome, type Watch } from "./run.ts";
+import { TRAIN_DEFAULTS, type TrainOptions, type TrainOutcome } from "./run.ts";
 
 /** All settings of a run on pairs. */
 export type DpoOptions = TrainOptions &
@@ -45,7 +48,8 @@ export const DPO_DEFAULTS: DpoOptions = {
 
 /** What to train on. */
 export type DpoRun = PreferenceSurroundings & {
-  readonly pairs: readonly PreferencePair[];
+  /** Read one at a time, so that a file of them may be longer than memory. */
+  readonly pairs: Iterable<PreferencePair>;
   /** Held out: figures with `eval_` in front are of these. */
   readonly evalPairs?: readonly PreferencePair[];
   /** What differs from `DPO_DEFAULTS`. */
@@ -56,9 +60,13 @@ export type DpoRun = PreferenceSurroundings & {
 export type DpoOutcome = TrainOutcome & {
   /** Usable pairs that were trained on. */
   readonly pairs: number;
-  readonly truncated: readonly string[];
-  readonly dropped: readonly string[];
+  readonly truncated: IdTally;
+  /** Those with equal answers or nothing to score. */
+  readonly dropped: IdTally;
 };
+
+/** Encoded pairs; people's words as tokens, which go with the run's folder. */
+const EXAMPLES_FILE = "examples.db";
 
 /**
  * Trains on pairs, from the newest checkpoint in `runDir` if there is one.
@@ -69,24 +77,51 @@ export async function trainDpo(run: DpoRun): Promise<DpoOutcome> {
   const options = { ...DPO_DEFAULTS, ...run.options };
   // Both answers of a pair stand in one batch.
   const limits = fittingLimits(options, options.maxTokensPerBatch, 2);
-  const { examples, truncated, dropped } = encodePairs(run.vocabulary, run.pairs, limits);
-  const counted = { usable: examples.length, given: run.pairs.length, needed: options.minPairs };
-  assertEnough("preference pairs", counted);
+  using examples = ExampleStore.open(join(run.runDir, EXAMPLES_FILE));
+  const filled = await examples.fill(storedPairs(run, limits), run.signal);
+  if (filled === undefined) return { ...NOT_BEGUN, ...NOTHING_READ };
+  const { truncated, dropped } = filled;
+  const usable = examples.count;
+  const counts = { pairs: usable, truncated, dropped };
+  const given = usable + dropped.count;
+  assertEnough("preference pairs", { usable, given, needed: options.minPairs });
   const evalExamples = encodePairs(run.vocabulary, run.evalPairs ?? [], limits).examples;
-  const counts = { pairs: examples.length, truncated, dropped };
-  const reference = await prepareReference(run, [...examples, ...evalExamples], options, limits);
-  if (reference === undefined) return { ...NOT_BEGUN, ...counts };
+  using known = await scoreByReference(run, [examples, sourceOf(evalExamples)], options, limits);
+  if (known === undefined) return { ...NOT_BEGUN, ...counts };
+  const watch = keepWatch(keepExamples(run, limits), known);
   const outcome = await train({
     ...run,
     examples,
     evalExamples,
-    loss: preferenceLoss(reference.pairs, options),
-    ...(reference.watch === undefined ? {} : { watch: reference.watch }),
+    loss: preferenceLoss(
+      isReferenceFree(options.loss) ? undefined : splitReference(known),
+      options,
+    ),
+    ...(watch === undefined ? {} : { watch }),
     lossKey: lossKey(run, options),
     options,
   });
   return { ...outcome, ...counts };
 }
+
+/** Pairs with the keys under which their encodings are kept: tokenizer, template, limits and words. */
+export function* storedPairs(
+  { vocabulary, pairs, modelSha256 }: Pick<DpoRun, "vocabulary" | "pairs" | "modelSha256">,
+  limits: LengthLimits,
+): Generator<StoredItem> {
+  const encoder = JSON.stringify([ENCODING_VERSION, modelSha256, limits]);
+  for (const pair of pairs) {
+    const { id, weight, prompt, chosen, rejected } = pair;
+    const words = JSON.stringify([prompt, chosen, rejected]);
+    const key = createHash("sha256").update(encoder).update(words).digest();
+    yield { id, weight, key, encode: () => encodePair(vocabulary, pair, limits) };
+  }
+}
+
+/** To be raised whenever `encodePair` or the template gives other tokens for the same words. */
+const ENCODING_VERSION = 1;
+const NO_IDS: IdTally = { count: 0, ids: [] };
+const NOTHING_READ = { pairs: 0, truncated: NO_IDS, dropped: NO_IDS };
 
 /** Everything that the loss depends on beside data and model. */
 function lossKey(run: DpoRun, options: DpoOptions): string {
@@ -94,25 +129,15 @@ function lossKey(run: DpoRun, options: DpoOptions): string {
   return JSON.stringify([loss, beta, labelSmoothing, rpoAlpha, ldAlpha, simpoGamma, startKey(run)]);
 }
 
-type Prepared = {
-  /** Undefined for losses without reference: no pair is scored for them. */
-  readonly pairs: PairReferences | undefined;
-  readonly watch: Watch | undefined;
-};
-
-async function prepareReference(
+/** The reference's word on pairs and keep-set: losses without reference need it for the keep-set only. */
+function scoreByReference(
   run: DpoRun,
-  examples: readonly Example[],
+  pairs: readonly ExampleSource[],
   { loss, ldAlpha, maxTokensPerBatch }: DpoOptions,
   limits: LengthLimits,
-): Promise<Prepared | undefined> {
-  const pairs = isReferenceFree(loss) ? [] : examples;
-  const heads = ldAlpha === 1 ? new Map<Example, Example>() : sharedHeads(pairs);
-  const keep = keepExamples(run, limits);
-  const known = await referenceOf(run, [...pairs, ...heads.values(), ...keep], maxTokensPerBatch);
-  if (known === undefined) return undefined;
-  return {
-    pairs: isReferenceFree(loss) ? undefined : splitReference(heads, known),
-    watch: keepWatch(keep, known),
-  };
+): ReturnType<typeof referenceOf> {
+  const scored = isReferenceFree(loss) ? [] : pairs;
+  const heads = ldAlpha === 1 ? [] : scored.map(sharedHeads);
+  const sources = [...scored, ...heads, sourceOf(keepExamples(run, limits))];
+  return referenceOf(run, sources, maxTokensPerBatch);
 }

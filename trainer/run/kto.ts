@@ -1,5 +1,6 @@
 /** KTO: answers that were liked or disliked alone in, a trained model and TRL's figures out. */
 import { encodeRated, fittingLimits, type LengthLimits } from "../data/chat.ts";
+import { sourceOf } from "../data/example-source.ts";
 import type { RatedCompletion } from "../data/preference.ts";
 import type { Example } from "../data/sequence.ts";
 import { type KtoOptions as KtoLossOptions, ktoBalance } from "../losses/kto.ts";
@@ -7,7 +8,6 @@ import { type RatedExample, unpairedLoss } from "./kto-loss.ts";
 import { train } from "./loop.ts";
 import {
   assertEnough,
-  type KnownLogps,
   keepExamples,
   keepWatch,
   NOT_BEGUN,
@@ -15,6 +15,7 @@ import {
   referenceOf,
   startKey,
 } from "./preparation.ts";
+import type { ReferenceLogps } from "./reference.ts";
 import { TRAIN_DEFAULTS, type TrainOptions, type TrainOutcome } from "./run.ts";
 
 /** All settings of a KTO run. */
@@ -78,7 +79,7 @@ export async function trainKto(run: KtoRun): Promise<KtoOutcome> {
   const scored = [...rows.flatMap((row) => [row.example, row.mismatched]), ...keep];
   const desirable = training.rows.filter(({ isDesirable }) => isDesirable).length;
   const counts = { desirable, undesirable: examples.length - desirable, truncated, dropped };
-  const known = await referenceOf(run, scored, options.maxTokensPerBatch);
+  using known = await referenceOf(run, [sourceOf(scored)], options.maxTokensPerBatch);
   if (known === undefined) return { ...NOT_BEGUN, ...counts };
   const weights = { ...ktoBalance(counts.desirable, counts.undesirable), ...given(options) };
   const lossOptions: KtoLossOptions = { beta: options.beta, ...weights };
@@ -141,7 +142,7 @@ function encodeWithMismatches(
 
 function withReference(
   rows: readonly Row[],
-  known: KnownLogps,
+  known: ReferenceLogps,
 ): ReadonlyMap<Example, RatedExample> {
   return new Map(
     rows.flatMap(({ example, mismatched, isDesirable }): [Example, RatedExample][] => {

@@ -8,9 +8,12 @@ import { setImmediate } from "node:timers/promises";
 import { type Clock, systemClock } from "#engine/base/clock.ts";
 import { CodedError } from "#engine/base/errors.ts";
 import { type DataPosition, EpochBatches, splitStep } from "../data/batches.ts";
+import { type ExampleSource, sourceOf } from "../data/example-source.ts";
 import type { Example } from "../data/sequence.ts";
-import { restoreCheckpoint, writeCheckpoint } from "./checkpoint.ts";
-import { type MetricsLine, MetricsLog } from "./metrics.ts";
+import { writeTrainingPlot } from "../plot/training-plot.ts";
+import { hasCheckpoint, restoreCheckpoint, restoreStep, writeCheckpoint } from "./checkpoint.ts";
+import { type EarlyStopVerdict, judgeEvaluations } from "./early-stop.ts";
+import { type MetricsLine, MetricsLog, readMetrics } from "./metrics.ts";
 import type { PartLoss, TrainingRun, TrainOutcome, Watch } from "./run.ts";
 import { learningRateAt } from "./schedule.ts";
 
@@ -26,9 +29,18 @@ export async function train(run: TrainingRun): Promise<TrainOutcome> {
   return loop.run();
 }
 
+const METRICS_FILE = "metrics.jsonl";
+const PLOT_FILE = "metrics.svg";
+/**
+ * From here on each step is saved: whoever ends a process waits some ten seconds before it is killed, and a
+ * pass of the native library cannot be interrupted.
+ */
+const SLOW_STEP_MS = 5_000;
+
 /** The state of one call of `train`. */
 class TrainingLoop {
   readonly #run: TrainingRun;
+  readonly #source: ExampleSource;
   readonly #clock: Clock;
   readonly #fingerprint: string;
   readonly #batches: EpochBatches;
@@ -47,8 +59,9 @@ class TrainingLoop {
   constructor(run: TrainingRun) {
     const { options, runDir, model } = run;
     this.#run = run;
+    this.#source = sourceOf(run.examples);
     this.#clock = run.clock ?? systemClock;
-    this.#fingerprint = fingerprint(run);
+    this.#fingerprint = fingerprint(run, this.#source);
     const { state, damaged } = restoreCheckpoint(this.#folder, this.#fingerprint, model);
     this.#step = state?.step ?? 0;
     this.#tokens = state?.tokens ?? 0;
@@ -56,12 +69,12 @@ class TrainingLoop {
     this.#resumedFrom = this.#step;
     this.#damaged = damaged;
     this.#batches = new EpochBatches(
-      run.examples,
+      this.#source,
       options.batchSize,
       state?.position ?? options.seed,
     );
     this.#totalSteps = Math.max(1, Math.round(options.epochs * this.#batches.batchesPerEpoch));
-    this.#metrics = new MetricsLog(join(runDir, "metrics.jsonl"), this.#step);
+    this.#metrics = new MetricsLog(join(runDir, METRICS_FILE), this.#step);
     this.#startMs = this.#clock.monotonicMs();
   }
 
@@ -71,13 +84,26 @@ class TrainingLoop {
       const before = this.#batches.position;
       // Evaluating before the next step, not after the last, makes up for it where an abort came between.
       const evaluated = !isDue(this.#step, options.evalEverySteps) || (await this.#evaluate());
-      if (!evaluated || !(await this.#trainStep())) return this.#abort(before);
-      if (isDue(this.#step, options.checkpointEverySteps)) this.#save(this.#batches.position);
+      if (!evaluated) return this.#abort(before);
+      if (this.#verdict?.isOver === true) break;
+      const startMs = this.#clock.monotonicMs();
+      if (!(await this.#trainStep())) return this.#abort(before);
+      const isSlow = this.#clock.monotonicMs() - startMs > SLOW_STEP_MS;
+      if (isSlow || isDue(this.#step, options.checkpointEverySteps)) this.#save();
       if (this.#last !== undefined) await onStep?.(this.#last);
     }
     if (!(await this.#evaluate())) return this.#abort(this.#batches.position);
-    if (this.#step > this.#resumedFrom) this.#save(this.#batches.position);
-    return this.#outcome(this.#step < this.#totalSteps ? "time_limit" : "finished");
+    return this.#end();
+  }
+
+  #end(): TrainOutcome {
+    const { best, isOver } = this.#verdict ?? {};
+    if (this.#step > this.#resumedFrom && !hasCheckpoint(this.#folder, this.#step)) this.#save();
+    if (best !== undefined && best.step !== this.#step) {
+      restoreStep(this.#folder, best.step, this.#fingerprint, this.#run.model);
+    }
+    if (this.#step === this.#totalSteps) return this.#outcome("finished");
+    return this.#outcome(isOver === true ? "early_stop" : "time_limit");
   }
 
   /** One optimiser step; false when the signal came before it was done, which leaves no trace. */
@@ -129,22 +155,42 @@ class TrainingLoop {
   /** False when the signal came before it was done. */
   async #evaluate(): Promise<boolean> {
     const { evalExamples, loss, watch, model } = this.#run;
-    const mark = evalExamples.length > 0 ? "eval_loss" : "eval_keep_nll";
     const isNothing = evalExamples.length === 0 && watch === undefined;
-    if (isNothing || this.#metrics.has(this.#step, mark)) return true;
+    if (isNothing || this.#metrics.evaluations.at(-1)?.step === this.#step) return true;
     const sums: Record<string, number> = {};
     if (evalExamples.length > 0) {
       const weigh = loss(evalExamples, model);
       const measure: Watch["measure"] = (part, logps) => weigh(part, logps).metrics;
       if (!(await this.#measure({ examples: evalExamples, measure }, sums))) return false;
-      if (!Number.isFinite(sums["loss"])) throw this.#diverged("evaluation loss", []);
     }
     if (watch !== undefined && !(await this.#measure(watch, sums))) return false;
     const named = Object.entries(sums).map(([name, value]) => [`eval_${name}`, value]);
-    const line = { step: this.#step, epoch: this.#epoch, ...Object.fromEntries(named) };
+    this.#noteEvaluation({ step: this.#step, epoch: this.#epoch, ...Object.fromEntries(named) });
+    return true;
+  }
+
+  /** The parameters of a new best are saved before it is written down, so that they are there when it is read. */
+  #noteEvaluation(line: MetricsLine): void {
+    const verdict = this.#judge([...this.#metrics.evaluations, line]);
+    if (verdict?.best?.step === this.#step && !hasCheckpoint(this.#folder, this.#step)) {
+      this.#save(this.#batches.position, verdict);
+    }
     this.#metrics.append(line);
     this.#last = { ...this.#last, ...line };
-    return true;
+    this.#plot();
+  }
+
+  get #verdict(): EarlyStopVerdict | undefined {
+    return this.#judge(this.#metrics.evaluations);
+  }
+
+  #judge(evaluations: readonly MetricsLine[]): EarlyStopVerdict | undefined {
+    const { earlyStop } = this.#run.options;
+    if (earlyStop === undefined) return undefined;
+    const values = evaluations.map((line) => {
+      return { step: line.step, value: line[earlyStop.figure] ?? Number.NaN };
+    });
+    return judgeEvaluations(earlyStop, values);
   }
 
   /** Adds up the figures of all parts; false when the signal came before it was done. */
@@ -153,7 +199,10 @@ class TrainingLoop {
     let done = 0;
     for (const part of splitStep(examples, options.maxTokensPerBatch).parts) {
       if (this.#aborted) return false;
-      addTo(sums, measure(part, model.logps(part.flatMap((example) => example.sequences))));
+      const figures = measure(part, model.logps(part.flatMap((example) => example.sequences)));
+      const isSound = Object.values(figures).every(Number.isFinite);
+      if (!isSound) throw this.#diverged("evaluation", part);
+      addTo(sums, figures);
       done += part.length;
       onProgress?.({ phase: "evaluate", done, total: examples.length });
       await setImmediate();
@@ -212,7 +261,7 @@ class TrainingLoop {
     return Math.max(0, Math.min(bySteps, limit - this.#elapsedMs));
   }
 
-  #save(position: DataPosition): void {
+  #save(position: DataPosition = this.#batches.position, verdict = this.#verdict): void {
     const state = {
       fingerprint: this.#fingerprint,
       step: this.#step,
@@ -220,7 +269,13 @@ class TrainingLoop {
       elapsedMs: this.#elapsedMs,
       tokens: this.#tokens,
     };
-    writeCheckpoint(this.#folder, state, this.#run.model);
+    const kept = [verdict?.best, verdict?.before].flatMap((one) => one?.step ?? []);
+    writeCheckpoint(this.#folder, state, this.#run.model, kept);
+  }
+
+  #plot(): void {
+    const { runDir } = this.#run;
+    writeTrainingPlot(join(runDir, PLOT_FILE), readMetrics(join(runDir, METRICS_FILE)));
   }
 
   #abort(position: DataPosition): TrainOutcome {
@@ -229,6 +284,7 @@ class TrainingLoop {
   }
 
   #outcome(status: TrainOutcome["status"]): TrainOutcome {
+    if (this.#last !== undefined) this.#plot();
     return {
       status,
       step: this.#step,
@@ -236,6 +292,7 @@ class TrainingLoop {
       tokens: this.#tokens,
       elapsedMs: this.#elapsedMs,
       metrics: this.#last,
+      best: this.#verdict?.best,
       paddingFraction: this.#paddedHere === 0 ? 0 : 1 - this.#tokensHere / this.#paddedHere,
       resumedFrom: this.#resumedFrom,
       damagedCheckpoints: this.#damaged,
@@ -250,8 +307,8 @@ class TrainingLoop {
     );
   }
 
-  #pick(indices: readonly number[]): Example[] {
-    return indices.flatMap((index) => this.#run.examples[index] ?? []);
+  #pick(places: readonly number[]): Example[] {
+    return places.map((place) => this.#source.read(place));
   }
 
   get #aborted(): boolean {
@@ -276,15 +333,16 @@ class TrainingLoop {
 }
 
 /** Everything that the parameters after a given step depend on, and only that. */
-function fingerprint({ examples, options, lossKey, model }: TrainingRun): string {
-  const { evalEverySteps: _e, checkpointEverySteps: _c, timeLimitMs: _t, ...shaping } = options;
-  const hash = createHash("sha256");
-  hash.update(JSON.stringify([lossKey, shaping, model.parameters()]));
-  for (const { id, sequences, weight } of examples) {
-    hash.update(JSON.stringify([id, weight, sequences.map(({ tokens }) => tokens.length)]));
-    for (const { tokens, scored } of sequences) hash.update(tokens).update(scored);
-  }
-  return hash.digest("hex");
+function fingerprint({ options, lossKey, model }: TrainingRun, source: ExampleSource): string {
+  const {
+    evalEverySteps: _e,
+    checkpointEverySteps: _c,
+    timeLimitMs: _t,
+    earlyStop: _s,
+    ...shaping
+  } = options;
+  const parts = [lossKey, shaping, model.parameters(), source.sha256];
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
 }
 
 function isDue(step: number, every: number): boolean {

@@ -10,8 +10,8 @@ export type MetricsLine = { readonly step: number } & Readonly<Record<string, nu
 /** The file of one run. */
 export class MetricsLog {
   readonly #path: string;
-  /** Of the steps whose names may be asked for, the newest: its names. */
-  #newest: { readonly step: number; readonly names: readonly string[] } | undefined;
+  /** Evaluations only: there are few of them, and steps may be many. */
+  readonly #evaluations: MetricsLine[] = [];
 
   /**
    * Opens the file; lines past `step`, which a run left behind when it was killed, are removed, since
@@ -27,9 +27,9 @@ export class MetricsLog {
     for (const line of kept) this.#note(line);
   }
 
-  /** Whether the newest step has a figure of that name. */
-  has(step: number, name: string): boolean {
-    return this.#newest?.step === step && this.#newest.names.includes(name);
+  /** Lines of evaluations, oldest first. */
+  get evaluations(): readonly MetricsLine[] {
+    return this.#evaluations;
   }
 
   /** @throws CodedError `disk_full` */
@@ -43,8 +43,8 @@ export class MetricsLog {
   }
 
   #note(line: MetricsLine): void {
-    const before = this.#newest?.step === line.step ? this.#newest.names : [];
-    this.#newest = { step: line.step, names: [...before, ...Object.keys(line)] };
+    const isEvaluation = Object.keys(line).some((name) => name.startsWith("eval_"));
+    if (isEvaluation) this.#evaluations.push(line);
   }
 }
 

@@ -5,12 +5,13 @@
 import { join } from "node:path";
 import { CodedError } from "#engine/base/errors.ts";
 import { type ChatEncoder, encodeDialogues, type LengthLimits } from "../data/chat.ts";
+import type { ExampleSource } from "../data/example-source.ts";
 import type { Dialogue } from "../data/preference.ts";
 import { type Example, scoredTokens, sequenceLogp } from "../data/sequence.ts";
 import { type SplitLogp, tailStartOf } from "../losses/ld-dpo.ts";
 import type { Sequence } from "../model/trainable.ts";
 import type { PairReferences } from "./pair-loss.ts";
-import { referenceLogps } from "./reference.ts";
+import { type ReferenceLogps, referenceLogps } from "./reference.ts";
 import type { RunSurroundings, TrainOutcome, Watch } from "./run.ts";
 
 /** What a preference run takes beside its data and settings. */
@@ -29,8 +30,8 @@ export type PreferenceSurroundings = RunSurroundings & {
   readonly keepSet?: readonly Dialogue[];
 };
 
-/** The reference's log-probabilities of an example's sequences, in their order. */
-export type KnownLogps = { get(example: Example): readonly number[] | undefined };
+/** Hashes and numbers. */
+const REFERENCE_FILE = "reference-logps.db";
 
 /** Aborted while the reference was computed; what was computed is cached. */
 export const NOT_BEGUN: TrainOutcome = {
@@ -40,6 +41,7 @@ export const NOT_BEGUN: TrainOutcome = {
   tokens: 0,
   elapsedMs: 0,
   metrics: undefined,
+  best: undefined,
   paddingFraction: 0,
   resumedFrom: 0,
   damagedCheckpoints: [],
@@ -60,12 +62,12 @@ export function assertEnough(
 /**
  * The reference's log-probabilities of every sequence, by example. It must be called before the loop takes up a
  * checkpoint: a run that goes on from an adapter has no other copy of it.
- * @returns undefined when the signal came before all were there
+ * @returns undefined when the signal came before all were there; else to be disposed
  * @throws CodedError `disk_full`
  */
 export function referenceOf(
   run: PreferenceSurroundings,
-  examples: readonly Example[],
+  sources: readonly ExampleSource[],
   maxTokensPerBatch: number,
 ): ReturnType<typeof referenceLogps> {
   const { model, startAdapterSha256: start } = run;
@@ -73,9 +75,9 @@ export function referenceOf(
     ...run,
     model: start === undefined ? model : { logps: (batch) => model.logps(batch) },
     modelSha256: start === undefined ? run.modelSha256 : `${run.modelSha256}+${start}`,
-    examples,
+    sources,
     maxTokensPerBatch,
-    cachePath: run.referenceCachePath ?? join(run.runDir, "reference-logps.jsonl"),
+    cachePath: run.referenceCachePath ?? join(run.runDir, REFERENCE_FILE),
   });
 }
 
@@ -85,19 +87,24 @@ export function startKey({ startAdapterSha256, model }: PreferenceSurroundings):
 }
 
 /**
- * The pairs that the reference has to score beside `examples` so that each pair can be split at its shared
- * length: the longer completion up to there.
+ * What the reference has to score beside `pairs` so that each pair can be split at its shared length: the
+ * longer completion up to there.
  */
-export function sharedHeads(examples: readonly Example[]): ReadonlyMap<Example, Example> {
-  return new Map(
-    examples.flatMap((example): [Example, Example][] => {
-      const counts = example.sequences.map(scoredTokens);
-      const shared = Math.min(...counts);
-      const longer = example.sequences.find((_, i) => (counts[i] ?? 0) > shared);
-      if (longer === undefined) return [];
-      return [[example, { ...example, sequences: [headOf(longer, shared)] }]];
-    }),
-  );
+export function sharedHeads(pairs: ExampleSource): ExampleSource {
+  return {
+    count: pairs.count,
+    sha256: pairs.sha256,
+    longestAt: (place) => pairs.longestAt(place),
+    read: (place) => sharedHead(pairs.read(place)),
+  };
+}
+
+/** Without a sequence where both completions are of one length. */
+function sharedHead(example: Example): Example {
+  const counts = example.sequences.map(scoredTokens);
+  const shared = Math.min(...counts);
+  const longer = example.sequences.find((_, i) => (counts[i] ?? 0) > shared);
+  return { ...example, sequences: longer === undefined ? [] : [headOf(longer, shared)] };
 }
 
 function headOf({ tokens, scored }: Sequence, sharedTokens: number): Sequence {
@@ -105,17 +112,13 @@ function headOf({ tokens, scored }: Sequence, sharedTokens: number): Sequence {
   return { tokens: tokens.slice(0, end), scored: scored.slice(0, end) };
 }
 
-/** The reference of pairs, split where `heads` has the longer completion's head. */
-export function splitReference(
-  heads: ReadonlyMap<Example, Example>,
-  known: KnownLogps,
-): PairReferences {
+/** The reference of pairs, split where it knows the longer completion's head. */
+export function splitReference(known: ReferenceLogps): PairReferences {
   return {
     get: (example) => {
       const [chosen = Number.NaN, rejected = Number.NaN] = known.get(example) ?? [];
-      const head = heads.get(example);
-      if (head === undefined) return [whole(chosen), whole(rejected)];
-      const [shared = Number.NaN] = known.get(head) ?? [];
+      const [shared] = known.get(sharedHead(example)) ?? [];
+      if (shared === undefined) return [whole(chosen), whole(rejected)];
       const [chosenTokens = 0, rejectedTokens = 0] = example.sequences.map(scoredTokens);
       return chosenTokens > rejectedTokens
         ? [{ shared, tail: chosen - shared }, whole(rejected)]
@@ -140,7 +143,10 @@ export function keepExamples(
  * NLL per token of the keep-set (`keep_nll`) and its rise over the reference as a share of that
  * (`keep_nll_rise`); undefined without a keep-set.
  */
-export function keepWatch(examples: readonly Example[], reference: KnownLogps): Watch | undefined {
+export function keepWatch(
+  examples: readonly Example[],
+  reference: ReferenceLogps,
+): Watch | undefined {
   if (examples.length === 0) return undefined;
   const tokens = sum(examples.flatMap(({ sequences }) => sequences.map(scoredTokens)));
   const nllOf = (part: readonly Example[]) =>

@@ -1,7 +1,9 @@
 /** What a training run takes and gives: its parts as types, so that losses, loop and entry points agree. */
 import type { Clock } from "#engine/base/clock.ts";
+import type { ExampleSource } from "../data/example-source.ts";
 import type { Example } from "../data/sequence.ts";
 import type { Trainable } from "../model/trainable.ts";
+import type { EarlyStop, Evaluation } from "./early-stop.ts";
 import type { MetricsLine } from "./metrics.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -65,6 +67,8 @@ export type TrainOptions = Schedule & {
   readonly checkpointEverySteps: number;
   /** Ends the run after this much training time, the learning rate decaying towards it. */
   readonly timeLimitMs?: number;
+  /** Ends the run when evaluations no longer get better; the model then has the best one's parameters. */
+  readonly earlyStop?: EarlyStop;
 };
 
 /** Zephyr's optimiser settings (handbook, QLoRA recipe) where a run does not say otherwise. */
@@ -98,7 +102,7 @@ export type Progress = {
 /** What every run takes beside its data. */
 export type RunSurroundings = {
   readonly model: TrainingModel;
-  /** Gets `metrics.jsonl` and `checkpoints/`; a run found there is taken up. */
+  /** Gets `metrics.jsonl`, its plot `metrics.svg`, and `checkpoints/`; a run found there is taken up. */
   readonly runDir: string;
   readonly onProgress?: (progress: Progress) => void;
   /** Called and awaited after each optimiser step, with the line that went into the metrics. */
@@ -120,7 +124,7 @@ export type Watch = {
 
 /** What to train. */
 export type TrainingRun = RunSurroundings & {
-  readonly examples: readonly Example[];
+  readonly examples: readonly Example[] | ExampleSource;
   /** Evaluated at the end and every `evalEverySteps`; may be empty. */
   readonly evalExamples: readonly Example[];
   readonly loss: Loss;
@@ -133,7 +137,7 @@ export type TrainingRun = RunSurroundings & {
 /** How a run ended. */
 export type TrainOutcome = {
   /** `aborted`: by the signal; the same call goes on from the checkpoint. */
-  readonly status: "finished" | "time_limit" | "aborted";
+  readonly status: "finished" | "time_limit" | "early_stop" | "aborted";
   readonly step: number;
   readonly totalSteps: number;
   /** Tokens trained on, padding not counted. */
@@ -141,6 +145,8 @@ export type TrainOutcome = {
   readonly elapsedMs: number;
   /** The last line of the metrics that this call wrote; undefined when nothing was left to do. */
   readonly metrics: MetricsLine | undefined;
+  /** The evaluation whose parameters the model has at the end; undefined without `earlyStop`. */
+  readonly best: Evaluation | undefined;
   /** Share of computed tokens that were padding, in this call. */
   readonly paddingFraction: number;
   /** The step of the checkpoint that this call began from; 0 for the start. */

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { EpochBatches, longestThatFits, splitStep } from "#trainer/data/batches.ts";
+import { type ExampleSource, sourceOf } from "#trainer/data/example-source.ts";
 import { type Example, scoredRange } from "#trainer/data/sequence.ts";
 import { paddedTokens } from "#trainer/model/batch.ts";
 
@@ -12,13 +13,17 @@ function examples(lengths: readonly number[]): Example[] {
   }));
 }
 
+function source(given: readonly number[]): ExampleSource {
+  return sourceOf(examples(given));
+}
+
 const lengths = fc.array(fc.integer({ min: 2, max: 60 }), { minLength: 1, maxLength: 80 });
 const batchSize = fc.integer({ min: 1, max: 9 });
 
 test("each epoch takes every example once, whatever lengths, batch size and seed", () => {
   fc.assert(
     fc.property(lengths, batchSize, fc.integer(), (given, size, seed) => {
-      const batches = new EpochBatches(examples(given), size, seed);
+      const batches = new EpochBatches(source(given), size, seed);
       for (let epoch = 0; epoch < 2; epoch++) {
         expect(batches.position).toMatchObject({ epoch, batch: 0 });
         const taken = Array.from({ length: batches.batchesPerEpoch }, () => batches.next()).flat();
@@ -31,10 +36,10 @@ test("each epoch takes every example once, whatever lengths, batch size and seed
 test("a run taken up at any position goes on with the same batches", () => {
   fc.assert(
     fc.property(lengths, batchSize, fc.nat(60), (given, size, steps) => {
-      const whole = new EpochBatches(examples(given), size, 3);
+      const whole = new EpochBatches(source(given), size, 3);
       for (let i = 0; i < steps; i++) whole.next();
       const saved = JSON.parse(JSON.stringify(whole.position));
-      const resumed = new EpochBatches(examples(given), size, saved);
+      const resumed = new EpochBatches(source(given), size, saved);
       for (let i = 0; i < 20; i++) expect(resumed.next()).toEqual(whole.next());
     }),
   );
@@ -42,16 +47,16 @@ test("a run taken up at any position goes on with the same batches", () => {
 
 test("two epochs differ in order, the same seed does not", () => {
   const data = examples(Array.from({ length: 64 }, (_, i) => 2 + (i % 7)));
-  const first = new EpochBatches(data, 4, 1);
+  const first = new EpochBatches(sourceOf(data), 4, 1);
   const epochs = [0, 1].map(() => Array.from({ length: 16 }, () => first.next()));
   expect(epochs[0]).not.toEqual(epochs[1]);
-  const again = new EpochBatches(data, 4, 1);
+  const again = new EpochBatches(sourceOf(data), 4, 1);
   expect(Array.from({ length: 16 }, () => again.next())).toEqual(epochs[0]);
 });
 
 test("batches hold similar lengths, so that less than a sixth of what is computed is padding", () => {
   const data = examples(Array.from({ length: 256 }, (_, i) => 10 + ((i * 37) % 200)));
-  const batches = new EpochBatches(data, 8, 1);
+  const batches = new EpochBatches(sourceOf(data), 8, 1);
   let padded = 0;
   let tokens = 0;
   for (let i = 0; i < batches.batchesPerEpoch; i++) {

@@ -47,16 +47,42 @@ function runNote(folder: string): { stage: string; outcome?: string } {
   return JSON.parse(readFileSync(join(folder, "run.json"), "utf8"));
 }
 
-/** Kills a run right behind its first checkpoint. */
-async function killInTraining(world: SmallWorld): Promise<void> {
+/** Starts a run and waits for its first checkpoint. */
+async function beginTraining(
+  world: SmallWorld,
+  start: (world: SmallWorld) => ChildProcess = begin,
+): Promise<ChildProcess> {
   const stop = new AbortController();
   const events = watch(world.dataDir, { recursive: true, signal: stop.signal });
-  const child = begin(world);
+  const child = start(world);
   for await (const { filename } of events) {
     if (filename?.endsWith(".checkpoint") === true) break;
   }
+  return child;
+}
+
+/** Kills a run right behind its first checkpoint. */
+async function killInTraining(world: SmallWorld): Promise<void> {
+  const child = await beginTraining(world);
   child.kill("SIGKILL");
   await once(child, "exit");
+}
+
+/** `zephyr train`, which runs the training process below itself. */
+function beginByCommand(world: SmallWorld): ChildProcess {
+  return spawn(process.execPath, [join(ROOT, "deploy/zephyr.ts"), "train", "--json"], {
+    env: { ...process.env, ...world.settings },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+}
+
+function adapterBytes(world: SmallWorld, { result }: Ended): Buffer {
+  return readFileSync(join(world.dataDir, "adapters", String(result["adapter"]), "adapter.gguf"));
+}
+
+function newestCheckpoint(folder: string): number {
+  const files = readdirSync(join(folder, "checkpoints")).sort();
+  return Number(/step-(\d+)/.exec(files.at(-1) ?? "")?.[1]);
 }
 
 describe("a training run", () => {
@@ -139,6 +165,33 @@ describe("a training run", () => {
   });
 });
 
+/** From SIGTERM to SIGKILL: what docker gives by default. */
+const GRACE_MS = 10_000;
+
+describe("npx zephyr train that is asked to stop by SIGTERM", () => {
+  test("saves the step it is at within ten seconds, and goes on from it to the same adapter", async () => {
+    const [whole, cut] = [smallWorld(taste(40)), smallWorld(taste(40))];
+    const undisturbed = await train(whole);
+    const child = await beginTraining(cut, beginByCommand);
+    const ended = end(child);
+    const askedMs = performance.now();
+    child.kill("SIGTERM");
+    const { code, result } = await ended;
+    expect(performance.now() - askedMs).toBeLessThan(GRACE_MS);
+    expect(code).toBe(1);
+    expect(result).toMatchObject({ event: "result", status: "aborted" });
+    const [folder = ""] = runFolders(cut);
+    expect(runNote(folder).stage).toBe("training");
+    const lastStep = readMetrics(join(folder, "metrics.jsonl")).at(-1)?.step;
+    expect(newestCheckpoint(folder)).toBe(lastStep);
+    expect(existsSync(join(folder, "metrics.svg"))).toBe(true);
+
+    const resumed = await train(cut);
+    expect(resumed.result).toMatchObject({ status: "published", folder });
+    expect(adapterBytes(cut, resumed).equals(adapterBytes(whole, undisturbed))).toBe(true);
+  });
+});
+
 describe("a run that was killed in the middle of training", () => {
   test("is taken up at its checkpoint and gives the same adapter, bit for bit", async () => {
     const [whole, cut] = [smallWorld(taste(40)), smallWorld(taste(40))];
@@ -149,9 +202,7 @@ describe("a run that was killed in the middle of training", () => {
 
     const resumed = await train(cut);
     expect(resumed.result).toMatchObject({ status: "published", folder });
-    const adapter = (world: SmallWorld, { result }: Ended) =>
-      readFileSync(join(world.dataDir, "adapters", String(result["adapter"]), "adapter.gguf"));
-    expect(adapter(cut, resumed).equals(adapter(whole, undisturbed))).toBe(true);
+    expect(adapterBytes(cut, resumed).equals(adapterBytes(whole, undisturbed))).toBe(true);
     const steps = readMetrics(join(folder, "metrics.jsonl"))
       .filter((line) => line["loss"] !== undefined && line["learning_rate"] !== undefined)
       .map(({ step }) => step);

@@ -180,6 +180,36 @@ test("a loss that is no number stops the run with the examples' ids and keeps ea
   });
 });
 
+test("an evaluation whose loss is no number stops the run with the ids of that batch", async () => {
+  const model = new Bigram(SIZE);
+  const logps = model.logps.bind(model);
+  model.logps = (batch) =>
+    logps(batch).map((list, i) => (batch[i] === lastHeldOut ? list.fill(Number.NaN) : list));
+  const lastHeldOut = evalExamples.at(-1)?.sequences[0];
+  const run = newRun({ model });
+  await expect(trainLanguageModel(run)).rejects.toMatchObject({
+    code: "training_diverged",
+    message: expect.stringContaining("count-4"),
+  });
+});
+
+test("where a step takes seconds each one is saved, since its pass cannot be interrupted", async () => {
+  let nowMs = 0;
+  const clock = { nowMs: () => nowMs, monotonicMs: () => nowMs };
+  const model = new Bigram(SIZE, () => {
+    nowMs += 6_000;
+  });
+  const options = { ...OPTIONS, checkpointEverySteps: 1_000 };
+  const run = newRun({ model, options, clock });
+  const onStep = ({ step }: { step: number }): void => {
+    if (step === 4) throw new Error("killed");
+  };
+  await expect(trainLanguageModel({ ...run, onStep })).rejects.toThrow("killed");
+  const resumed = new Bigram(SIZE);
+  expect((await trainLanguageModel({ ...run, model: resumed })).resumedFrom).toBe(4);
+  expect(resumed.readParameter()).toEqual(whole.model.readParameter());
+});
+
 test("other work of the process gets its turn between micro-batches", async () => {
   let turns = 0;
   const timer = setInterval(() => {

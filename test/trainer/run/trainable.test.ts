@@ -2,6 +2,7 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Vocabulary } from "#engine/llama/vocabulary.ts";
 import { encodeDocument, packDocuments } from "#trainer/data/packing.ts";
@@ -9,7 +10,7 @@ import type { Dialogue, PreferencePair } from "#trainer/data/preference.ts";
 import { writeModelGguf } from "#trainer/gguf/model-file.ts";
 import { openTrainable } from "#trainer/model/open-trainable.ts";
 import type { LoraOptions, Trainable } from "#trainer/model/trainable.ts";
-import { trainDpo } from "#trainer/run/dpo.ts";
+import { type DpoRun, trainDpo } from "#trainer/run/dpo.ts";
 import { readMetrics } from "#trainer/run/metrics.ts";
 import { TRAIN_DEFAULTS } from "#trainer/run/run.ts";
 import { trainLanguageModel, trainSft } from "#trainer/run/sft.ts";
@@ -52,6 +53,18 @@ const pairs: PreferencePair[] = dialogues.map(({ id, messages }) => ({
   rejected: `${id}, well, no.`,
   weight: 1,
 }));
+
+/** Of several lengths, so that steps take several passes. */
+const manyPairs = Array.from(
+  { length: 8 },
+  (_, i): PreferencePair => ({
+    id: `many-${i}`,
+    prompt: [{ role: "user", content: `What of ${"tea ".repeat(1 + (i % 4))}?` }],
+    chosen: `It is ${i} and good.`,
+    rejected: `Well, ${"no ".repeat(i)}`,
+    weight: i % 2 === 0 ? 1 : 0.5,
+  }),
+);
 
 const sftOptions = {
   learningRate: 0.02,
@@ -105,6 +118,60 @@ describe("sft on the real trainable", () => {
     expect(second.readOptimizer()).toEqual(whole.readOptimizer());
   });
 });
+
+test("dpo killed or aborted anywhere resumes to bit-identical weights, moments, order and figures", async () => {
+  const dpo = {
+    vocabulary,
+    pairs: manyPairs,
+    evalPairs: pairs,
+    modelSha256: sha256,
+    options: { learningRate: 0.005, batchSize: 3, epochs: 3, maxTokensPerBatch: BATCH },
+  };
+  const options = { ...dpo.options, checkpointEverySteps: 4, evalEverySteps: 3 };
+  using whole = open(LORA);
+  const wholeDir = newRunDir();
+  await trainDpo({ ...dpo, options, model: whole, runDir: wholeDir });
+  const figures = (runDir: string) =>
+    readMetrics(join(runDir, "metrics.jsonl")).map(({ tokens_per_second: _, ...line }) => line);
+  const stops = fc.array(fc.tuple(fc.integer({ min: 1, max: 9 }), fc.boolean()), {
+    minLength: 1,
+    maxLength: 3,
+  });
+  await fc.assert(
+    fc.asyncProperty(stops, async (given) => {
+      const runDir = newRunDir();
+      for (const [passes, warned] of given) {
+        using model = open(LORA);
+        await interrupt({ ...dpo, options, model, runDir }, passes, warned);
+      }
+      using model = open(LORA);
+      expect((await trainDpo({ ...dpo, options, model, runDir })).status).toBe("finished");
+      for (const { name } of whole.parameters()) {
+        expect(model.readParameter(name)).toEqual(whole.readParameter(name));
+      }
+      expect(model.readOptimizer()).toEqual(whole.readOptimizer());
+      expect(figures(runDir)).toEqual(figures(wholeDir));
+    }),
+    { numRuns: 8 },
+  );
+});
+
+/** Aborts a run in its n-th pass over a micro-batch, or ends it there as a crash does. */
+async function interrupt(run: DpoRun, passes: number, warned: boolean): Promise<void> {
+  const controller = new AbortController();
+  const { model } = run;
+  const forwardBackward = model.forwardBackward.bind(model);
+  let done = 0;
+  model.forwardBackward = (batch, weigh) => {
+    done += 1;
+    if (done === passes && !warned) throw new Error("killed");
+    if (done === passes) controller.abort();
+    return forwardBackward(batch, weigh);
+  };
+  await trainDpo({ ...run, signal: controller.signal }).catch((error: unknown) => {
+    if (!(error instanceof Error) || error.message !== "killed") throw error;
+  });
+}
 
 test("pretraining every parameter lowers the loss, and the exported file holds what was learnt", async () => {
   using model = open(null);

@@ -1,0 +1,68 @@
+/**
+ * Preference pairs from a file of JSON lines, one at a time, however long it is. It knows their form, not
+ * where they come from.
+ */
+import { closeSync, openSync, readSync } from "node:fs";
+import { StringDecoder } from "node:string_decoder";
+import { z } from "zod";
+import { CodedError } from "#engine/base/errors.ts";
+import type { PreferencePair } from "./preference.ts";
+
+const pairSchema = z.object({
+  id: z.string(),
+  prompt: z.array(z.object({ role: z.enum(["system", "user", "assistant"]), content: z.string() })),
+  chosen: z.string(),
+  rejected: z.string(),
+  weight: z.number().positive().default(1),
+});
+
+const READ_BYTES = 1 << 16;
+const COMPLAINT_CHARS = 120;
+
+/**
+ * Reads the pairs, each when it is asked for; iterating again reads the file again.
+ * @throws CodedError `invalid_request` naming the line that is no pair
+ */
+export function pairsOfFile(path: string): Iterable<PreferencePair> {
+  return {
+    *[Symbol.iterator]() {
+      let number = 0;
+      for (const line of linesOf(path)) {
+        number += 1;
+        if (line.trim() !== "") yield parsePair(line, path, number);
+      }
+    },
+  };
+}
+
+function parsePair(line: string, path: string, number: number): PreferencePair {
+  try {
+    return pairSchema.parse(JSON.parse(line));
+  } catch (error) {
+    const problem =
+      error instanceof Error ? error.message.slice(0, COMPLAINT_CHARS) : String(error);
+    throw new CodedError(
+      `Expected a preference pair {id, prompt, chosen, rejected} in line ${number} of ${path}: ${problem}`,
+      { code: "invalid_request", cause: error },
+    );
+  }
+}
+
+function* linesOf(path: string): Generator<string> {
+  const file = openSync(path, "r");
+  try {
+    const decoder = new StringDecoder("utf8");
+    const chunk = Buffer.alloc(READ_BYTES);
+    let rest = "";
+    for (;;) {
+      const read = readSync(file, chunk);
+      if (read === 0) break;
+      const lines = (rest + decoder.write(chunk.subarray(0, read))).split("\n");
+      rest = lines.pop() ?? "";
+      yield* lines;
+    }
+    yield rest + decoder.end();
+  } finally {
+    closeSync(file);
+  }
+}
