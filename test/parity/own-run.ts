@@ -1,0 +1,96 @@
+/** This project's half of the comparison: the real loop, loss and model, on the scenario's pairs. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { NativeLibraries } from "#engine/native/library.ts";
+import { sourceOf } from "#trainer/data/example-source.ts";
+import { writeLoraGguf } from "#trainer/gguf/lora.ts";
+import { openTrainable } from "#trainer/model/open-trainable.ts";
+import type { Trainable } from "#trainer/model/trainable.ts";
+import { dpoLoss } from "#trainer/run/dpo-loss.ts";
+import { train } from "#trainer/run/loop.ts";
+import { readMetrics } from "#trainer/run/metrics.ts";
+import { referenceLogps } from "#trainer/run/reference.ts";
+import { exampleOf, type Scenario, type TokenPair } from "./scenario.ts";
+
+/** What the run did. */
+export type OwnRun = {
+  /** The pairs of each step, in the order of this run's own shuffle. */
+  readonly steps: readonly (readonly TokenPair[])[];
+  readonly losses: readonly number[];
+  readonly gradientNorms: readonly number[];
+};
+
+/** Opens the scenario's model with its adapter. */
+export function openScenario(
+  folder: string,
+  libraries: NativeLibraries,
+  { lora, options, threads }: Scenario,
+  precision: "f32" | "bf16",
+): Trainable {
+  return openTrainable({
+    ggufPath: join(folder, "model.gguf"),
+    lora,
+    precision,
+    threads,
+    maxTokensPerBatch: options.maxTokensPerBatch,
+    libraries,
+  });
+}
+
+/** Trains on the pairs and writes the adapter as it was before and after: `initial.gguf`, `final.gguf`. */
+export async function trainOwn(
+  folder: string,
+  libraries: NativeLibraries,
+  scenario: Scenario,
+  pairs: readonly TokenPair[],
+): Promise<OwnRun> {
+  using model = openScenario(folder, libraries, scenario, "f32");
+  writeAdapter(folder, "initial.gguf", libraries, scenario, model);
+  const runDir = join(folder, "run");
+  mkdirSync(runDir);
+  const source = sourceOf(pairs.map(exampleOf));
+  const { options } = scenario;
+  using reference = await referenceLogps({
+    model,
+    modelSha256: "",
+    sources: [source],
+    maxTokensPerBatch: options.maxTokensPerBatch,
+    cachePath: join(runDir, "reference.db"),
+  });
+  if (reference === undefined) throw new Error("nothing aborts this run");
+  const loss = dpoLoss(reference, options);
+  const steps: (readonly TokenPair[])[] = [];
+  const byId = new Map(pairs.map((pair) => [pair.id, pair]));
+  await train({
+    model,
+    runDir,
+    examples: source,
+    evalExamples: [],
+    options,
+    lossKey: "parity",
+    // The loop asks for a step's loss once, with the step's examples.
+    loss: (step) => {
+      steps.push(step.flatMap(({ id }) => byId.get(id) ?? []));
+      return loss(step);
+    },
+  });
+  writeAdapter(folder, "final.gguf", libraries, scenario, model);
+  const lines = readMetrics(join(runDir, "metrics.jsonl"));
+  return {
+    steps,
+    losses: lines.map((line) => line["loss"] ?? Number.NaN),
+    gradientNorms: lines.map((line) => line["grad_norm"] ?? Number.NaN),
+  };
+}
+
+/** Writes the model's adapter into the folder. */
+export function writeAdapter(
+  folder: string,
+  name: string,
+  libraries: NativeLibraries,
+  { lora }: Scenario,
+  trainable: Trainable,
+): void {
+  const baseArchitecture = "llama";
+  writeLoraGguf(join(folder, name), { libraries, trainable, alpha: lora.alpha, baseArchitecture });
+}
