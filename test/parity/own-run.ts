@@ -6,9 +6,11 @@ import { sourceOf } from "#trainer/data/example-source.ts";
 import { writeLoraGguf } from "#trainer/gguf/lora.ts";
 import { openTrainable } from "#trainer/model/open-trainable.ts";
 import type { Trainable } from "#trainer/model/trainable.ts";
-import { dpoLoss } from "#trainer/run/dpo-loss.ts";
+
 import { train } from "#trainer/run/loop.ts";
 import { readMetrics } from "#trainer/run/metrics.ts";
+import { preferenceLoss } from "#trainer/run/pair-loss.ts";
+import { splitReference } from "#trainer/run/preparation.ts";
 import { referenceLogps } from "#trainer/run/reference.ts";
 import { exampleOf, type Scenario, type TokenPair } from "./scenario.ts";
 
@@ -58,7 +60,7 @@ export async function trainOwn(
     cachePath: join(runDir, "reference.db"),
   });
   if (reference === undefined) throw new Error("nothing aborts this run");
-  const loss = dpoLoss(reference, options);
+  const loss = preferenceLoss(splitReference(reference), options);
   const steps: (readonly TokenPair[])[] = [];
   const byId = new Map(pairs.map((pair) => [pair.id, pair]));
   await train({
