@@ -71,9 +71,9 @@ export async function trainOwn(
     options,
     lossKey: "parity",
     // The loop asks for a step's loss once, with the step's examples.
-    loss: (step) => {
+    loss: (step, policy) => {
       steps.push(step.flatMap(({ id }) => byId.get(id) ?? []));
-      return loss(step);
+      return loss(step, policy);
     },
   });
   writeAdapter(folder, "final.gguf", libraries, scenario, model);
