@@ -2,7 +2,7 @@
  * What both trainers of the comparison get: a random model, an adapter to begin with, pairs, and settings.
  * It writes files and knows neither trainer.
  */
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { NativeLibraries } from "#engine/native/library.ts";
 import { SeededRandom } from "#trainer/data/random.ts";
@@ -108,6 +108,25 @@ export function writeRequest(
     })),
   );
   writeFileSync(join(folder, "request.json"), JSON.stringify({ ...scenario, steps: plain }));
+}
+
+/** Reads what `writeRequest` wrote. */
+export function readRequest(folder: string): {
+  readonly scenario: Scenario;
+  readonly steps: readonly (readonly TokenPair[])[];
+} {
+  const { steps, ...scenario } = JSON.parse(readFileSync(join(folder, "request.json"), "utf8"));
+  return {
+    scenario,
+    steps: steps.map((step: readonly Record<string, number[]>[], at: number) =>
+      step.map((pair, i) => ({
+        id: `pair ${at}.${i}`,
+        prompt: Int32Array.from(pair["prompt_ids"] ?? []),
+        chosen: Int32Array.from(pair["chosen_ids"] ?? []),
+        rejected: Int32Array.from(pair["rejected_ids"] ?? []),
+      })),
+    ),
+  };
 }
 
 /** The little vocabulary with filler up to `count` tokens. */
