@@ -122,4 +122,6 @@ export interface Backend extends AsyncDisposable {
   unloadAdapter(name: string): Promise<void>;
   loadedAdapters(): readonly string[];
   stats(): BackendStats;
+  /** What keeps it from answering now, for people; undefined while nothing does. */
+  readonly problem?: string | undefined;
 }

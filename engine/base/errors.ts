@@ -13,6 +13,8 @@ export const ERROR_CODES = {
   adapter_unknown: "no adapter of that name is in the registry",
   address_in_use: "the port to listen on is taken by another process",
   api_key_invalid: "a request to the engine carries no key or a wrong one",
+  backend_refused: "the remote backend does not accept what was asked",
+  backend_unreachable: "the remote backend does not answer",
   checkpoint_corrupt: "a checkpoint does not match its hash",
   checkpoint_mismatch: "a checkpoint belongs to a run with other data or options",
   config_invalid: "a setting is missing or malformed",

@@ -6,7 +6,9 @@ import { CodedError, type ErrorCode } from "../base/errors.ts";
 import { toWireCode } from "../client/wire.ts";
 
 /** A status that a problem is answered with. */
-export type ProblemStatus = 400 | 401 | 403 | 404 | 405 | 409 | 413 | 429 | 500 | 503 | 504 | 507;
+export type ProblemStatus =
+  | (400 | 401 | 403 | 404 | 405 | 409 | 413 | 429)
+  | (500 | 502 | 503 | 504 | 507);
 
 /** A refusal by the HTTP layer itself. */
 export class HttpProblem extends Error {
@@ -40,6 +42,8 @@ const STATUS = new Map<ErrorCode, ProblemStatus>([
   ["adapter_name_invalid", 400],
   ["adapter_unknown", 404],
   ["api_key_invalid", 401],
+  ["backend_refused", 502],
+  ["backend_unreachable", 503],
   ["deadline_exceeded", 504],
   ["disk_full", 507],
   ["engine_stopping", 503],
