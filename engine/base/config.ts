@@ -47,6 +47,16 @@ const schema = z.object({
   KV_TYPE: z.enum(["f16", "q8_0"]).default("f16"),
   KV_CELLS: z.enum(["auto", "sequences", "pool"]).default("auto"),
   KV_DISK_MB: z.coerce.number().int().min(0).default(1024),
+  BACKEND_URL: url.optional(),
+  BACKEND_KIND: z
+    .enum(["openai", "vllm", "llama-server", "ollama", "lm-studio", "text-generation-webui"])
+    .default("openai"),
+  BACKEND_MODEL: z.string().min(1).optional(),
+  BACKEND_API_KEY: z.string().min(1).optional(),
+  BACKEND_BASE_HASH: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, "expected 64 hexadecimal digits")
+    .optional(),
   QUEUE_LIMIT: count.default(256),
   REQUEST_DEADLINE_S: count.max(86_400).default(900),
   ENGINE_HOST: z.string().min(1).default("127.0.0.1"),

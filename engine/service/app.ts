@@ -159,7 +159,8 @@ function findInQueue({ queue }: AppServices, id: string): object {
 
 function health(services: AppServices): object {
   const { info } = services.backend;
-  const problems = services.adapters.problems;
+  const { problem } = services.backend;
+  const problems = [...services.adapters.problems, ...(problem === undefined ? [] : [problem])];
   const state = problems.length > 0 ? "degraded" : "ok";
   return {
     status: services.isDraining() ? "draining" : state,

@@ -4,17 +4,16 @@
  * Loads the model and the current adapter, serves until SIGTERM or SIGINT, drains, and ends. With
  * `--json` it says on stdout, a JSON object a line, that it listens or why it does not.
  */
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { openRegistry } from "../adapters/registry.ts";
 import type { Backend } from "../backends/backend.ts";
-import { openLocalBackend } from "../backends/local.ts";
 import { systemClock } from "../base/clock.ts";
 import { type Config, loadConfig } from "../base/config.ts";
 import { CodedError } from "../base/errors.ts";
 import { createLog, type Logger } from "../base/log.ts";
 import { downloadModel } from "../llama/download.ts";
 import { locateModel, type ModelLocation } from "./model-path.ts";
+import { openBackend } from "./open-backend.ts";
 import { openModeration } from "./open-moderation.ts";
 import { type Service, startService } from "./server.ts";
 import { ServingAdapters } from "./serving-adapters.ts";
@@ -85,29 +84,15 @@ async function start(
   announce: (line: Record<string, unknown>, text: string) => void,
 ): Promise<Running> {
   const registry = openRegistry(config.DATA_DIR);
-  const model = await locate(config.MODEL, config, announce);
-  const backend = await openLocalBackend({
-    modelPath: model.path,
-    modelId: model.id,
-    gpu: config.GPU,
-    gpuLayers: config.GPU_LAYERS,
-    contextTokens: config.CONTEXT_TOKENS,
-    streams: config.STREAMS,
-    cacheType: config.KV_TYPE,
-    cacheSetting: config.KV_CELLS,
-    parking: {
-      folder: join(config.DATA_DIR, "cache", "kv"),
-      limitBytes: config.KV_DISK_MB * 2 ** 20,
-    },
-    ...(config.THREADS === undefined ? {} : { threads: config.THREADS }),
-  });
+  const fetchModel = (name: string) => locate(name, config, announce);
+  const { backend, local } = await openBackend(config, fetchModel);
   const held = new AsyncDisposableStack();
   held.use(backend);
   try {
     const checks = held.use(
       await openModeration(config, {
-        chat: backend,
-        locate: (name) => locate(name, config, announce),
+        chat: local,
+        locate: fetchModel,
         log,
       }),
     );

@@ -15,7 +15,7 @@ import { Moderation, type Moderator } from "../moderation/moderator.ts";
 import type { ModelLocation } from "./model-path.ts";
 
 /** The checks, with what they hold open. To be disposed before the chat's backend. */
-export type OpenModeration = AsyncDisposable & { readonly moderation: Moderation };
+type OpenModeration = AsyncDisposable & { readonly moderation: Moderation };
 
 /** A guard's prompt has about 350 tokens; the rest is for what it judges. */
 const GUARD_CONTEXT_TOKENS = 2048;

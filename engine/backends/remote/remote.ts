@@ -56,7 +56,7 @@ export async function openRemoteBackend(options: RemoteBackendOptions): Promise<
     streams,
     device: `${vendor.kind} at ${link.url}`,
   };
-  return new RemoteBackend({ link, vendor, model, info });
+  return new RemoteBackend({ link, vendor, model, info, adapterIds: served.adapterIds ?? [] });
 }
 
 /** A colon would read as an adapter's in a request, a slash as a path. */
@@ -70,6 +70,7 @@ class RemoteBackend implements Backend {
   readonly #link: ServerLink;
   readonly #vendor: Vendor;
   readonly #model: string;
+  readonly #adapterIds: readonly string[];
   readonly #adapters = new Map<string, ServedAdapter>();
   readonly #turns: StateTurns<string | null>;
   readonly #closed = new AbortController();
@@ -77,14 +78,21 @@ class RemoteBackend implements Backend {
   #requests = 0;
   #tokens = 0;
 
-  constructor(parts: { link: ServerLink; vendor: Vendor; model: string; info: ModelInfo }) {
+  constructor(parts: {
+    readonly link: ServerLink;
+    readonly vendor: Vendor;
+    readonly model: string;
+    readonly info: ModelInfo;
+    readonly adapterIds: readonly string[];
+  }) {
     this.info = parts.info;
     this.#link = parts.link;
     this.#vendor = parts.vendor;
     this.#model = parts.model;
+    this.#adapterIds = parts.adapterIds;
     this.#turns = new StateTurns((name) => {
       const adapter = name === null ? null : this.#adapterOf(name);
-      return this.#vendor.select(this.#call(), adapter, this.#loaded());
+      return this.#vendor.select(this.#call(), adapter);
     });
   }
 
@@ -160,7 +168,7 @@ class RemoteBackend implements Backend {
     const response = await this.#link.send({
       method: "POST",
       path: "/v1/chat/completions",
-      body: { ...toBody(request), ...this.#vendor.fields(this.#model, adapter, this.#loaded()) },
+      body: { ...toBody(request), ...this.#vendor.fields(this.#model, adapter, this.#adapterIds) },
       signal,
     });
     if (response.body === null) throw this.#link.unreachable("its answer is empty");
@@ -190,10 +198,6 @@ class RemoteBackend implements Backend {
       `No adapter "${name}" is loaded. Loaded: ${this.loadedAdapters().join(", ") || "none"}.`,
       { code: "adapter_unknown" },
     );
-  }
-
-  #loaded(): readonly ServedAdapter[] {
-    return [...this.#adapters.values()];
   }
 
   #call() {

@@ -11,7 +11,12 @@ export type BackendKind =
   | "text-generation-webui";
 
 /** A model as the server serves it; what it does not tell is left out. */
-export type ServedModel = { readonly contextTokens?: number; readonly streams?: number };
+type ServedModel = {
+  readonly contextTokens?: number;
+  readonly streams?: number;
+  /** The ids of all adapters that the server has in memory, whether or not they were asked for. */
+  readonly adapterIds?: readonly string[];
+};
 
 /** An adapter that the server has, by whatever the vendor calls it. */
 export type ServedAdapter = { readonly name: string; readonly id: string };
@@ -38,15 +43,11 @@ export interface Vendor {
   load(call: VendorCall, name: string, path: string): Promise<ServedAdapter>;
   unload(call: VendorCall, adapter: ServedAdapter): Promise<void>;
   /** Before a request, where the server has one adapter for all. */
-  select(
-    call: VendorCall,
-    adapter: ServedAdapter | null,
-    loaded: readonly ServedAdapter[],
-  ): Promise<void>;
-  /** The fields of a request that name the model and its adapter. */
+  select(call: VendorCall, adapter: ServedAdapter | null): Promise<void>;
+  /** The fields of a request that name the model and its adapter. @param adapterIds see `ServedModel` */
   fields(
     model: string,
     adapter: ServedAdapter | null,
-    loaded: readonly ServedAdapter[],
+    adapterIds: readonly string[],
   ): Readonly<Record<string, unknown>>;
 }

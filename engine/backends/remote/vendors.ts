@@ -81,7 +81,12 @@ const LLAMA_SERVER: Vendor = {
     const parsed = props.safeParse(await link.json({ path: "/props", signal }));
     const tokens = parsed.data?.default_generation_settings?.n_ctx;
     const streams = parsed.data?.total_slots;
-    return { ...(tokens ? { contextTokens: tokens } : {}), ...(streams ? { streams } : {}) };
+    const listed = loraList.safeParse(await link.json({ path: "/lora-adapters", signal }));
+    return {
+      ...(tokens ? { contextTokens: tokens } : {}),
+      ...(streams ? { streams } : {}),
+      adapterIds: (listed.data ?? []).map(({ id }) => String(id)),
+    };
   },
   async load({ link, signal }, name, path) {
     const listed = loraList.safeParse(await link.json({ path: "/lora-adapters", signal }));
@@ -95,14 +100,12 @@ const LLAMA_SERVER: Vendor = {
       `Start it again with --lora ${path} --lora-init-without-apply`,
     );
   },
-  // Every adapter that the server has is named, since it applies those that are not.
-  fields: (model, adapter, loaded) => ({
+  // All are named: those that are not are applied, even with --lora-init-without-apply (seen with v0.4.0).
+  fields: (model, adapter, adapterIds) => ({
     model,
-    ...(loaded.length === 0
+    ...(adapterIds.length === 0
       ? {}
-      : {
-          lora: loaded.map(({ id }) => ({ id: Number(id), scale: id === adapter?.id ? 1 : 0 })),
-        }),
+      : { lora: adapterIds.map((id) => ({ id: Number(id), scale: id === adapter?.id ? 1 : 0 })) }),
   }),
 };
 

@@ -10,6 +10,7 @@ import { cpuLibraries } from "../../model/libraries.ts";
 import { writeRandomAdapter } from "../../model/random-adapter.ts";
 import { writeRandomModel } from "../../model/random-model.ts";
 import { publication, temporaryFolder } from "../adapters/adapter-fixture.ts";
+import { startVendor } from "../backends/remote/vendor-server.ts";
 import { chat, collect } from "./test-service.ts";
 
 const MAIN = join(import.meta.dirname, "../../../engine/service/main.ts");
@@ -154,5 +155,34 @@ describe("the engine's process cannot start", () => {
       code: "config_invalid",
       message: expect.stringContaining("BLOCKLIST_FILE"),
     });
+  });
+});
+
+describe("the engine before another server", () => {
+  it("checks, queues and names answers as with a model of its own", async () => {
+    const { url, requests } = await startVendor();
+    const { line } = engine({ BACKEND_URL: url, BACKEND_KIND: "vllm", MODEL: "/nowhere.gguf" });
+    const { url: at } = JSON.parse(await line);
+    const client = new EngineClient({ url: at });
+    const { model } = await client.health();
+    expect(model).toMatchObject({ id: "base-model", context_tokens: 512 });
+    const [answered] = (await client.complete(chat("hi"))).answers;
+    expect(answered?.text).toBe("hello there");
+    const [refused] = (await client.complete(chat("gas the jews"))).answers;
+    expect(refused?.reason).toBe("content_filter");
+    expect(requests.filter(({ path }) => path === "/v1/chat/completions")).toHaveLength(1);
+  });
+
+  it("says what to do when nobody answers there", async () => {
+    const { line, ended } = engine({ BACKEND_URL: "http://127.0.0.1:9" });
+    expect(JSON.parse(await line)).toMatchObject({ event: "failed", code: "backend_unreachable" });
+    expect(await ended).toMatchObject({ code: 1, stderr: expect.stringContaining("BACKEND_URL") });
+  });
+
+  it("withholds everything while its model, as a judge, gives no verdict", async () => {
+    const { line } = engine({ GUARD_MODEL: "judge" });
+    const { url } = JSON.parse(await line);
+    const [refused] = (await new EngineClient({ url }).complete(chat("hello"))).answers;
+    expect(refused?.verdict).toMatchObject({ category: "unchecked", stage: "input" });
   });
 });

@@ -213,12 +213,17 @@ describe("llama-server", () => {
     });
     await using backend = await open(url, "llama-server");
     expect(backend.info).toMatchObject({ contextTokens: 640, streams: 3 });
+    await ask(backend, request("hi"));
     await backend.loadAdapter("one", "/b/adapters/one/adapter.gguf");
     await backend.loadAdapter("two", "/b/adapters/two/adapter.gguf");
     await ask(backend, request("hi", { adapter: "two" }));
     await ask(backend, request("hi"));
     const sent = requests.filter(({ path }) => path === "/v1/chat/completions");
     expect(sent.map(({ body }) => body["lora"])).toEqual([
+      [
+        { id: 0, scale: 0 },
+        { id: 1, scale: 0 },
+      ],
       [
         { id: 0, scale: 0 },
         { id: 1, scale: 1 },

@@ -6,7 +6,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { onTestFinished } from "vitest";
 
 /** A request as it came. */
-export type Recorded = {
+type Recorded = {
   readonly method: string;
   readonly path: string;
   readonly authorization: string | undefined;
