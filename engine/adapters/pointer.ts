@@ -11,10 +11,18 @@ import { ADAPTER_NAME } from "./manifest.ts";
 export const HISTORY_LIMIT = 32;
 
 const adapterOrBare = z.string().regex(ADAPTER_NAME).nullable();
+const canarySchema = z.object({
+  name: z.string().regex(ADAPTER_NAME),
+  share: z.number().gt(0).lt(1),
+});
 const pointerSchema = z.object({
   current: adapterOrBare,
   history: z.array(adapterOrBare).max(HISTORY_LIMIT),
+  canary: canarySchema.optional(),
 });
+
+/** An adapter that answers a share of the guilds, 0 to 1, on trial. */
+export type Canary = z.infer<typeof canarySchema>;
 
 /** What serves now and what served before, newest last; null stands for the bare weights. */
 export type Pointer = z.infer<typeof pointerSchema> & {
@@ -36,13 +44,13 @@ export function readPointer(path: string): Pointer {
   }
 }
 
-/** The pointer after `next` takes over: what served goes to the end of the bounded history. */
+/** The pointer after `next` takes over, and a canary with it: what served goes to the end of the bounded history. */
 export function advance(pointer: Pointer, next: string | null): Pointer {
   if (pointer.current === next) return { current: next, history: pointer.history };
   return { current: next, history: [...pointer.history, pointer.current].slice(-HISTORY_LIMIT) };
 }
 
 /** The pointer as the file holds it. */
-export function formatPointer({ current, history }: Pointer): string {
-  return `${JSON.stringify({ current, history }, null, 2)}\n`;
+export function formatPointer({ current, history, canary }: Pointer): string {
+  return `${JSON.stringify({ current, history, canary }, null, 2)}\n`;
 }

@@ -18,7 +18,7 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import { CodedError, isCoded, systemCode } from "../base/errors.ts";
 import { copyHashed, hashFile, isContained, syncFolder, writeSynced } from "./files.ts";
 import { ADAPTER_NAME, type AdapterManifest, adapterManifestSchema } from "./manifest.ts";
-import { advance, formatPointer, type Pointer, readPointer } from "./pointer.ts";
+import { advance, type Canary, formatPointer, type Pointer, readPointer } from "./pointer.ts";
 
 const WEIGHTS = "adapter.gguf";
 const MANIFEST = "manifest.json";
@@ -155,6 +155,18 @@ export class AdapterRegistry {
       assertGatePassed(manifest);
     }
     return this.#write(advance(this.pointer(), name));
+  }
+
+  /**
+   * Notes which adapter answers a share of the guilds; null: none does.
+   * @throws CodedError as `verify`, and `gate_refused`, `disk_full`; the old pointer then stands
+   */
+  async setCanary(canary: Canary | null): Promise<Pointer> {
+    const { current, history } = this.pointer();
+    if (canary === null) return this.#write({ current, history });
+    const { manifest } = await this.verify(canary.name);
+    assertGatePassed(manifest);
+    return this.#write({ current, history, canary });
   }
 
   /**

@@ -8,6 +8,7 @@
 export const ERROR_CODES = {
   adapter_corrupt: "an adapter's file does not match its manifest or cannot be read",
   adapter_exists: "an adapter of that name is in the registry already",
+  adapter_in_use: "an adapter that answers requests cannot be unloaded",
   adapter_incompatible: "an adapter was made for another base model",
   adapter_name_invalid: "an adapter's name is not of the form ^[a-z0-9-]{1,64}$",
   adapter_unknown: "no adapter of that name is in the registry",

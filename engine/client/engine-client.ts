@@ -87,6 +87,9 @@ export type Completion = {
 /** The state of the engine. */
 export type Health = z.infer<typeof healthSchema>;
 
+/** Who answers after a change. */
+export type Activation = z.infer<typeof activationSchema>;
+
 /** The registry as the engine sees it. */
 export type Adapters = z.infer<typeof adaptersSchema>;
 
@@ -157,9 +160,17 @@ export class EngineClient {
   /**
    * Swaps the serving adapter; requests that run finish on theirs.
    * @param name an adapter of the registry, or `base` for the bare weights
+   * @param share of the guilds that get it on trial, above 0 to 1; everyone unless given
    */
-  async activate(name: string): Promise<{ active: string | null; previous: string | null }> {
+  activate(name: string, share?: number): Promise<Activation> {
     const path = `/v1/adapters/${encodeURIComponent(name)}/activate`;
+    const body = share === undefined ? {} : { body: JSON.stringify({ share }) };
+    return this.#json(path, activationSchema, { method: "POST", ...body });
+  }
+
+  /** Takes an adapter off: the bare weights answer in its place, or the active one in place of a canary. */
+  deactivate(name: string): Promise<Activation> {
+    const path = `/v1/adapters/${encodeURIComponent(name)}/deactivate`;
     return this.#json(path, activationSchema, { method: "POST" });
   }
 

@@ -59,9 +59,13 @@ export const healthSchema = z.looseObject({
   queue: z.object({ waiting: z.number(), running: z.number(), limit: z.number() }),
 });
 
+/** The adapter on trial with a share of the guilds; older engines know of none. */
+const canarySchema = z.object({ name: z.string(), share: z.number() }).nullable().default(null);
+
 /** `/v1/adapters`. */
 export const adaptersSchema = z.object({
   active: z.string().nullable(),
+  canary: canarySchema,
   adapters: z.array(
     z.looseObject({
       name: z.string(),
@@ -76,10 +80,11 @@ export const adaptersSchema = z.object({
   ),
 });
 
-/** `/v1/adapters/{name}/activate`. */
+/** `/v1/adapters/{name}/activate` and `/deactivate`. */
 export const activationSchema = z.object({
   active: z.string().nullable(),
   previous: z.string().nullable(),
+  canary: canarySchema,
 });
 
 const errorSchema = z.object({

@@ -5,6 +5,7 @@
 import { createHash, randomUUID, timingSafeEqual } from "node:crypto";
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
+import { ADAPTER_ROUTES, addAdapterRoutes } from "./adapter-routes.ts";
 import { parseChatRequest } from "./chat-request.ts";
 import { type AnswerHead, toErrorEvent, toEvents, toJson } from "./chat-wire.ts";
 import { admitCompletion, type CompletionServices } from "./completion.ts";
@@ -47,16 +48,7 @@ export function createApp(services: AppServices): Hono<Env> {
   });
   app.get("/v1/models", (c) => c.json({ object: "list", data: models(services, createdS) }));
   app.get("/v1/models/:model", (c) => c.json(findModel(services, createdS, c.req.param("model"))));
-  app.get("/v1/adapters", (c) =>
-    c.json({
-      object: "list",
-      active: services.adapters.active,
-      adapters: services.adapters.list(),
-    }),
-  );
-  app.post("/v1/adapters/:name/activate", async (c) =>
-    c.json(await services.adapters.activate(c.req.param("name"))),
-  );
+  addAdapterRoutes(app, services.adapters);
   app.get("/v1/queue", (c) => c.json(queueState(services)));
   app.get("/v1/queue/:id", (c) => c.json(findInQueue(services, c.req.param("id"))));
   app.get("/health", (c) => c.json(health(services), services.isDraining() ? 503 : 200));
@@ -255,8 +247,7 @@ function refuseOtherMethods(app: Hono<Env>): void {
     ["/v1/moderations", "POST"],
     ["/v1/models", "GET"],
     ["/v1/models/:model", "GET"],
-    ["/v1/adapters", "GET"],
-    ["/v1/adapters/:name/activate", "POST"],
+    ...ADAPTER_ROUTES,
     ["/v1/queue", "GET"],
     ["/v1/queue/:id", "GET"],
     ["/health", "GET"],

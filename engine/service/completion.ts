@@ -53,7 +53,7 @@ export async function admitCompletion(
   requestId: string,
   signal: AbortSignal,
 ): Promise<Completion> {
-  const lease = services.adapters.lease(parameters.model);
+  const lease = services.adapters.lease(parameters.model, parameters.owner.guild);
   try {
     const promptTokens = countPrompt(services.backend, parameters);
     const { messages, policy } = parameters;

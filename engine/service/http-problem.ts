@@ -38,6 +38,7 @@ export class HttpProblem extends Error {
 const STATUS = new Map<ErrorCode, ProblemStatus>([
   ["adapter_corrupt", 409],
   ["adapter_exists", 409],
+  ["adapter_in_use", 409],
   ["adapter_incompatible", 409],
   ["adapter_name_invalid", 400],
   ["adapter_unknown", 404],

@@ -125,7 +125,7 @@ describe("a client of the engine", () => {
       queue: { waiting: 0, running: 0, limit: 8 },
     });
     expect(await client.models()).toEqual(["scripted", "scripted:base"]);
-    expect(await client.adapters()).toEqual({ active: null, adapters: [] });
+    expect(await client.adapters()).toEqual({ active: null, canary: null, adapters: [] });
     await expect(client.activate("missing")).rejects.toMatchObject({ code: "adapter_unknown" });
     await expect(client.activate("../etc")).rejects.toMatchObject({ code: "adapter_name_invalid" });
   });

@@ -223,6 +223,10 @@ describe("adapters", () => {
       ],
     });
     expect(await client.models()).toContain("tiny:night-2");
-    expect(await client.activate("base")).toEqual({ active: null, previous: "night-2" });
+    expect(await client.activate("base")).toEqual({
+      active: null,
+      previous: "night-2",
+      canary: null,
+    });
   });
 });

@@ -72,12 +72,12 @@ describe("a swap", () => {
   it("moves the pointer and keeps what served last", async () => {
     const { open, registry, backend } = await prepared(["a", "b", "c"]);
     const adapters = await open();
-    expect(await adapters.activate("a")).toEqual({ active: "a", previous: null });
-    expect(await adapters.activate("b")).toEqual({ active: "b", previous: "a" });
+    expect(await adapters.activate("a")).toEqual({ active: "a", previous: null, canary: null });
+    expect(await adapters.activate("b")).toEqual({ active: "b", previous: "a", canary: null });
     expect(registry.current()).toBe("b");
-    expect(await adapters.activate("c")).toEqual({ active: "c", previous: "b" });
+    expect(await adapters.activate("c")).toEqual({ active: "c", previous: "b", canary: null });
     expect(backend.loadedAdapters().toSorted()).toEqual(["b", "c"]);
-    expect(await adapters.activate("base")).toEqual({ active: null, previous: "c" });
+    expect(await adapters.activate("base")).toEqual({ active: null, previous: "c", canary: null });
     expect(registry.current()).toBeNull();
   });
 
@@ -170,5 +170,97 @@ describe("model names", () => {
     for (const name of ["scripted:b", "other", "scripted:", ":a", "a"]) {
       expect(() => adapters.lease(name), name).toThrow(/Served are: scripted, scripted:base/);
     }
+  });
+});
+
+describe("a canary", () => {
+  const guilds = Array.from({ length: 1000 }, (_, index) => `guild-${index}`);
+
+  it("answers its share of the guilds, always the same ones, and no conversation outside of guilds", async () => {
+    const { open } = await prepared(["a", "b"], ["a"]);
+    const adapters = await open();
+    expect(await adapters.activate("b", 0.2)).toEqual({
+      active: "a",
+      previous: null,
+      canary: { name: "b", share: 0.2 },
+    });
+    const answered = (guild: string) => adapters.lease(undefined, guild).adapter;
+    const onTrial = guilds.filter((guild) => answered(guild) === "b");
+    expect(onTrial.length).toBeGreaterThan(150);
+    expect(onTrial.length).toBeLessThan(250);
+    expect(guilds.filter((guild) => answered(guild) === "b")).toEqual(onTrial);
+    expect(answered("")).toBe("a");
+    expect(adapters.lease("scripted:a", onTrial[0]).adapter).toBe("a");
+    // A larger share adds guilds and takes none away.
+    await adapters.activate("b", 0.5);
+    expect(onTrial.every((guild) => answered(guild) === "b")).toBe(true);
+  });
+
+  it("survives a restart, and ends with its adapter's deactivation or anyone's activation", async () => {
+    const { open, registry } = await prepared(["a", "b"], ["a"]);
+    await (await open()).activate("b", 0.999);
+    const adapters = await open();
+    expect(adapters.canary).toEqual({ name: "b", share: 0.999 });
+    expect(adapters.list().map(({ name, active, canary }) => [name, active, canary])).toEqual([
+      ["a", true, false],
+      ["b", false, true],
+    ]);
+    expect((await adapters.deactivate("b")).canary).toBeNull();
+    expect(registry.pointer()).toEqual({ current: "a", history: [null] });
+    await adapters.activate("b", 0.1);
+    expect(await adapters.activate("b")).toEqual({ active: "b", previous: "a", canary: null });
+    expect(registry.pointer().canary).toBeUndefined();
+  });
+
+  it("that is damaged is refused, or given up at the next start, while the last good one serves", async () => {
+    const { open, tamper } = await prepared(["a", "b"], ["a"]);
+    const adapters = await open();
+    await adapters.activate("b", 0.5);
+    tamper("b");
+    const again = await open();
+    expect(again.canary).toBeNull();
+    expect(again.active).toBe("a");
+    expect(again.problems.join(" ")).toContain("The trial of b is over; a answer");
+  });
+});
+
+describe("loading and unloading on request", () => {
+  it("makes an adapter nameable without activating it, and keeps it through swaps", async () => {
+    const { open, backend } = await prepared(["a", "b", "c", "d"], ["a"]);
+    const adapters = await open();
+    await adapters.load("b");
+    for (const name of ["c", "d", "a"]) await adapters.activate(name);
+    expect(adapters.lease("scripted:b").adapter).toBe("b");
+    expect(backend.loadedAdapters()).toContain("b");
+    expect(await adapters.unload("b")).toEqual({ draining: true });
+    expect(() => adapters.lease("scripted:b")).toThrow(/No model is named/);
+  });
+
+  it("lets those finish that run, and then frees it", async () => {
+    const { open, backend } = await prepared(["a"]);
+    const adapters = await open();
+    await adapters.load("a");
+    const lease = adapters.lease("scripted:a");
+    expect(await adapters.unload("a")).toEqual({ draining: true });
+    expect(backend.loadedAdapters()).toEqual(["a"]);
+    lease[Symbol.dispose]();
+    await until(() => backend.loadedAdapters().length === 0);
+    await adapters.load("a");
+    expect(adapters.lease("scripted:a").adapter).toBe("a");
+  });
+
+  it("refuses to unload what answers, and what is not loaded", async () => {
+    const { open } = await prepared(["a", "b", "c"], ["a"]);
+    const adapters = await open();
+    await adapters.activate("b", 0.5);
+    for (const [name, code] of [
+      ["a", "adapter_in_use"],
+      ["b", "adapter_in_use"],
+      ["c", "adapter_unknown"],
+    ] as const) {
+      await expect(adapters.unload(name)).rejects.toMatchObject({ code });
+    }
+    expect(await adapters.deactivate("a")).toEqual({ active: null, previous: "a", canary: null });
+    expect(await adapters.unload("a")).toEqual({ draining: false });
   });
 });
