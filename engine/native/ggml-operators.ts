@@ -35,6 +35,8 @@ export function bindOperators(lib: LibraryHandle) {
 function bindViews(lib: LibraryHandle) {
   type Shape4 = [Context, Tensor, number, number, number, number];
   const shape4 = [P, P, I64, I64, I64, I64];
+  type Placed = [Context, a: Tensor, b: Tensor, nb1: number, nb2: number, nb3: number, at: number];
+  const placed = [P, P, P, SIZE, SIZE, SIZE, SIZE];
   return {
     ggml_reshape_4d: bind<Shape4, Tensor>(lib, "ggml_reshape_4d", P, shape4),
     /** Sizes in elements, then strides nb1..nb3 and the offset in bytes. */
@@ -45,6 +47,9 @@ function bindViews(lib: LibraryHandle) {
       [...shape4, SIZE, SIZE, SIZE, SIZE],
     ),
     ggml_permute: bind<Shape4, Tensor>(lib, "ggml_permute", P, [P, P, "int", "int", "int", "int"]),
+    /** b over a, or added to it, at strides nb1..nb3 and an offset in bytes; the result is a view of a. */
+    ggml_set_inplace: bind<Placed, Tensor>(lib, "ggml_set_inplace", P, placed),
+    ggml_acc_inplace: bind<Placed, Tensor>(lib, "ggml_acc_inplace", P, placed),
     ggml_cont: op<Unary>(lib, "ggml_cont", [P, P]),
     ggml_cpy: op<Binary>(lib, "ggml_cpy", [P, P, P]),
     ggml_cast: op<Scaled>(lib, "ggml_cast", [P, P, "int"]),

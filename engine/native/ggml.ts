@@ -160,6 +160,11 @@ function bindGraphs(lib: LibraryHandle) {
       "bool",
       [P, P],
     ),
+    /** Writes what `ggml_gallocr_alloc_graph` would allocate, and frees what is allocated. */
+    ggml_gallocr_reserve_n_size: bind<
+      [Allocator, GraphPointer, null, null, sizes: BigUint64Array],
+      void
+    >(lib, "ggml_gallocr_reserve_n_size", "void", [P, P, P, P, P]),
     ggml_gallocr_get_buffer_size: bind<[Allocator, id: number], number>(
       lib,
       "ggml_gallocr_get_buffer_size",
@@ -177,6 +182,26 @@ function bindBuffers(lib: LibraryHandle) {
       "ggml_backend_alloc_ctx_tensors",
       P,
       [P, P],
+    ),
+    /** What `ggml_backend_alloc_ctx_tensors` would allocate. */
+    ggml_backend_alloc_ctx_tensors_from_buft_size: bind<[Context, BufferTypePointer], number>(
+      lib,
+      "ggml_backend_alloc_ctx_tensors_from_buft_size",
+      SIZE,
+      [P, P],
+    ),
+    /** A buffer at an address that is not its own; nothing is read, written or freed there by itself. */
+    ggml_backend_cpu_buffer_from_ptr: bind<[address: bigint, bytes: number], BufferPointer>(
+      lib,
+      "ggml_backend_cpu_buffer_from_ptr",
+      P,
+      [P, SIZE],
+    ),
+    ggml_backend_tensor_alloc: bind<[BufferPointer, Tensor, address: bigint], number>(
+      lib,
+      "ggml_backend_tensor_alloc",
+      "int",
+      [P, P, P],
     ),
     ggml_backend_buffer_free: bind<[BufferPointer], void>(lib, "ggml_backend_buffer_free", "void", [
       P,
@@ -221,6 +246,7 @@ function bindBackends(base: LibraryHandle, ggml: LibraryHandle) {
       "str",
       [P],
     ),
+    /** Writes free and total bytes; 0 where the device does not tell. */
     ggml_backend_dev_memory: bind<[Device, free: BigUint64Array, total: BigUint64Array], void>(
       base,
       "ggml_backend_dev_memory",

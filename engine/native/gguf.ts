@@ -183,17 +183,26 @@ export class GgufFile implements Disposable {
    */
   readTensor(tensor: GgufTensor): Uint8Array {
     const data = new Uint8Array(tensor.bytes);
+    this.readTensorPart(tensor, 0, data);
+    return data;
+  }
+
+  /**
+   * Fills `part` with a tensor's bytes from `start` on, for tensors that are too large to be held twice.
+   * @throws CodedError `model_invalid` when the file has become shorter since it was opened
+   */
+  readTensorPart(tensor: GgufTensor, start: number, part: Uint8Array): void {
     const file = openSync(this.path, "r");
     try {
-      for (let done = 0; done < data.length; ) {
-        const read = readSync(file, data, done, data.length - done, tensor.offset + done);
+      for (let done = 0; done < part.length; ) {
+        const from = tensor.offset + start + done;
+        const read = readSync(file, part, done, part.length - done, from);
         if (read === 0) throw invalid(this.path, `it ends within the tensor ${tensor.name}`);
         done += read;
       }
     } finally {
       closeSync(file);
     }
-    return data;
   }
 
   [Symbol.dispose](): void {

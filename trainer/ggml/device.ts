@@ -9,7 +9,12 @@ import {
   GGML_STATUS_SUCCESS,
   type Ggml,
 } from "#engine/native/ggml.ts";
-import type { BackendPointer, DevicePointer, GraphPointer } from "#engine/native/ggml-pointer.ts";
+import type {
+  BackendPointer,
+  BufferTypePointer,
+  DevicePointer,
+  GraphPointer,
+} from "#engine/native/ggml-pointer.ts";
 import type { NativeLibraries } from "#engine/native/library.ts";
 
 /** What to compute on. */
@@ -17,6 +22,8 @@ export type DeviceOptions = {
   readonly libraries: NativeLibraries;
   /** CPU threads; more than there are cores makes steps many times slower. */
   readonly threads: number;
+  /** Only to measure: tensors get addresses without memory, writes go nowhere, nothing can be computed. */
+  readonly dry?: boolean;
 };
 
 /** An opened backend of ggml. */
@@ -28,10 +35,14 @@ export class Device implements Disposable {
   /** The maker's name of the device. */
   readonly description: string;
   readonly isCpu: boolean;
+  readonly isDry: boolean;
+  readonly #device: DevicePointer;
   #open = true;
 
-  private constructor(ggml: Ggml, device: DevicePointer, backend: BackendPointer) {
+  private constructor(ggml: Ggml, device: DevicePointer, backend: BackendPointer, isDry: boolean) {
     this.ggml = ggml;
+    this.isDry = isDry;
+    this.#device = device;
     this.backend = backend;
     this.name = ggml.ggml_backend_dev_name(device);
     this.description = ggml.ggml_backend_dev_description(device);
@@ -42,7 +53,7 @@ export class Device implements Disposable {
    * Opens the first GPU that the libraries' build brings, or the CPU.
    * @throws CodedError `native_failed`
    */
-  static open({ libraries, threads }: DeviceOptions): Device {
+  static open({ libraries, threads, dry = false }: DeviceOptions): Device {
     if (!Number.isInteger(threads) || threads < 1) {
       throw new RangeError(`expected a whole number of threads from 1, got ${threads}`);
     }
@@ -52,7 +63,20 @@ export class Device implements Disposable {
     if (backend === null) throw deviceFailed(`${ggml.ggml_backend_dev_name(device)} did not start`);
     const registry = ggml.ggml_backend_dev_backend_reg(device);
     ggml.ggml_backend_set_n_threads(registry, backend, threads);
-    return new Device(ggml, device, backend);
+    return new Device(ggml, device, backend, dry);
+  }
+
+  /** The memory type that tensors get here. */
+  get bufferType(): BufferTypePointer {
+    return this.ggml.ggml_backend_get_default_buffer_type(this.backend);
+  }
+
+  /** Bytes that are free on a GPU now; undefined of the CPU, whose memory is the system's. */
+  get freeBytes(): number | undefined {
+    if (this.isCpu) return undefined;
+    const [free, total] = [new BigUint64Array(1), new BigUint64Array(1)];
+    this.ggml.ggml_backend_dev_memory(this.#device, free, total);
+    return Number(free[0]);
   }
 
   /**
@@ -60,6 +84,7 @@ export class Device implements Disposable {
    * @throws CodedError `native_failed`
    */
   compute(graph: GraphPointer): void {
+    if (this.isDry) throw new Error("a dry device computes nothing");
     const status = this.ggml.ggml_backend_graph_compute(this.backend, graph);
     if (status !== GGML_STATUS_SUCCESS) throw deviceFailed(`a computation ended with ${status}`);
   }

@@ -12,7 +12,7 @@ import type {
 import type { Device } from "./device.ts";
 import { Operators } from "./operators.ts";
 import { openContext, Storage } from "./storage.ts";
-import type { Tensor } from "./tensor.ts";
+import { contiguousStrides, four, type Tensor } from "./tensor.ts";
 
 const INPUT_CAPACITY = 64;
 
@@ -29,21 +29,22 @@ export class WorkSpace implements Disposable {
   generation = 0;
 
   constructor(device: Device) {
-    const { ggml, backend } = device;
-    const allocator = ggml.ggml_gallocr_new(ggml.ggml_backend_get_default_buffer_type(backend));
-    if (allocator === null) throw outOfMemory(device);
     this.#device = device;
-    this.#allocator = allocator;
+    this.#allocator = openAllocator(device);
   }
 
-  /** Bytes of memory held. */
+  /** Bytes of memory held, or that a dry device would hold. */
   get bytes(): number {
     return this.#bytes;
   }
 
   /** Gives a graph's nodes their addresses, once. @throws CodedError `out_of_memory` */
   place(graph: GraphPointer): void {
-    const { ggml } = this.#device;
+    const { ggml, isDry } = this.#device;
+    if (isDry) {
+      this.#bytes = Math.max(this.#bytes, measureGraph(this.#device, graph));
+      return;
+    }
     if (!ggml.ggml_gallocr_alloc_graph(this.#allocator, graph)) throw outOfMemory(this.#device);
     const bytes = Number(ggml.ggml_gallocr_get_buffer_size(this.#allocator, 0));
     if (bytes !== this.#bytes) this.generation++;
@@ -97,6 +98,17 @@ export class Graph implements Disposable {
     return this.#inputs.add(type, ne);
   }
 
+  /**
+   * Declares a tensor in the work space that is held from the graph's beginning to its last use, below all nodes:
+   * long-lived values among short-lived ones would leave gaps that nothing fits. It begins with anything.
+   */
+  hold(type: number, ne: readonly number[]): Tensor {
+    const { ggml } = this.#device;
+    const sizes = four(ne);
+    const pointer = ggml.ggml_new_tensor_4d(this.#context, type, ...sizes);
+    return { pointer, type, ne: sizes, nb: contiguousStrides(ggml, type, sizes) };
+  }
+
   /** Gives the inputs memory; before any node is built. */
   seal(): void {
     this.#inputs.allocate();
@@ -137,6 +149,25 @@ export class Graph implements Disposable {
         ggml.ggml_graph_add_node(slice, ggml.ggml_graph_node(this.#whole, i));
       }
       return slice;
+    });
+  }
+
+  /** Bytes that the nodes' values take in a work space, which this does not need. */
+  measure(): number {
+    return measureGraph(this.#device, this.#whole);
+  }
+
+  /** Bytes of the inputs. */
+  get inputBytes(): number {
+    return this.#inputs.bytes;
+  }
+
+  /** The name of the operator and the pointer of every node, in the order of computation. */
+  describeNodes(): { readonly operator: string; readonly node: TensorPointer }[] {
+    const { ggml } = this.#device;
+    return Array.from({ length: this.nodes }, (_, i) => {
+      const node = ggml.ggml_graph_node(this.#whole, i);
+      return { operator: ggml.ggml_op_desc(node), node };
     });
   }
 
@@ -188,6 +219,21 @@ export class Graph implements Disposable {
     this.#inputs[Symbol.dispose]();
     this.#device.ggml.ggml_free(this.#context);
   }
+}
+
+function openAllocator(device: Device): GraphAllocatorPointer {
+  const allocator = device.ggml.ggml_gallocr_new(device.bufferType);
+  if (allocator === null) throw outOfMemory(device);
+  return allocator;
+}
+
+/** By an allocator of its own: measuring frees what an allocator holds. */
+function measureGraph(device: Device, graph: GraphPointer): number {
+  const allocator = openAllocator(device);
+  const sizes = new BigUint64Array(1);
+  device.ggml.ggml_gallocr_reserve_n_size(allocator, graph, null, null, sizes);
+  device.ggml.ggml_gallocr_free(allocator);
+  return Number(sizes[0]);
 }
 
 function outOfMemory(device: Device): CodedError {

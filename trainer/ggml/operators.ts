@@ -4,6 +4,8 @@
  */
 import { GGML_TYPE, type Ggml } from "#engine/native/ggml.ts";
 import type { ContextPointer, TensorPointer } from "#engine/native/ggml-pointer.ts";
+import { ProductScratch } from "./product-scratch.ts";
+import type { RopeOptions } from "./rope-options.ts";
 import {
   contiguousStrides,
   countElements,
@@ -16,21 +18,14 @@ import {
   type Tensor,
 } from "./tensor.ts";
 
-/** How a rotary embedding turns: interleaved pairs, as llama-architecture files want (ggml rope mode 0). */
-export type RopeOptions = {
-  /** Dimensions turned, even, at most the head's. */
-  readonly dimensions: number;
-  readonly base: number;
-  /** F32 [dimensions / 2] dividing each frequency, or null. */
-  readonly frequencyFactors: Tensor | null;
-};
-
 const ROPE_MODE_NORM = 0;
 
 /** Operators in one context. */
 export class Operators {
   readonly #ggml: Ggml;
   readonly #context: ContextPointer;
+  /** What the products built here will take beside the graph's memory. */
+  readonly scratch = new ProductScratch();
 
   constructor(ggml: Ggml, context: ContextPointer) {
     this.#ggml = ggml;
@@ -46,6 +41,7 @@ export class Operators {
     this.#demand(b.type === GGML_TYPE.f32 || b16, "mul_mat: F32, or BF16 twice", a, b);
     this.#demand(a.nb[0] === g.ggml_type_size(a.type), "mul_mat: a not transposed", a, b);
     this.#demand(isContiguous(g, b), "mul_mat: b contiguous", a, b);
+    this.scratch.note(a, b);
     return this.#float(g.ggml_mul_mat(this.#context, a.pointer, b.pointer), [
       a.ne[1],
       b.ne[1],
@@ -246,11 +242,8 @@ export class Operators {
     const sizes = four(ne);
     this.#demand(isContiguous(this.#ggml, a), "reshape: contiguous", a);
     this.#demand(countElements(sizes) === countElements(a.ne), `reshape to [${ne}]`, a);
-    return this.#dense(
-      this.#ggml.ggml_reshape_4d(this.#context, a.pointer, ...sizes),
-      a.type,
-      sizes,
-    );
+    const pointer = this.#ggml.ggml_reshape_4d(this.#context, a.pointer, ...sizes);
+    return { ...this.#dense(pointer, a.type, sizes), offset: a.offset ?? 0 };
   }
 
   /** Indices [from, from + count) of one dimension, the same memory; of dimension 0 in plain types only. */
@@ -260,7 +253,7 @@ export class Operators {
     const offset = from * a.nb[dimension];
     const [, nb1, nb2, nb3] = a.nb;
     const pointer = this.#ggml.ggml_view_4d(this.#context, a.pointer, ...ne, nb1, nb2, nb3, offset);
-    return { pointer, type: a.type, ne, nb: a.nb };
+    return { pointer, type: a.type, ne, nb: a.nb, offset: (a.offset ?? 0) + offset };
   }
 
   /** The same memory with dimensions moved: dimension i of a becomes dimension axes[i]. */
@@ -268,8 +261,8 @@ export class Operators {
     const at = (list: Four, axis: number) => list[axes.indexOf(axis)] ?? 1;
     const pointer = this.#ggml.ggml_permute(this.#context, a.pointer, ...axes);
     return {
+      ...a,
       pointer,
-      type: a.type,
       ne: [at(a.ne, 0), at(a.ne, 1), at(a.ne, 2), at(a.ne, 3)],
       nb: [at(a.nb, 0), at(a.nb, 1), at(a.nb, 2), at(a.nb, 3)],
     };
@@ -300,6 +293,19 @@ export class Operators {
     return this.#like(to, this.#ggml.ggml_cpy(this.#context, a.pointer, to.pointer));
   }
 
+  /**
+   * b written over the part of a that `place`, a view of a, shows; returns a as it is then. What reads a later must
+   * read this result: a node that nothing reads is never done with, and its memory would be held to the end.
+   */
+  setInto(a: Tensor, b: Tensor, place: Tensor): Tensor {
+    return this.#placed("ggml_set_inplace", a, b, place);
+  }
+
+  /** b added to the part of a that `place`, a view of a, shows; returns a as it is then, as `setInto` does. */
+  addAt(a: Tensor, b: Tensor, place: Tensor): Tensor {
+    return this.#placed("ggml_acc_inplace", a, b, place);
+  }
+
   /** One AdamW update of w, m and v in place; see `ggml_opt_step_adamw` for the seven parameters. */
   adamwStep(w: Tensor, gradient: Tensor, m: Tensor, v: Tensor, parameters: Tensor): Tensor {
     for (const other of [gradient, m, v]) {
@@ -317,6 +323,22 @@ export class Operators {
       parameters.pointer,
     );
     return this.#like(w, pointer);
+  }
+
+  #placed(
+    name: "ggml_set_inplace" | "ggml_acc_inplace",
+    a: Tensor,
+    b: Tensor,
+    place: Tensor,
+  ): Tensor {
+    this.#demandFloats(name, a, b, place);
+    const dense = isContiguous(this.#ggml, a) && isContiguous(this.#ggml, b);
+    this.#demand(dense, `${name}: contiguous`, a, b);
+    this.#demand(sameSizes(b, place) && place.nb[0] === 4, `${name}: equal sizes`, b, place);
+    const [, nb1, nb2, nb3] = place.nb;
+    const at = place.offset ?? 0;
+    const pointer = this.#ggml[name](this.#context, a.pointer, b.pointer, nb1, nb2, nb3, at);
+    return this.#like(a, pointer);
   }
 
   #rope(

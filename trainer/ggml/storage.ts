@@ -3,16 +3,21 @@
  */
 import { CodedError } from "#engine/base/errors.ts";
 import type { Ggml } from "#engine/native/ggml.ts";
-import type { BufferPointer, ContextPointer } from "#engine/native/ggml-pointer.ts";
+import type { BufferPointer, ContextPointer, TensorPointer } from "#engine/native/ggml-pointer.ts";
 import type { Device } from "./device.ts";
 import { contiguousStrides, countElements, four, type Tensor } from "./tensor.ts";
+
+/** Where a dry device's tensors seem to be: one address for all of them, since nothing is read or written. */
+const NOWHERE = 0x1000n;
+const NOWHERE_BYTES = 2 ** 46;
 
 /** A set of tensors, declared first, then given memory at once; zero at first. */
 export class Storage implements Disposable {
   readonly #device: Device;
   readonly #context: ContextPointer;
   readonly #capacity: number;
-  #count = 0;
+  readonly #tensors: TensorPointer[] = [];
+  #bytes = 0;
   #buffer: BufferPointer | undefined;
   #open = true;
 
@@ -28,15 +33,16 @@ export class Storage implements Disposable {
     const { ggml } = this.#device;
     const sizes = four(ne);
     if (this.#buffer !== undefined) throw new Error("the storage has its memory already");
-    if (this.#count >= this.#capacity) throw new Error(`more than ${this.#capacity} tensors`);
+    if (this.#tensors.length >= this.#capacity)
+      throw new Error(`more than ${this.#capacity} tensors`);
     if (sizes.some((count) => !Number.isInteger(count) || count < 1)) {
       throw new RangeError(`expected sizes from 1, got [${ne.join(", ")}]`);
     }
     if (sizes[0] % ggml.ggml_blck_size(type) !== 0) {
       throw new RangeError(`rows of ${sizes[0]} do not fit ${ggml.ggml_type_name(type)}'s blocks`);
     }
-    this.#count++;
     const pointer = ggml.ggml_new_tensor_4d(this.#context, type, ...sizes);
+    this.#tensors.push(pointer);
     return { pointer, type, ne: sizes, nb: contiguousStrides(ggml, type, sizes) };
   }
 
@@ -45,12 +51,15 @@ export class Storage implements Disposable {
    * @throws CodedError `out_of_memory`
    */
   allocate(): void {
-    if (this.#count === 0) return;
-    const { ggml, backend } = this.#device;
-    const buffer = ggml.ggml_backend_alloc_ctx_tensors(this.#context, backend);
+    if (this.#tensors.length === 0) return;
+    const { ggml, backend, bufferType, isDry, name } = this.#device;
+    const context = this.#context;
+    // The buffer's own size is not asked: it may be several buffers, of which each tells its own only.
+    this.#bytes = Number(ggml.ggml_backend_alloc_ctx_tensors_from_buft_size(context, bufferType));
+    const buffer = isDry ? this.#pretend() : ggml.ggml_backend_alloc_ctx_tensors(context, backend);
     if (buffer === null) {
       throw new CodedError(
-        `The ${this.#device.name} device has no memory left for ${this.#count} tensors. Use a smaller model, or less tokens in a batch.`,
+        `The ${name} device has no ${Math.ceil(this.#bytes / 2 ** 20)} MiB left for ${this.#tensors.length} tensors. Use a smaller model, or less tokens in a batch.`,
         { code: "out_of_memory" },
       );
     }
@@ -60,13 +69,20 @@ export class Storage implements Disposable {
 
   /** Sets every tensor to zero. */
   clear(): void {
-    if (this.#buffer !== undefined) this.#device.ggml.ggml_backend_buffer_clear(this.#buffer, 0);
+    if (this.#buffer === undefined || this.#device.isDry) return;
+    this.#device.ggml.ggml_backend_buffer_clear(this.#buffer, 0);
   }
 
-  /** Bytes of memory held. */
+  /** Bytes of memory held, or that a dry device would hold. */
   get bytes(): number {
-    if (this.#buffer === undefined) return 0;
-    return Number(this.#device.ggml.ggml_backend_buffer_get_size(this.#buffer));
+    return this.#bytes;
+  }
+
+  #pretend(): BufferPointer {
+    const { ggml } = this.#device;
+    const buffer = ggml.ggml_backend_cpu_buffer_from_ptr(NOWHERE, NOWHERE_BYTES);
+    for (const tensor of this.#tensors) ggml.ggml_backend_tensor_alloc(buffer, tensor, NOWHERE);
+    return buffer;
   }
 
   [Symbol.dispose](): void {
@@ -91,13 +107,20 @@ export function openContext(ggml: Ggml, bytes: number): ContextPointer {
   return context;
 }
 
-/** Writes a tensor's data from memory; `data` covers the tensor exactly. */
-export function writeTensor(device: Device, tensor: Tensor, data: ArrayBufferView): void {
+/** Writes a tensor's data from memory; `data` covers the tensor exactly, or its part from `offset` bytes on. */
+export function writeTensor(
+  device: Device,
+  tensor: Tensor,
+  data: ArrayBufferView,
+  offset?: number,
+): void {
   const bytes = device.ggml.ggml_nbytes(tensor.pointer);
-  if (data.byteLength !== bytes) {
+  const fits = offset === undefined ? data.byteLength === bytes : data.byteLength + offset <= bytes;
+  if (!fits) {
     throw new RangeError(`expected ${bytes} bytes for [${tensor.ne}], got ${data.byteLength}`);
   }
-  device.ggml.ggml_backend_tensor_set(tensor.pointer, data, 0, bytes);
+  if (device.isDry) return;
+  device.ggml.ggml_backend_tensor_set(tensor.pointer, data, offset ?? 0, data.byteLength);
 }
 
 /** Reads an F32 tensor's data. */

@@ -17,6 +17,8 @@ export type Tensor = {
   readonly ne: Four;
   /** Bytes from one element to the next in each dimension. */
   readonly nb: Four;
+  /** Of a view: bytes from the beginning of what it views. */
+  readonly offset?: number;
 };
 
 /** Sizes with the missing dimensions filled by 1. */

@@ -5,7 +5,7 @@
  * see columns, each token once; here rows are fetched into blocks, each sequence whole (see batch.ts).
  */
 import type { Tensor } from "../ggml/tensor.ts";
-import { type LinearTrace, linearBackward, linearForward } from "./linear.ts";
+import { type LinearTrace, linearBackward, linearForward, linearGradients } from "./linear.ts";
 import { type NormTrace, normBackward, normForward } from "./norm.ts";
 import type { Pass, Span } from "./pass.ts";
 import type { Block } from "./weights.ts";
@@ -74,13 +74,13 @@ export function attentionForward(
   };
 }
 
-/** From dY, sized as y: adds to the gradients, returns dX [d, columns]. */
+/** From dY, sized as y: adds to the gradients, returns dX [d, columns], which the lowest block does without. */
 export function attentionBackward(
   pass: Pass,
   block: Block,
   trace: AttentionTrace,
   dy: Tensor,
-): Tensor {
+): Tensor | undefined {
   const { operators, inputs } = pass;
   const dOut = linearBackward(pass, block.o, trace.o, dy);
   // A column that two sequences show was taken from its own cell alone; the last block's rows from any cell.
@@ -92,6 +92,12 @@ export function attentionBackward(
   const dq = turn(pass, toColumns(pass, dQueries), "ropeBack");
   const dk = turn(pass, toColumns(pass, byToken(dKeys)), "ropeBack");
   const dv = toColumns(pass, byToken(dValues));
+  if (block.isLowest) {
+    linearGradients(pass, block.q, trace.q, dq);
+    linearGradients(pass, block.k, trace.k, dk);
+    linearGradients(pass, block.v, trace.v, dv);
+    return undefined;
+  }
   const dn = [
     linearBackward(pass, block.q, trace.q, dq),
     linearBackward(pass, block.k, trace.k, dk),
@@ -121,9 +127,7 @@ function toColumns(pass: Pass, dCells: Tensor): Tensor {
   if (inputs.sharedCells === undefined) return own;
   const other = operators.getRows(dCells, inputs.sharedCells);
   graph.expand(own, other);
-  const first = operators.slice(own, 1, 0, other.ne[1]);
-  graph.expand(operators.addInto(first, other));
-  return own;
+  return operators.addAt(own, other, operators.slice(own, 1, 0, other.ne[1]));
 }
 
 /** softmax(Qᵀ K / √headDim + mask) V: [headDim, heads, tokens, sequences] in, [d, cells] out. */
@@ -132,14 +136,15 @@ function mix(pass: Pass, queries: Tensor, keys: Tensor, values: Tensor) {
   const keysPacked = pass.pack(operators.permute(keys, [0, 2, 1, 3]));
   const valuesT = pass.pack(operators.permute(values, [1, 2, 0, 3]));
   // Every part is overwritten; a copy, unlike a leaf, takes memory only while it is needed.
-  const mixed = flat(pass, operators.cont(queries));
+  let mixed = flat(pass, operators.cont(queries));
   const spans = pass.spans.map((span, index): SpanTrace => {
     const stacked = stackGroups(pass, queries, span);
     const scores = operators.mulMat(operators.slice(keysPacked, 1, 0, span.to), stacked);
     const mask = inputs.masks[index] ?? null;
     const p = operators.softMax(scores, mask, 1 / Math.sqrt(shape.headDim));
     const out = operators.mulMat(operators.slice(valuesT, 0, 0, span.to), p);
-    graph.expand(unstackInto(pass, out, mixed, span));
+    mixed = unstackInto(pass, out, mixed, span);
+    graph.expand(mixed);
     return { ...span, queries: stacked, p };
   });
   return { mixed, spans };
@@ -150,21 +155,24 @@ function mixBackward(pass: Pass, { keys, values, spans }: AttentionTrace, dMixed
   const { operators, graph } = pass;
   const keysT = pass.pack(operators.permute(keys, [1, 2, 0, 3]));
   const valuesPacked = pass.pack(operators.permute(values, [0, 2, 1, 3]));
-  const dQueries = operators.cont(dMixed);
+  let dQueries = operators.cont(dMixed);
   let sums: { dKeys: Tensor; dValues: Tensor } | undefined;
   // The last span comes first: it alone sees all keys, and the others add to a part of its sums.
   for (const span of spans.toReversed()) {
     const dOut = stackGroups(pass, heads(pass, dMixed), span);
     const parts = spanBackward(pass, span, operators.slice(valuesPacked, 1, 0, span.to), dOut);
     const dStacked = operators.mulMat(operators.slice(keysT, 0, 0, span.to), parts.ds);
-    graph.expand(unstackInto(pass, dStacked, dQueries, span));
-    graph.expand(parts.dKeys, parts.dValues);
-    if (sums === undefined) sums = parts;
-    else
-      graph.expand(
-        addToFirst(pass, sums.dKeys, parts.dKeys),
-        addToFirst(pass, sums.dValues, parts.dValues),
-      );
+    dQueries = unstackInto(pass, dStacked, dQueries, span);
+    graph.expand(dQueries, parts.dKeys, parts.dValues);
+    if (sums === undefined) {
+      sums = parts;
+      continue;
+    }
+    sums = {
+      dKeys: addToFirst(pass, sums.dKeys, parts.dKeys),
+      dValues: addToFirst(pass, sums.dValues, parts.dValues),
+    };
+    graph.expand(sums.dKeys, sums.dValues);
   }
   if (sums === undefined) throw new Error("a sequence without spans");
   return { dQueries, ...sums };
@@ -187,7 +195,7 @@ function spanBackward(pass: Pass, { queries, p }: SpanTrace, values: Tensor, dOu
 
 /** sum[:, :n] += part[:, :n], in place. */
 function addToFirst(pass: Pass, sum: Tensor, part: Tensor): Tensor {
-  return pass.operators.addInto(pass.operators.slice(sum, 1, 0, part.ne[1]), part);
+  return pass.operators.addAt(sum, part, pass.operators.slice(sum, 1, 0, part.ne[1]));
 }
 
 /** [heads · headDim, cells] → [headDim, heads, tokens, sequences], the same memory. */
@@ -224,14 +232,12 @@ function stackGroups(pass: Pass, x: Tensor, { from, to }: Span): Tensor {
   );
 }
 
-/** Undoes `stackGroups`, into the span's place of `whole` [d, cells]. */
+/** Undoes `stackGroups`, into the span's place of `whole` [d, cells]; returns `whole` as it is then. */
 function unstackInto(pass: Pass, x: Tensor, whole: Tensor, { from, to }: Span): Tensor {
   const { operators, shape, batch } = pass;
   const width = shape.headDim * (shape.nHead / shape.nHeadKv);
   const grouped = operators.reshape(x, width, to - from, shape.nHeadKv, batch.nSequences);
-  const place = operators.reshape(whole, width, shape.nHeadKv, batch.nTokens, batch.nSequences);
-  return operators.copyInto(
-    operators.permute(grouped, [0, 2, 1, 3]),
-    operators.slice(place, 2, from, to - from),
-  );
+  const byHead = operators.reshape(whole, width, shape.nHeadKv, batch.nTokens, batch.nSequences);
+  const place = operators.permute(operators.slice(byHead, 2, from, to - from), [0, 2, 1, 3]);
+  return operators.setInto(whole, grouped, place);
 }

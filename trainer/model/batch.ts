@@ -45,6 +45,23 @@ export function paddedTokens(lengths: readonly number[]): number {
   return lengths.length * bucket(Math.max(1, ...lengths), BLOCK_PADDING);
 }
 
+/** The largest batch that fits: sequences of `maxTokens` that share nothing, with so many scored tokens each. */
+export function fullBatch({
+  maxTokens,
+  maxTokensPerBatch,
+  scoredTokens = maxTokens,
+}: {
+  readonly maxTokens: number;
+  readonly maxTokensPerBatch: number;
+  readonly scoredTokens?: number;
+}): BatchShape {
+  const nTokens = bucket(maxTokens, BLOCK_PADDING);
+  const nSequences = Math.max(1, Math.floor(maxTokensPerBatch / nTokens));
+  const nColumns = bucket(nSequences * maxTokens, PADDING);
+  const nScored = bucket(nSequences * scoredTokens, PADDING);
+  return { nSequences, nTokens, nColumns, nShared: 0, nScored };
+}
+
 /**
  * Lays sequences out.
  * @throws RangeError where a sequence is malformed

@@ -8,8 +8,8 @@ import { type NormTrace, normBackward, normForward } from "./norm.ts";
 import type { Pass } from "./pass.ts";
 import type { Weights } from "./weights.ts";
 
-/** Logits held at once, in elements: 8 MiB of F32. */
-const CHUNK_ELEMENTS = 2 ** 21;
+/** Logits held at once, in elements: 8 MiB of F32 on the CPU, whose caches are small; 128 MiB on a GPU. */
+const CHUNK_ELEMENTS = { cpu: 2 ** 21, gpu: 2 ** 25 };
 /** A chunk's rows are a multiple of this: products over rows are fast for multiples of 32. */
 const CHUNK_ROWS = 32;
 
@@ -30,14 +30,14 @@ export function headForward(pass: Pass, weights: Weights, x: Tensor, backward: b
   const { operators, inputs, batch, graph } = pass;
   const norm = normForward(pass, weights.outputNorm, x);
   const errorsT: Tensor[] = [];
-  const rows = chunkRows(weights.shape.nVocab);
+  const rows = chunkRows(weights.shape.nVocab, pass.isCpu);
   for (let from = 0; from < batch.nScored; from += rows) {
     const count = Math.min(rows, batch.nScored - from);
     const h = operators.slice(norm.y, 1, from, count);
     const p = chunkLogps(pass, weights, h, from, count);
     if (!backward) continue;
     const error = subtractOnehot(pass, p, from, count);
-    const product = operators.mulMat(weights.head.backward, error);
+    const product = operators.mulMat(pass.turned(weights.head), error);
     if (weights.head.gradient !== undefined) {
       const errorT = pass.transposed(error);
       graph.expand(errorT);
@@ -54,7 +54,7 @@ export function headBackward(pass: Pass, weights: Weights, trace: HeadTrace): Te
   const dh = operators.mul(inputs.headGradient, inputs.weights);
   if (weights.head.gradient !== undefined) {
     const weighted = operators.mul(trace.h, inputs.weights);
-    const rows = chunkRows(weights.shape.nVocab);
+    const rows = chunkRows(weights.shape.nVocab, pass.isCpu);
     for (const [index, errorT] of trace.errorsT.entries()) {
       const from = index * rows;
       const chunk = operators.slice(weighted, 1, from, Math.min(rows, batch.nScored - from));
@@ -66,8 +66,14 @@ export function headBackward(pass: Pass, weights: Weights, trace: HeadTrace): Te
 }
 
 /** Rows of a chunk: whole multiples of 32 within the bound. */
-function chunkRows(nVocab: number): number {
-  return Math.max(CHUNK_ROWS, Math.floor(CHUNK_ELEMENTS / nVocab / CHUNK_ROWS) * CHUNK_ROWS);
+function chunkRows(nVocab: number, isCpu: boolean): number {
+  const elements = isCpu ? CHUNK_ELEMENTS.cpu : CHUNK_ELEMENTS.gpu;
+  return Math.max(CHUNK_ROWS, Math.floor(elements / nVocab / CHUNK_ROWS) * CHUNK_ROWS);
+}
+
+/** Bytes of the logits that are held at once. */
+export function logitBytes(nVocab: number, isCpu: boolean): number {
+  return 4 * nVocab * chunkRows(nVocab, isCpu);
 }
 
 /**

@@ -14,7 +14,8 @@ export type LinearTrace = {
 
 /**
  * Up to this rank out_prod, which runs along the long dimension, is faster on the CPU than a mul_mat whose rows
- * are only `rank` long or whose operands must be transposed first; measured at 16: four times.
+ * are only `rank` long or whose operands must be transposed first; measured at 16: four times. GPUs have no fast
+ * one, and Vulkan's takes no transposed operand.
  */
 const OUT_PROD_RANK = 32;
 
@@ -28,52 +29,55 @@ export function linearForward(
   const y = operators.mulMat(forward, x);
   if (adapter === undefined || pass.reference) return { y, trace: { x, low: undefined } };
   const seen = dropped(pass, adapter, x);
-  const low = operators.scale(operators.mulMat(adapter.a, seen), adapter.scale);
-  const addition = isThin(adapter)
+  const low = operators.scale(operators.mulMat(adapter.forwardA, seen), adapter.scale);
+  const addition = isThin(pass, adapter)
     ? operators.outProd(transposedCopy(pass, adapter.b), operators.transpose(low))
     : operators.mulMat(adapter.b, low);
   return { y: operators.add(y, addition), trace: { x, low } };
 }
 
 /** From dY [out, tokens]: adds to the gradients, returns dX [in, tokens]. */
-export function linearBackward(
+export function linearBackward(pass: Pass, linear: Linear, trace: LinearTrace, dy: Tensor): Tensor {
+  const { operators, graph } = pass;
+  const dLow = linearGradients(pass, linear, trace, dy);
+  if (linear.backward === undefined) graph.expand(dy);
+  const dx = operators.mulMat(pass.turned(linear), dy);
+  if (linear.backward === undefined) graph.expand(dx);
+  if (dLow === undefined || linear.adapter === undefined) return dx;
+  const { a } = linear.adapter;
+  const dSeen = isThin(pass, linear.adapter)
+    ? operators.outProd(a, operators.transpose(dLow))
+    : operators.mulMat(transposedCopy(pass, a), dLow);
+  return operators.add(dx, droppedBackward(pass, linear.adapter, dSeen));
+}
+
+/** From dY [out, tokens]: adds to the gradients; returns scale · Bᵀ dY [rank, tokens] of an adapter. */
+export function linearGradients(
   pass: Pass,
-  { backward, gradient, adapter }: Linear,
+  { gradient, adapter }: Linear,
   { x, low }: LinearTrace,
   dy: Tensor,
-): Tensor {
-  const { operators } = pass;
+): Tensor | undefined {
   if (gradient !== undefined) pass.accumulate(gradient, pass.contract(x, dy));
-  const dx = operators.mulMat(backward, dy);
-  if (adapter === undefined || low === undefined) return dx;
+  if (adapter === undefined || low === undefined) return undefined;
+  const { operators } = pass;
   // Computed again instead of kept: it is as large as x, and cheap.
   const seen = dropped(pass, adapter, x);
-  const dSeen = adapterBackward(pass, adapter, { x: seen, low, dy });
-  return operators.add(dx, droppedBackward(pass, adapter, dSeen));
-}
-
-/** dB = Σ (scale A x) dyᵀ, dA = Σ x (scale Bᵀ dy)ᵀ, dX = Aᵀ (scale Bᵀ dy). */
-function adapterBackward(
-  pass: Pass,
-  adapter: Adapter,
-  { x, low, dy }: { x: Tensor; low: Tensor; dy: Tensor },
-): Tensor {
-  const { operators } = pass;
-  const dLowPlain = operators.mulMat(transposedCopy(pass, adapter.b), dy);
-  const dLow = operators.scale(dLowPlain, adapter.scale);
-  if (!isThin(adapter)) {
+  const dLow = operators.scale(operators.mulMat(adapter.backwardB, dy), adapter.scale);
+  // dB = Σ (scale A x) dyᵀ, dA = Σ x (scale Bᵀ dy)ᵀ
+  if (isThin(pass, adapter)) {
+    // dBᵀ has the long rows that out_prod wants; the adapter is small enough to turn around.
+    pass.accumulate(adapter.gradientB, transposedCopy(pass, operators.outProd(dy, low)));
+    pass.accumulate(adapter.gradientA, operators.outProd(seen, dLow));
+  } else {
     pass.accumulate(adapter.gradientB, pass.contract(low, dy));
-    pass.accumulate(adapter.gradientA, pass.contract(x, dLow));
-    return operators.mulMat(transposedCopy(pass, adapter.a), dLow);
+    pass.accumulate(adapter.gradientA, pass.contract(seen, dLow));
   }
-  // dBᵀ has the long rows that out_prod wants; the adapter is small enough to turn around.
-  pass.accumulate(adapter.gradientB, transposedCopy(pass, operators.outProd(dy, low)));
-  pass.accumulate(adapter.gradientA, operators.outProd(x, dLow));
-  return operators.outProd(adapter.a, operators.transpose(dLow));
+  return dLow;
 }
 
-function isThin(adapter: Adapter): boolean {
-  return adapter.a.ne[1] <= OUT_PROD_RANK;
+function isThin({ isCpu }: Pass, adapter: Adapter): boolean {
+  return isCpu && adapter.a.ne[1] <= OUT_PROD_RANK;
 }
 
 function transposedCopy(pass: Pass, x: Tensor): Tensor {

@@ -3,13 +3,13 @@
  * stored type, or F32 masters of everything with working copies.
  */
 import { GGML_TYPE } from "#engine/native/ggml.ts";
-import type { GgufFile, GgufTensor } from "#engine/native/gguf.ts";
+import type { GgufTensor } from "#engine/native/gguf.ts";
 import { SeededRandom } from "../data/random.ts";
 import type { Device } from "../ggml/device.ts";
-import { Graph, WorkSpace } from "../ggml/graph.ts";
 import { Storage, writeTensor } from "../ggml/storage.ts";
-import { countElements, type Tensor } from "../ggml/tensor.ts";
+import type { Tensor } from "../ggml/tensor.ts";
 import { type LlamaShape, llamaTensors } from "../gguf/llama-shape.ts";
+import { WeightFiller, type WeightSource } from "./fill-weights.ts";
 import { loraScale } from "./lora-scale.ts";
 import { ropeFrequencies } from "./read-shape.ts";
 import type { LoraOptions, LoraTarget } from "./trainable.ts";
@@ -18,20 +18,31 @@ import type { Adapter, Block, Linear, Norm, Parameter, Weights } from "./weights
 /** How the weights are to be held. */
 export type LoadOptions = {
   readonly device: Device;
-  readonly file: GgufFile;
+  readonly source: WeightSource;
   readonly shape: LlamaShape;
   readonly lora: LoraOptions | null;
   /** ggml type of products' operands: F32 or BF16. */
   readonly workType: number;
+  /** Whether frozen blocks' matrices are also held transposed; otherwise they are turned in each pass. */
+  readonly keepsTransposes: boolean;
 };
 
 /** The loaded model, its trained parameters, and the memory that holds them. */
 export type LoadedModel = {
   readonly weights: Weights;
   readonly parameters: readonly Parameter[];
-  readonly storages: readonly Storage[];
-  /** Holds the gradients alone, so that one call clears them. */
+  readonly storages: ModelStorages;
+};
+
+/** What holds a model's tensors, by what they are for. */
+export type ModelStorages = {
+  /** Frozen weights and their transposes. */
+  readonly base: Storage;
+  /** What is trained, with its working copies. */
+  readonly trained: Storage;
+  /** Gradients alone, so that one call clears them. */
   readonly gradients: Storage;
+  readonly moments: Storage;
 };
 
 /** The GGUF name of each LoRA target within a block. */
@@ -46,7 +57,7 @@ const TARGET_TENSORS: Readonly<Record<LoraTarget, string>> = {
 };
 
 /** Tensors that each weight or adapter may call for: value, gradient, two moments, two copies. */
-const TENSORS_EACH = 8;
+const TENSORS_EACH = 10;
 
 /** Loads the model; the caller disposes of `storages`. */
 export function loadWeights(options: LoadOptions): LoadedModel {
@@ -54,42 +65,40 @@ export function loadWeights(options: LoadOptions): LoadedModel {
   try {
     return loader.load();
   } catch (error) {
-    for (const storage of loader.storages) storage[Symbol.dispose]();
+    for (const storage of Object.values(loader.storages)) storage[Symbol.dispose]();
     throw error;
   }
 }
 
 class WeightLoader {
-  readonly storages: readonly Storage[];
+  readonly storages: ModelStorages;
   readonly #options: LoadOptions;
-  /** Values and working copies. */
-  readonly #values: Storage;
-  readonly #gradients: Storage;
-  readonly #moments: Storage;
   readonly #parameters: Parameter[] = [];
   #adapters = 0;
   /** What to do once there is memory. */
-  readonly #fills: (() => void)[] = [];
+  readonly #fills: ((filler: WeightFiller) => void)[] = [];
 
   constructor(options: LoadOptions) {
     const capacity = TENSORS_EACH * (llamaTensors(options.shape).length + 1);
+    const storage = () => new Storage(options.device, capacity);
     this.#options = options;
-    this.#values = new Storage(options.device, capacity);
-    this.#gradients = new Storage(options.device, capacity);
-    this.#moments = new Storage(options.device, capacity);
-    this.storages = [this.#values, this.#gradients, this.#moments];
+    this.storages = {
+      base: storage(),
+      trained: storage(),
+      gradients: storage(),
+      moments: storage(),
+    };
   }
 
   load(): LoadedModel {
+    const { device, source } = this.#options;
     const weights = this.#declare();
-    for (const storage of this.storages) storage.allocate();
-    for (const fill of this.#fills) fill();
-    return {
-      weights,
-      parameters: this.#parameters,
-      storages: this.storages,
-      gradients: this.#gradients,
-    };
+    for (const storage of Object.values(this.storages)) storage.allocate();
+    if (!device.isDry) {
+      const filler = new WeightFiller(device, source);
+      for (const fill of this.#fills) fill(filler);
+    }
+    return { weights, parameters: this.#parameters, storages: this.storages };
   }
 
   #declare(): Weights {
@@ -124,6 +133,7 @@ class WeightLoader {
       up: linear("up"),
       down: linear("down"),
       isLast: layer === this.#options.shape.nLayer - 1,
+      isLowest: layer === this.#lowestTrained(),
     };
   }
 
@@ -131,6 +141,12 @@ class WeightLoader {
   #site(layer: number, target: LoraTarget): LoraTarget | undefined {
     const layers = this.#options.lora?.layers;
     return layers === undefined || layers.includes(layer) ? target : undefined;
+  }
+
+  /** The lowest block with an adapter; none where the embedding is trained too. */
+  #lowestTrained(): number | undefined {
+    const { lora } = this.#options;
+    return lora === null ? undefined : Math.min(...(lora.layers ?? [0]));
   }
 
   /** A matrix; `isMultiplied` is false for an embedding that is only looked up. */
@@ -147,13 +163,14 @@ class WeightLoader {
 
   #trainedMatrix(source: GgufTensor, isMultiplied: boolean): { linear: Linear; stored: Tensor } {
     const { workType } = this.#options;
+    const { trained } = this.storages;
     const [nIn = 1, nOut = 1] = source.ne;
-    const value = this.#values.add(GGML_TYPE.f32, source.ne);
+    const value = trained.add(GGML_TYPE.f32, source.ne);
     const copied = isMultiplied && workType !== GGML_TYPE.f32;
-    const forwardCopy = copied ? this.#values.add(workType, source.ne) : undefined;
-    const backwardCopy = isMultiplied ? this.#values.add(workType, [nOut, nIn]) : undefined;
+    const forwardCopy = copied ? trained.add(workType, source.ne) : undefined;
+    const backwardCopy = isMultiplied ? trained.add(workType, [nOut, nIn]) : undefined;
     const { gradient } = this.#parameter(source.name, value, { forwardCopy, backwardCopy });
-    this.#fills.push(() => this.#dequantise(source, value));
+    this.#fills.push((filler) => filler.fillValues(source, value));
     const linear = {
       forward: forwardCopy ?? value,
       backward: backwardCopy ?? value,
@@ -168,50 +185,51 @@ class WeightLoader {
     target: LoraTarget | undefined,
     isMultiplied: boolean,
   ): { linear: Linear; stored: Tensor } {
-    const { workType } = this.#options;
+    const { workType, keepsTransposes } = this.#options;
+    const { base } = this.storages;
     const [nIn = 1, nOut = 1] = source.ne;
     // F32 files gain from BF16 products; smaller types are multiplied as they are stored.
     const isF32 = source.type === GGML_TYPE.f32;
-    const forward = this.#values.add(isMultiplied && isF32 ? workType : source.type, source.ne);
-    const stored =
-      forward.type === source.type ? forward : this.#values.add(source.type, source.ne);
-    const backward = isMultiplied ? this.#values.add(workType, [nOut, nIn]) : forward;
-    this.#fills.push(() => this.#fillFrozen(source, stored, forward, backward));
+    const forward = base.add(isMultiplied && isF32 ? workType : source.type, source.ne);
+    const stored = forward.type === source.type ? forward : base.add(source.type, source.ne);
+    // The head is read in chunks of tokens: turning it for each would cost more than it holds.
+    const isKept = isMultiplied && (keepsTransposes || !source.name.startsWith("blk."));
+    const backward = isKept ? base.add(workType, [nOut, nIn]) : undefined;
+    this.#fills.push((filler) => {
+      filler.fillStored(source, stored);
+      if (isMultiplied && (isKept || forward !== stored)) {
+        filler.convert(stored, forward === stored ? undefined : forward, backward);
+      }
+    });
     const adapter = target === undefined ? undefined : this.#adapter(source, target);
     return { linear: { forward, backward, gradient: undefined, adapter }, stored };
-  }
-
-  #fillFrozen(source: GgufTensor, stored: Tensor, forward: Tensor, backward: Tensor): void {
-    const { device, file } = this.#options;
-    writeTensor(device, stored, file.readTensor(source));
-    if (backward === forward) return;
-    convert(device, stored, (graph, values) => {
-      const { operators } = graph;
-      graph.expand(operators.copyInto(operators.transpose(values), backward));
-      if (forward !== stored) graph.expand(operators.copyInto(values, forward));
-    });
   }
 
   #adapter(source: GgufTensor, target: LoraTarget): Adapter | undefined {
     const { lora } = this.#options;
     if (lora === null || !lora.targets.includes(target)) return undefined;
     const [nIn = 1, nOut = 1] = source.ne;
-    const { device } = this.#options;
-    const a = this.#values.add(GGML_TYPE.f32, [nIn, lora.rank]);
-    const b = this.#values.add(GGML_TYPE.f32, [lora.rank, nOut]);
+    const { device, workType } = this.#options;
+    const { trained } = this.storages;
+    const a = trained.add(GGML_TYPE.f32, [nIn, lora.rank]);
+    const b = trained.add(GGML_TYPE.f32, [lora.rank, nOut]);
+    const forwardCopy =
+      workType === GGML_TYPE.f32 ? undefined : trained.add(workType, [nIn, lora.rank]);
+    const backwardCopy = trained.add(workType, [nOut, lora.rank]);
     const random = SeededRandom.from(lora.seed, this.#parameters.length);
     // PEFT's default, kaiming_uniform with a = √5: uniform within ±1/√in.
     const bound = 1 / Math.sqrt(nIn);
-    const draws = Float32Array.from(
-      { length: nIn * lora.rank },
-      () => bound * (2 * random.uniform() - 1),
-    );
-    this.#fills.push(() => writeTensor(device, a, draws));
+    this.#fills.push(() => {
+      const draw = () => bound * (2 * random.uniform() - 1);
+      writeTensor(device, a, Float32Array.from({ length: nIn * lora.rank }, draw));
+    });
     return {
       a,
       b,
-      gradientA: this.#parameter(`${source.name}.lora_a`, a).gradient,
-      gradientB: this.#parameter(`${source.name}.lora_b`, b).gradient,
+      forwardA: forwardCopy ?? a,
+      backwardB: backwardCopy,
+      gradientA: this.#parameter(`${source.name}.lora_a`, a, { forwardCopy }).gradient,
+      gradientB: this.#parameter(`${source.name}.lora_b`, b, { backwardCopy }).gradient,
       scale: loraScale(lora),
       index: this.#adapters++,
     };
@@ -219,17 +237,19 @@ class WeightLoader {
 
   #norm(stem: string): Norm {
     const source = this.#source(`${stem}.weight`);
-    const weight = this.#values.add(GGML_TYPE.f32, source.ne);
-    this.#fills.push(() => this.#dequantise(source, weight));
-    if (this.#options.lora !== null) return { weight, gradient: undefined };
+    const isFrozen = this.#options.lora !== null;
+    const { base, trained } = this.storages;
+    const weight = (isFrozen ? base : trained).add(GGML_TYPE.f32, source.ne);
+    this.#fills.push((filler) => filler.fillValues(source, weight));
+    if (isFrozen) return { weight, gradient: undefined };
     return { weight, gradient: this.#parameter(source.name, weight).gradient };
   }
 
   #ropeFactors(): Tensor | null {
-    const source = ropeFrequencies(this.#options.file);
+    const source = ropeFrequencies(this.#options.source);
     if (source === undefined) return null;
-    const factors = this.#values.add(GGML_TYPE.f32, source.ne);
-    this.#fills.push(() => this.#dequantise(source, factors));
+    const factors = this.storages.base.add(GGML_TYPE.f32, source.ne);
+    this.#fills.push((filler) => filler.fillValues(source, factors));
     return factors;
   }
 
@@ -241,9 +261,9 @@ class WeightLoader {
     const parameter = {
       name,
       value,
-      gradient: this.#gradients.add(GGML_TYPE.f32, value.ne),
-      m: this.#moments.add(GGML_TYPE.f32, value.ne),
-      v: this.#moments.add(GGML_TYPE.f32, value.ne),
+      gradient: this.storages.gradients.add(GGML_TYPE.f32, value.ne),
+      m: this.storages.moments.add(GGML_TYPE.f32, value.ne),
+      v: this.storages.moments.add(GGML_TYPE.f32, value.ne),
       isMatrix: !name.endsWith("_norm.weight"),
       forwardCopy: copies.forwardCopy,
       backwardCopy: copies.backwardCopy,
@@ -253,46 +273,9 @@ class WeightLoader {
   }
 
   #source(name: string): GgufTensor {
-    const found = this.#options.file.tensor(name);
+    const found = this.#options.source.tensor(name);
     if (found === undefined)
       throw new Error(`${name} is missing, which the check should have told`);
     return found;
   }
-
-  /** Fills an F32 tensor from a stored one of any type. */
-  #dequantise(source: GgufTensor, value: Tensor): void {
-    const { device, file } = this.#options;
-    const bytes = file.readTensor(source);
-    if (source.type === GGML_TYPE.f32) {
-      writeTensor(device, value, bytes);
-      return;
-    }
-    using staging = new Storage(device, 1);
-    const stored = staging.add(source.type, source.ne);
-    staging.allocate();
-    writeTensor(device, stored, bytes);
-    convert(device, stored, (graph, values) => {
-      graph.expand(graph.operators.copyInto(values, value));
-    });
-  }
-}
-
-/** Runs a little graph on the F32 values of a stored matrix; GET_ROWS dequantises on every backend. */
-function convert(
-  device: Device,
-  stored: Tensor,
-  build: (graph: Graph, values: Tensor) => void,
-): void {
-  using graph = new Graph(device, 16);
-  using space = new WorkSpace(device);
-  const rows = graph.input(GGML_TYPE.i32, [stored.ne[1]]);
-  graph.seal();
-  build(graph, graph.operators.getRows(stored, rows));
-  graph.place(space);
-  writeTensor(
-    device,
-    rows,
-    Int32Array.from({ length: countElements(rows.ne) }, (_, i) => i),
-  );
-  graph.run(0);
 }

@@ -24,12 +24,17 @@ export type ModelGraphOptions = {
   readonly backward: boolean;
   /** Whether adapters' inputs are dropped from. */
   readonly dropout: boolean;
-  /** Above this, blocks keep their input only and are computed again on the way back. */
-  readonly activationBytes: number;
+  /** Whether blocks keep their input only and are computed again on the way back. */
+  readonly recomputes: boolean;
 };
 
 /** A built graph with the inputs to fill. */
-export type ModelGraph = { readonly graph: Graph; readonly inputs: PassInputs };
+export type ModelGraph = {
+  readonly graph: Graph;
+  readonly inputs: PassInputs;
+  /** Whether blocks are computed twice. */
+  readonly recomputes: boolean;
+};
 
 const NODES_A_BLOCK = 640;
 const NODES_A_SPAN = 80;
@@ -38,8 +43,22 @@ const NODES_BESIDE = 64;
 /** The smallest chunk of head.ts. */
 const HEAD_CHUNK_ROWS = 32;
 
+/**
+ * Builds the graph that keeps what backward needs, or where its values would take more than `activationBytes`,
+ * by the allocator's own measure, the one that computes blocks twice.
+ */
+export function buildFittingGraph(
+  options: Omit<ModelGraphOptions, "recomputes">,
+  activationBytes: number,
+): ModelGraph {
+  const keeping = buildModelGraph({ ...options, recomputes: false });
+  if (!options.backward || keeping.graph.measure() <= activationBytes) return keeping;
+  keeping.graph[Symbol.dispose]();
+  return buildModelGraph({ ...options, recomputes: true });
+}
+
 /** Builds the graph and fills its constant inputs; it has no place in memory yet. */
-export function buildModelGraph(options: ModelGraphOptions): ModelGraph {
+function buildModelGraph(options: ModelGraphOptions): ModelGraph {
   const { device, weights, batch } = options;
   const graph = new Graph(device, maxNodes(weights, batch));
   try {
@@ -57,10 +76,11 @@ export function buildModelGraph(options: ModelGraphOptions): ModelGraph {
         frequencyFactors: weights.ropeFactors,
       },
       workType: options.workType,
+      isCpu: device.isCpu,
       reference: options.reference,
     });
     addNodes(pass, options);
-    return { graph, inputs };
+    return { graph, inputs, recomputes: options.recomputes };
   } catch (error) {
     graph[Symbol.dispose]();
     throw error;
@@ -71,41 +91,48 @@ type BlockTrace = { readonly attention: AttentionTrace; readonly mlp: MlpTrace }
 
 type Kept = { readonly block: Block; readonly x: Tensor; readonly trace: BlockTrace | undefined };
 
-function addNodes(pass: Pass, { weights, backward, activationBytes }: ModelGraphOptions): void {
-  const { operators, inputs, graph, batch } = pass;
-  const keepsTraces = traceBytes(weights.shape, batch) <= activationBytes;
+function addNodes(pass: Pass, { weights, backward, recomputes }: ModelGraphOptions): void {
+  const { operators, inputs, graph } = pass;
+  const keep = recomputes ? keepIn(pass, weights) : (x: Tensor) => x;
   let x = operators.getRows(weights.embedding, inputs.tokens);
   const blocks: Kept[] = [];
-  for (const block of weights.blocks) {
+  for (const [layer, block] of weights.blocks.entries()) {
+    x = keep(x, layer);
     const { y, trace } = blockForward(pass, block, x);
-    blocks.push({ block, x, trace: keepsTraces ? trace : undefined });
+    blocks.push({ block, x, trace: recomputes ? undefined : trace });
     x = y;
   }
   const head = headForward(pass, weights, x, backward);
   if (!backward) return;
   graph.cut();
-  let dx = headBackward(pass, weights, head);
+  let dx: Tensor | undefined = headBackward(pass, weights, head);
   for (const kept of blocks.toReversed()) {
+    if (dx === undefined) break;
     graph.expand(dx);
     const trace = kept.trace ?? blockForward(pass, kept.block, kept.x).trace;
     dx = mlpBackward(pass, kept.block, trace.mlp, dx);
     dx = attentionBackward(pass, kept.block, trace.attention, dx);
   }
+  if (dx === undefined) return;
   graph.expand(dx);
   embeddingBackward(pass, weights, dx);
+}
+
+/** Copies blocks' inputs to one place, so that all else can be let go. */
+function keepIn({ graph, operators, batch }: Pass, { shape }: Weights) {
+  const held = graph.hold(GGML_TYPE.f32, [shape.nEmbd, batch.nColumns, shape.nLayer]);
+  return (x: Tensor, layer: number): Tensor => {
+    const place = operators.slice(held, 2, layer, 1);
+    const kept = operators.copyInto(x, place);
+    graph.expand(kept);
+    return kept;
+  };
 }
 
 function blockForward(pass: Pass, block: Block, x: Tensor): { y: Tensor; trace: BlockTrace } {
   const attention = attentionForward(pass, block, x);
   const mlp = mlpForward(pass, block, attention.y);
   return { y: mlp.y, trace: { attention: attention.trace, mlp: mlp.trace } };
-}
-
-/** About what all blocks' traces take, in bytes: F32 columns for each token, and half of the attention weights. */
-function traceBytes(shape: LlamaShape, { nTokens, nSequences }: BatchShape): number {
-  const heads = shape.headDim * (2 * shape.nHead + 3 * shape.nHeadKv);
-  const columns = 6 * shape.nEmbd + heads + 3 * shape.nFf + (shape.nHead * nTokens) / 2;
-  return 4 * shape.nLayer * nTokens * nSequences * columns;
 }
 
 function embeddingBackward(pass: Pass, weights: Weights, dx: Tensor): void {
@@ -129,6 +156,7 @@ function declareInputs(graph: Graph, { weights, batch, dropout }: ModelGraphOpti
     scoredColumns: graph.input(i32, [nScored]),
     scoredCells: graph.input(i32, [nScored]),
     labels: graph.input(i32, [1, nScored]),
+    everyRow: turnsWeights(weights) ? graph.input(i32, [longestWeight(shape)]) : undefined,
     masks: attentionSpans(nTokens).map(({ from, to }) =>
       graph.input(f32, [to, (to - from) * group]),
     ),
@@ -163,8 +191,15 @@ function fillConstants(
   device: Device,
   { shape }: Weights,
   { nTokens }: BatchShape,
-  { masks, ones }: PassInputs,
+  { masks, ones, everyRow }: PassInputs,
 ): void {
+  if (everyRow !== undefined) {
+    writeTensor(
+      device,
+      everyRow,
+      Int32Array.from({ length: everyRow.ne[0] }, (_, i) => i),
+    );
+  }
   writeTensor(device, ones, new Float32Array(ones.ne[1]).fill(1));
   const group = shape.nHead / shape.nHeadKv;
   for (const [index, { from }] of attentionSpans(nTokens).entries()) {
@@ -172,6 +207,14 @@ function fillConstants(
     if (mask !== undefined)
       writeTensor(device, mask, causalMask(mask.ne[0], mask.ne[1], from, group));
   }
+}
+
+function turnsWeights({ blocks }: Weights): boolean {
+  return blocks.some(({ down }) => down.backward === undefined);
+}
+
+function longestWeight({ nEmbd, nFf, nHead, headDim }: LlamaShape): number {
+  return Math.max(nEmbd, nFf, nHead * headDim);
 }
 
 /** Row r belongs to the query at `from` + ⌊r / group⌋, which sees the keys up to itself. */

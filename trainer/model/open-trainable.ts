@@ -1,4 +1,4 @@
-/** Opens a GGUF as a `Trainable`, and keeps the graphs of the batch shapes that came last. */
+/** Opens a GGUF as a `Trainable`. */
 import { GGML_TYPE } from "#engine/native/ggml.ts";
 import { GgufFile } from "#engine/native/gguf.ts";
 import { SeededRandom } from "../data/random.ts";
@@ -9,24 +9,23 @@ import type { LlamaShape } from "../gguf/llama-shape.ts";
 import { AdamW } from "../optimizer/adamw.ts";
 import { type PackedBatch, packBatch, packScored, paddedTokens, unpackScored } from "./batch.ts";
 import { drawDropout } from "./dropout.ts";
+import { KeptGraphs } from "./kept-graphs.ts";
 import { type LoadedModel, loadWeights } from "./load-weights.ts";
-import { buildModelGraph, fillBatch, type ModelGraph } from "./model-graph.ts";
+import { buildFittingGraph, fillBatch, type ModelGraph } from "./model-graph.ts";
 import { readLlamaShape } from "./read-shape.ts";
-import type {
-  LoraOptions,
-  Moments,
-  OptimizerState,
-  ParameterInfo,
-  Sequence,
-  StepOptions,
-  Trainable,
-  TrainableOptions,
+import {
+  ACTIVATION_BYTES,
+  type LoraOptions,
+  type Moments,
+  type OptimizerState,
+  type ParameterInfo,
+  type Sequence,
+  type StepOptions,
+  type Trainable,
+  type TrainableOptions,
 } from "./trainable.ts";
 import type { Parameter } from "./weights.ts";
 
-/** Graphs kept; each holds descriptions and inputs only, a few hundred kilobytes. */
-const GRAPHS_KEPT = 12;
-const ACTIVATION_BYTES = 2 ** 31;
 const FORWARD = 0;
 const BACKWARD = 1;
 /** Keeps dropout's draws apart from others of the same seed. */
@@ -45,8 +44,15 @@ export function openTrainable(options: TrainableOptions): Trainable {
   using stack = new DisposableStack();
   const device = stack.use(Device.open(options));
   const workType = GGML_TYPE[options.precision];
-  const model = loadWeights({ device, file, shape, lora: options.lora, workType });
-  for (const storage of model.storages) stack.use(storage);
+  const model = loadWeights({
+    device,
+    source: file,
+    shape,
+    lora: options.lora,
+    workType,
+    keepsTransposes: options.keepsTransposes ?? device.isCpu,
+  });
+  for (const storage of Object.values(model.storages)) stack.use(storage);
   const optimizer = stack.use(new AdamW(device, model.parameters));
   optimizer.refresh();
   const space = stack.use(new WorkSpace(device));
@@ -63,8 +69,7 @@ class GgmlTrainable implements Trainable {
   readonly #space: WorkSpace;
   readonly #resources: DisposableStack;
   readonly #parameters: ReadonlyMap<string, Parameter>;
-  /** By batch shape, the least recently used first. */
-  readonly #graphs = new Map<string, ModelGraph>();
+  readonly #graphs = new KeptGraphs();
   #isStale = false;
   /** Forward and backward passes since the gradients were zeroed. */
   #passes = 0;
@@ -138,7 +143,7 @@ class GgmlTrainable implements Trainable {
 
   zeroGradients(): void {
     this.#assertOpen();
-    this.#model.gradients.clear();
+    this.#model.storages.gradients.clear();
     this.#passes = 0;
   }
 
@@ -181,8 +186,7 @@ class GgmlTrainable implements Trainable {
   }
 
   [Symbol.dispose](): void {
-    for (const { graph } of this.#graphs.values()) graph[Symbol.dispose]();
-    this.#graphs.clear();
+    this.#graphs[Symbol.dispose]();
     this.#resources.dispose();
   }
 
@@ -219,33 +223,21 @@ class GgmlTrainable implements Trainable {
     kind: { backward: boolean; reference: boolean; dropout: boolean },
   ): ModelGraph {
     const key = JSON.stringify([packed.shape, kind]);
-    const kept = this.#graphs.get(key);
-    this.#graphs.delete(key);
-    if (kept?.graph.isPlacedIn(this.#space)) {
-      this.#graphs.set(key, kept);
-      return kept;
-    }
-    kept?.graph[Symbol.dispose]();
-    const built = buildModelGraph({
-      device: this.#device,
-      weights: this.#model.weights,
-      batch: packed.shape,
-      workType: GGML_TYPE[this.#options.precision],
-      activationBytes: this.#options.activationBytes ?? ACTIVATION_BYTES,
-      ...kind,
-    });
-    this.#graphs.set(key, built);
+    const kept = this.#graphs.take(key);
+    if (kept?.graph.isPlacedIn(this.#space)) return kept;
+    const built = buildFittingGraph(
+      {
+        device: this.#device,
+        weights: this.#model.weights,
+        batch: packed.shape,
+        workType: GGML_TYPE[this.#options.precision],
+        ...kind,
+      },
+      this.#options.activationBytes ?? ACTIVATION_BYTES,
+    );
+    this.#graphs.keep(key, built);
     built.graph.place(this.#space);
-    this.#forgetOldest();
     return built;
-  }
-
-  #forgetOldest(): void {
-    for (const [key, { graph }] of this.#graphs) {
-      if (this.#graphs.size <= GRAPHS_KEPT) return;
-      graph[Symbol.dispose]();
-      this.#graphs.delete(key);
-    }
   }
 
   /** Parts that fit a batch each, in the given order. */

@@ -3,9 +3,11 @@
  * of a backward pass. It knows no layer.
  */
 import type { Graph } from "../ggml/graph.ts";
-import type { Operators, RopeOptions } from "../ggml/operators.ts";
-import type { Tensor } from "../ggml/tensor.ts";
+import type { Operators } from "../ggml/operators.ts";
+import type { RopeOptions } from "../ggml/rope-options.ts";
+import { isFloat, type Tensor } from "../ggml/tensor.ts";
 import type { LlamaShape } from "../gguf/llama-shape.ts";
+import type { Linear } from "./weights.ts";
 
 /** A batch's padded sizes; one graph serves all batches of the same. See batch.ts for columns and cells. */
 export type BatchShape = {
@@ -59,6 +61,8 @@ export type PassInputs = {
   readonly scoredCells: Tensor;
   /** [1, scored]: the scored tokens. */
   readonly labels: Tensor;
+  /** [largest count of rows of a frozen matrix]: 0, 1, 2, …; undefined where transposes are stored. */
+  readonly everyRow: Tensor | undefined;
   /** For each span F32 [to, (to − from) · group]: 0 where a query may look, −∞ elsewhere. */
   readonly masks: readonly Tensor[];
   /** F32 [1, columns or scored] of ones, to sum over tokens. */
@@ -83,6 +87,8 @@ export class Pass {
   readonly rope: RopeOptions;
   /** ggml type of products' operands: F32 or BF16. */
   readonly workType: number;
+  /** Whether the graph is for the CPU, whose kernels want other shapes than a GPU's. */
+  readonly isCpu: boolean;
   /** How attention splits the queries; one mask each. */
   readonly spans: readonly Span[];
   /** Whether adapters are left out. */
@@ -96,6 +102,7 @@ export class Pass {
     readonly shape: LlamaShape;
     readonly rope: RopeOptions;
     readonly workType: number;
+    readonly isCpu: boolean;
     readonly reference: boolean;
   }) {
     this.graph = fields.graph;
@@ -105,6 +112,7 @@ export class Pass {
     this.shape = fields.shape;
     this.rope = fields.rope;
     this.workType = fields.workType;
+    this.isCpu = fields.isCpu;
     this.spans = attentionSpans(fields.batch.nTokens);
     this.reference = fields.reference;
   }
@@ -126,6 +134,19 @@ export class Pass {
   /** Σ over tokens of a[m, t] b[n, t] = [m, n]: a weight's gradient, by transposes and a fast mul_mat. */
   contract(a: Tensor, b: Tensor): Tensor {
     return this.operators.mulMat(this.transposed(a), this.transposed(b));
+  }
+
+  /**
+   * Wᵀ [out, in] to multiply gradients by: the stored one, or made now, by GET_ROWS where W is quantised (what
+   * backends copy a quantised matrix by). The caller expands what comes before and after, so that few are held.
+   */
+  turned({ forward, backward }: Linear): Tensor {
+    if (backward !== undefined) return backward;
+    const { operators, inputs } = this;
+    if (isFloat(forward.type)) return operators.cast(operators.transpose(forward), this.workType);
+    if (inputs.everyRow === undefined) throw new Error("the graph has no list of rows");
+    const rows = operators.slice(inputs.everyRow, 0, 0, forward.ne[1]);
+    return operators.cast(operators.transpose(operators.getRows(forward, rows)), this.workType);
   }
 
   /** Adds to a gradient accumulator, now in the order of computation. */

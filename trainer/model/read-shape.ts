@@ -30,7 +30,7 @@ export function readLlamaShape(file: GgufFile): LlamaShape {
 }
 
 /** The frequency divisors, where the file has them. */
-export function ropeFrequencies(file: GgufFile): GgufTensor | undefined {
+export function ropeFrequencies(file: Pick<GgufFile, "tensor">): GgufTensor | undefined {
   return file.tensor(ROPE_FREQUENCIES);
 }
 

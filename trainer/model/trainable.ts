@@ -29,6 +29,9 @@ export type LoraOptions = {
   readonly seed: number;
 };
 
+/** The default of `activationBytes`. */
+export const ACTIVATION_BYTES = 2 ** 31;
+
 /** What to train, and with what. */
 export type TrainableOptions = {
   readonly ggufPath: string;
@@ -39,8 +42,13 @@ export type TrainableOptions = {
   readonly threads: number;
   /** Bounds memory: a batch's sequences times their padded length stay below this. */
   readonly maxTokensPerBatch: number;
-  /** Where a batch's intermediate values would take more bytes, blocks are computed twice instead; 2 GiB. */
+  /** Where a batch's values would take more bytes, blocks are computed twice instead; `ACTIVATION_BYTES`. */
   readonly activationBytes?: number;
+  /**
+   * Whether frozen matrices are also held transposed, 2 bytes a weight in BF16; otherwise each pass turns them
+   * around. By default on the CPU, where turning is slow, and not on a GPU, where memory is short.
+   */
+  readonly keepsTransposes?: boolean;
   readonly libraries: NativeLibraries;
 };
 

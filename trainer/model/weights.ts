@@ -11,6 +11,10 @@ export type Adapter = {
   readonly a: Tensor;
   /** [rank, out] */
   readonly b: Tensor;
+  /** A in the working type: [in, rank]. */
+  readonly forwardA: Tensor;
+  /** Bᵀ in the working type: [out, rank]. */
+  readonly backwardB: Tensor;
   readonly gradientA: Tensor;
   readonly gradientB: Tensor;
   /** See `loraScale`. */
@@ -23,8 +27,8 @@ export type Adapter = {
 export type Linear = {
   /** W as mul_mat reads it: [in, out]. */
   readonly forward: Tensor;
-  /** Wᵀ stored: [out, in], so that dX is a mul_mat too. */
-  readonly backward: Tensor;
+  /** Wᵀ stored: [out, in], so that dX is a mul_mat too; undefined where memory does not allow it. */
+  readonly backward: Tensor | undefined;
   /** Accumulates dW [in, out]; undefined while W is frozen. */
   readonly gradient: Tensor | undefined;
   readonly adapter: Adapter | undefined;
@@ -42,6 +46,8 @@ export type Block = BlockLinears & {
   readonly ffnNorm: Norm;
   /** Of the last block only the scored tokens' columns are read. */
   readonly isLast: boolean;
+  /** Nothing below is trained: this block needs no gradient of its input. */
+  readonly isLowest: boolean;
 };
 
 /** All weights of a model. */

@@ -42,6 +42,11 @@ export class AdamW implements Disposable {
     this.#graph.place(this.#space);
   }
 
+  /** Bytes of memory that updating takes beside the parameters. */
+  get bytes(): number {
+    return this.#space.bytes + this.#graph.inputBytes;
+  }
+
   /** √Σ g² over all gradients. */
   gradientNorm(): number {
     this.#graph.run(NORM);

@@ -178,7 +178,9 @@ describe("gradients", () => {
     }
     expect(trainable.gradientNorm() / Math.sqrt(squares)).toBeCloseTo(1, 5);
   });
+});
 
+describe("gradients by other ways", () => {
   it.each([null, LORA])(
     "are the same where blocks are computed twice to save memory (lora %j)",
     (lora) => {
@@ -192,6 +194,27 @@ describe("gradients", () => {
       }
       for (const { name } of keeping.parameters()) {
         expect(saving.readGradient(name)).toEqual(keeping.readGradient(name));
+      }
+    },
+  );
+
+  it.each(["f32", "bf16", "q8_0", "q4_K"] as const)(
+    "are the same where frozen matrices are turned around in each pass (%s)",
+    (type) => {
+      const path = join(folder, `turned-${type}.gguf`);
+      const shape = { nEmbd: 256, nHead: 4, nHeadKv: 2, headDim: 64, nFf: 256 };
+      writeRandomModel(path, { libraries: cpuLibraries(), type, shape });
+      const options = { ggufPath: path, lora: LORA, precision: "bf16" } as const;
+      using storing = open(options);
+      using turning = open({ ...options, keepsTransposes: false, activationBytes: 0 });
+      const batch = sequences(storing, [33, 70]);
+      const weights = randomWeights(batch, SeededRandom.from(3));
+      for (const trainable of [storing, turning]) {
+        perturbAdapter(trainable, SeededRandom.from(2));
+        trainable.forwardBackward(batch, () => weights);
+      }
+      for (const { name } of storing.parameters()) {
+        expect(turning.readGradient(name)).toEqual(storing.readGradient(name));
       }
     },
   );

@@ -1,0 +1,130 @@
+/** The plan against what a step in a process of its own takes at its peak, and for models that are no file. */
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { GGML_TYPE } from "#engine/native/ggml.ts";
+import type { WeightType } from "#trainer/gguf/encode.ts";
+import { type MemoryPlan, planMemory, sizesOf } from "#trainer/model/memory-plan.ts";
+import type { LoraOptions } from "#trainer/model/trainable.ts";
+import { cpuLibraries } from "../../model/libraries.ts";
+import { writeRandomModel } from "../../model/random-model.ts";
+
+const LORA: LoraOptions = {
+  rank: 16,
+  alpha: 16,
+  targets: ["q", "k", "v", "o", "gate", "up", "down"],
+  seed: 1,
+};
+const WIDE = { nLayer: 4, nEmbd: 512, nHead: 8, nHeadKv: 4, headDim: 64, nFf: 1536 };
+/** Mistral's, of which Zephyr is made. */
+const SEVEN_BILLION = {
+  nLayer: 32,
+  nEmbd: 4096,
+  nHead: 32,
+  nHeadKv: 8,
+  headDim: 128,
+  nFf: 14_336,
+  nVocab: 32_000,
+  ropeTheta: 10_000,
+  rmsEps: 1e-5,
+  tied: false,
+  contextTokens: 32_768,
+};
+const GIB = 2 ** 30;
+
+let folder = "";
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "zephyr-plan-"));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+type Settings = {
+  readonly lora: LoraOptions | null;
+  readonly precision: "f32" | "bf16";
+  readonly maxTokensPerBatch: number;
+  readonly maxTokens: number;
+  readonly activationBytes?: number;
+};
+
+function measure(type: WeightType, settings: Settings): { planned: MemoryPlan; peak: number } {
+  const path = join(folder, `${type}.gguf`);
+  writeRandomModel(path, { libraries: cpuLibraries(), type, shape: WIDE });
+  const script = join(import.meta.dirname, "planned-run.ts");
+  const output = execFileSync(process.execPath, [script, path, JSON.stringify(settings)]);
+  return JSON.parse(output.toString());
+}
+
+describe.runIf(process.platform === "linux")(
+  "a step's peak memory is within a tenth of its plan",
+  () => {
+    it.each<[string, WeightType, Settings]>([
+      [
+        "an adapter, all values kept",
+        "bf16",
+        { lora: LORA, precision: "bf16", maxTokensPerBatch: 1536, maxTokens: 512 },
+      ],
+      [
+        "an adapter on quantised weights, blocks computed twice",
+        "q4_K",
+        {
+          lora: LORA,
+          precision: "bf16",
+          maxTokensPerBatch: 4096,
+          maxTokens: 1024,
+          activationBytes: 0,
+        },
+      ],
+      [
+        "every parameter in F32",
+        "f32",
+        { lora: null, precision: "f32", maxTokensPerBatch: 1024, maxTokens: 256 },
+      ],
+    ])("%s", (_, type, settings) => {
+      const { planned, peak } = measure(type, settings);
+      expect(planned.recomputes).toBe(settings.activationBytes === 0);
+      expect(planned.total / peak).toBeGreaterThan(0.9);
+      expect(planned.total / peak).toBeLessThan(1.1);
+    });
+  },
+);
+
+describe("a model of 7 G parameters in Q4_K, planned from its sizes alone", () => {
+  const libraries = cpuLibraries();
+  const source = sizesOf(SEVEN_BILLION, libraries, () => GGML_TYPE.q4_K);
+  const plan = (settings: { keepsTransposes: boolean; activationBytes?: number }) =>
+    planMemory({
+      source,
+      shape: SEVEN_BILLION,
+      libraries,
+      lora: LORA,
+      precision: "bf16",
+      threads: 1,
+      maxTokensPerBatch: 2048,
+      maxTokens: 1024,
+      ...settings,
+    });
+
+  it("trains on 2 × 1024 tokens within 9 GB, what a GPU's driver takes included", () => {
+    const planned = plan({ keepsTransposes: false });
+    expect(planned.recomputes).toBe(true);
+    expect(planned.total - planned.process + 0.6 * GIB).toBeLessThan(9e9);
+    // Half a byte a weight and the scales, and the head turned around beside.
+    expect(planned.base / GIB).toBeGreaterThan(3.7);
+    expect(planned.base / GIB).toBeLessThan(4.3);
+  });
+
+  it("takes two bytes a weight more where transposes are kept", () => {
+    const extra = plan({ keepsTransposes: true }).base - plan({ keepsTransposes: false }).base;
+    expect(extra / (2 * 32 * 218_103_808)).toBeCloseTo(1, 2);
+  });
+
+  it("takes an input of every block and one block's values where blocks are computed twice", () => {
+    const kept = plan({ keepsTransposes: false, activationBytes: 1e12 });
+    const twice = plan({ keepsTransposes: false, activationBytes: 0 });
+    expect(kept.recomputes).toBe(false);
+    expect(twice.activations).toBeLessThan(kept.activations / 8);
+    expect(twice.activations).toBeGreaterThan(4 * 4096 * 2048 * 32);
+  });
+});
