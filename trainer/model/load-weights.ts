@@ -35,7 +35,7 @@ export type LoadedModel = {
 };
 
 /** What holds a model's tensors, by what they are for. */
-export type ModelStorages = {
+type ModelStorages = {
   /** Frozen weights and their transposes. */
   readonly base: Storage;
   /** What is trained, with its working copies. */
