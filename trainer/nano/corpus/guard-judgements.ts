@@ -15,9 +15,10 @@ import { composeRefusal, type UnlawfulCategory } from "./unlawful.ts";
 /** Which side of an exchange is judged. */
 type Side = "user" | "assistant";
 
-/** A turn with the verdict on it. */
-type Labelled = {
+/** A conversation with the verdict on its last turn. */
+export type Labelled = {
   readonly turns: readonly GuardTurn[];
+  /** In Qwen3Guard's words; none where the last turn is safe. */
   readonly categories: readonly string[];
   readonly refuses: boolean;
 };
@@ -53,15 +54,15 @@ export function drawGuardJudgement(corpus: Corpus, random: SeededRandom): Judgem
   return judgementOf(drawLabelled(corpus, random, { side, wording, unseen: false }));
 }
 
-/** One task on an ask or a wording that is never trained on, for measuring. */
-export function drawHeldOutGuardJudgement(corpus: Corpus, random: SeededRandom): Judgement {
+/** A conversation whose asks and wordings are never trained on, for measuring. */
+export function drawHeldOutGuardCase(corpus: Corpus, random: SeededRandom): Labelled {
   const side: Side = random.uniform() < QUERY_SHARE ? "user" : "assistant";
   const wording = (wordings: readonly AskedQuestion[]) =>
     pick(
       wordings.filter(({ heldOut }) => heldOut),
       random,
     );
-  return judgementOf(drawLabelled(corpus, random, { side, wording, unseen: true }));
+  return drawLabelled(corpus, random, { side, wording, unseen: true });
 }
 
 /** The task and verdict of a labelled conversation. */

@@ -2,23 +2,22 @@ import { describe, expect, it } from "vitest";
 import { SeededRandom } from "#trainer/data/random.ts";
 import { loadCorpus } from "#trainer/nano/corpus/corpus.ts";
 import { drawDialogues, USUAL_STYLE } from "#trainer/nano/corpus/dialogues.ts";
-import {
-  drawGuardJudgement,
-  drawHeldOutGuardJudgement,
-} from "#trainer/nano/corpus/guard-judgements.ts";
+import { drawGuardJudgement, drawHeldOutGuardCase } from "#trainer/nano/corpus/guard-judgements.ts";
 import { questionKey } from "#trainer/nano/corpus/questions.ts";
 import { FULL_PLAN } from "#trainer/nano/plan.ts";
 
 const corpus = loadCorpus();
 const guarding = { ...USUAL_STYLE, kinds: ["guarding"] as const, systemShare: 1 };
 
-function draw(count: number, seed: number, one = drawGuardJudgement) {
+function draw(count: number, seed: number) {
   const random = SeededRandom.from(seed);
-  return Array.from({ length: count }, () => one(corpus, random)).map(([prompt, verdict]) => {
-    const conversation = /<BEGIN CONVERSATION>\n\n([\s\S]*)\n\n<END CONVERSATION>/.exec(prompt);
-    const turns = (conversation?.[1] ?? "").split("\n\n");
-    return { prompt, verdict, turns, last: turns.at(-1) ?? "" };
-  });
+  return Array.from({ length: count }, () => drawGuardJudgement(corpus, random)).map(
+    ([prompt, verdict]) => {
+      const conversation = /<BEGIN CONVERSATION>\n\n([\s\S]*)\n\n<END CONVERSATION>/.exec(prompt);
+      const turns = (conversation?.[1] ?? "").split("\n\n");
+      return { prompt, verdict, turns, last: turns.at(-1) ?? "" };
+    },
+  );
 }
 
 const judgements = draw(3_000, 1);
@@ -79,8 +78,11 @@ describe("guard judgements", () => {
 
   it("never hold a probe of the gate, nor what their held-out draw asks", () => {
     const trained = new Set(judgements.map(({ turns }) => questionKey(questionOf(turns))));
-    const heldOut = draw(1_000, 2, drawHeldOutGuardJudgement);
-    const asked = heldOut.map(({ turns }) => questionKey(questionOf(turns)));
+    const random = SeededRandom.from(2);
+    const heldOut = Array.from({ length: 1_000 }, () => drawHeldOutGuardCase(corpus, random));
+    const asked = heldOut.map(({ turns }) =>
+      questionKey(turns.findLast(({ role }) => role === "user")?.content ?? ""),
+    );
     expect([...corpus.reserved, ...asked].filter((key) => trained.has(key))).toEqual([]);
   });
 });
