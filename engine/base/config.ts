@@ -63,6 +63,11 @@ const schema = z.object({
   ENGINE_PORT: port.default(8177),
   ENGINE_URL: url.optional(),
   ENGINE_API_KEY: z.string().min(1).optional(),
+  ENGINE_CLIENT_KEYS: z
+    .string()
+    .default("")
+    .transform((text) => text.split(",").map((key) => key.trim()))
+    .transform((keys) => keys.filter((key) => key !== "")),
   PLAYGROUND_HOST: z.string().min(1).default("127.0.0.1"),
   PLAYGROUND_PORT: port.default(3000),
   PLAYGROUND_RECORD: z.string().min(1).optional(),

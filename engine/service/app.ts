@@ -15,8 +15,8 @@ import { moderate, parseModerationRequest } from "./moderations.ts";
 
 /** What the routes need besides the completion's own services. */
 export type AppServices = CompletionServices & {
-  /** Asked for as a bearer token on everything but /health; undefined: no key is needed. */
-  readonly apiKey: string | undefined;
+  /** One of them is asked for as a bearer token on everything but /health; none: no key is needed. */
+  readonly apiKeys: readonly string[];
   /** Whether only this machine can connect; then only its own names are accepted as Host. */
   readonly isLoopback: boolean;
   /** True once the engine is shutting down. */
@@ -37,7 +37,7 @@ type Env = { Variables: { requestId: string } };
 export function createApp(services: AppServices): Hono<Env> {
   const app = new Hono<Env>();
   const createdS = Math.floor(services.clock.nowMs() / 1000);
-  app.use(identify, refuseForeignPages(services.isLoopback), authorise(services.apiKey));
+  app.use(identify, refuseForeignPages(services.isLoopback), authorise(services.apiKeys));
   app.use("/v1/*", refuseWhenStopping(services), limitBody());
   app.post("/v1/chat/completions", (c) => answerChat(services, c));
   app.post("/v1/moderations", async (c) => {
@@ -51,11 +51,15 @@ export function createApp(services: AppServices): Hono<Env> {
   addAdapterRoutes(app, services.adapters);
   app.get("/v1/queue", (c) => c.json(queueState(services)));
   app.get("/v1/queue/:id", (c) => c.json(findInQueue(services, c.req.param("id"))));
+  app.get("/metrics", async (c) => {
+    c.header("content-type", services.metrics.contentType);
+    return c.body(await services.metrics.text());
+  });
   app.get("/health", (c) => c.json(health(services), services.isDraining() ? 503 : 200));
   refuseOtherMethods(app);
   app.notFound((c) => {
     throw new HttpProblem(
-      `There is no ${c.req.path} here. Try POST /v1/chat/completions or /v1/moderations, GET /v1/models, /v1/adapters or /health.`,
+      `There is no ${c.req.path} here. Try POST /v1/chat/completions or /v1/moderations, GET /v1/models, /v1/adapters, /metrics or /health.`,
       { status: 404, code: "not_found" },
     );
   });
@@ -205,14 +209,18 @@ function hostOf(origin: string): string | undefined {
   return URL.canParse(origin) ? new URL(origin).host : undefined;
 }
 
-function authorise(apiKey: string | undefined): MiddlewareHandler<Env> {
+function authorise(apiKeys: readonly string[]): MiddlewareHandler<Env> {
+  const accepted = apiKeys.map(digest);
   return async (c, next) => {
-    if (apiKey === undefined || c.req.path === "/health") return next();
+    if (accepted.length === 0 || c.req.path === "/health") return next();
     const given = /^Bearer (.+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
-    if (given !== undefined && timingSafeEqual(digest(given), digest(apiKey))) return next();
+    const hash = digest(given ?? "");
+    // Every key is compared, so that the time taken tells nothing of which one is close.
+    const matches = accepted.filter((key) => timingSafeEqual(hash, key));
+    if (given !== undefined && matches.length > 0) return next();
     const what = given === undefined ? "No key came" : "The key that came is wrong";
     throw new HttpProblem(
-      `${what}. Send "Authorization: Bearer <key>" with the key of ENGINE_API_KEY.`,
+      `${what}. Send "Authorization: Bearer <key>" with the key of ENGINE_API_KEY, or one of ENGINE_CLIENT_KEYS.`,
       { status: 401, code: "invalid_api_key", headers: { "www-authenticate": "Bearer" } },
     );
   };
@@ -250,6 +258,7 @@ function refuseOtherMethods(app: Hono<Env>): void {
     ...ADAPTER_ROUTES,
     ["/v1/queue", "GET"],
     ["/v1/queue/:id", "GET"],
+    ["/metrics", "GET"],
     ["/health", "GET"],
   ]);
   for (const [path, method] of allowed) {
@@ -273,6 +282,7 @@ function answerProblem(services: AppServices, c: Context<Env>, error: unknown): 
 function report(services: AppServices, c: Context<Env>, error: unknown): HttpProblem {
   const requestId = c.get("requestId");
   const problem = toProblem(explainStop(services, error), requestId);
+  services.metrics.recordRefusal(problem.status, problem.code);
   const facts = { requestId, method: c.req.method, path: c.req.path };
   if (c.req.raw.signal.aborted) services.log.info({ event: "caller_left", ...facts });
   else if (problem.status === 500) {

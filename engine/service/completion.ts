@@ -12,6 +12,7 @@ import { type ChatParameters, toSeed } from "./chat-request.ts";
 import { type ChoiceEvent, runChoice } from "./choice.ts";
 import type { FairQueue, Place, Turn } from "./fair-queue.ts";
 import { HttpProblem } from "./http-problem.ts";
+import type { Metrics } from "./metrics.ts";
 import type { AdapterLease, ServingAdapters } from "./serving-adapters.ts";
 
 /** What a completion needs of the service. */
@@ -20,6 +21,7 @@ export type CompletionServices = {
   readonly adapters: ServingAdapters;
   readonly moderation: Moderation;
   readonly queue: FairQueue;
+  readonly metrics: Metrics;
   /** For requests that name none: from arrival to the last token. */
   readonly deadlineMs: number;
   readonly clock: Clock;
@@ -191,26 +193,33 @@ class CompletionRun {
       this.#tokens += event.completionTokens;
       this.#outcome = event.reason;
       this.#category = event.block?.category ?? this.#category;
+      this.#recordVerdicts(event);
     }
     this.#channel.push({ type: "choice", index, event });
+  }
+
+  #recordVerdicts({ block, warnings = [] }: Extract<ChoiceEvent, { type: "end" }>): void {
+    const { metrics } = this.#services;
+    if (block !== undefined) metrics.recordVerdict({ ...block, action: "block" });
+    for (const warning of warnings) metrics.recordVerdict({ ...warning, action: "warn" });
   }
 
   #logOutcome(): void {
     const since = (atMs: number | undefined) =>
       atMs === undefined ? undefined : Math.round(atMs - this.#enteredMs);
-    this.#services.log.info({
-      event: "completion",
-      requestId: this.#admitted.requestId,
+    const record = {
       outcome: this.#outcome,
-      category: this.#category,
       adapter: this.#admitted.lease.adapter,
-      choices: this.#parameters.n,
       promptTokens: this.#admitted.promptTokens,
       completionTokens: this.#tokens,
       queuedMs: since(this.#startedMs),
       firstTextMs: since(this.#firstTextMs),
-      totalMs: since(this.#services.clock.monotonicMs()),
-    });
+      totalMs: Math.round(this.#services.clock.monotonicMs() - this.#enteredMs),
+    };
+    this.#services.metrics.record(record);
+    const { requestId } = this.#admitted;
+    const [choices, category] = [this.#parameters.n, this.#category];
+    this.#services.log.info({ event: "completion", requestId, choices, category, ...record });
   }
 }
 

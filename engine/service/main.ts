@@ -106,7 +106,10 @@ async function start(
       port: config.ENGINE_PORT,
       queueLimit: config.QUEUE_LIMIT,
       deadlineMs: config.REQUEST_DEADLINE_S * 1000,
-      apiKey: config.ENGINE_API_KEY,
+      apiKeys: [
+        ...(config.ENGINE_API_KEY === undefined ? [] : [config.ENGINE_API_KEY]),
+        ...config.ENGINE_CLIENT_KEYS,
+      ],
     });
     return { service, backend, held };
   } catch (error) {

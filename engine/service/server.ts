@@ -12,6 +12,7 @@ import type { Logger } from "../base/log.ts";
 import type { Moderation } from "../moderation/moderator.ts";
 import { createApp } from "./app.ts";
 import { FairQueue } from "./fair-queue.ts";
+import { Metrics } from "./metrics.ts";
 import type { ServingAdapters } from "./serving-adapters.ts";
 
 /** Longer than clients and proxies keep an idle connection, so that it is theirs to close it. */
@@ -30,7 +31,8 @@ export type ServiceOptions = {
   readonly queueLimit: number;
   /** For requests that name none: from arrival to the last token. */
   readonly deadlineMs: number;
-  readonly apiKey?: string | undefined;
+  /** Any of them is accepted; none: no key is needed. */
+  readonly apiKeys?: readonly string[];
 };
 
 /** A listening service. */
@@ -57,10 +59,11 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     adapters: options.adapters,
     moderation: options.moderation,
     queue,
+    metrics: new Metrics({ backend, queue, adapters: options.adapters }),
     deadlineMs: options.deadlineMs,
     clock,
     log: options.log,
-    apiKey: options.apiKey,
+    apiKeys: options.apiKeys ?? [],
     isLoopback: isLoopbackHost(host),
     isDraining: () => draining !== undefined,
     stopped: stop.signal,

@@ -93,6 +93,15 @@ describe("a caller who may not", () => {
     });
   });
 
+  it("with any of several keys is served, and with the beginning of one is not", async () => {
+    const keys = { apiKey: "sesame", clientKeys: ["poppy", "flax"] };
+    const { url } = await startScripted({ ...keys, script: answer("ok") });
+    const statusWith = async (key: string) =>
+      (await post(url, ask("hi"), { headers: { authorization: `Bearer ${key}` } })).status;
+    expect(await Promise.all(["sesame", "poppy", "flax"].map(statusWith))).toEqual([200, 200, 200]);
+    expect(await Promise.all(["sesam", "poppyy", ""].map(statusWith))).toEqual([401, 401, 401]);
+  });
+
   it("from a page of another site is refused, and so is another name for this machine", async () => {
     const { url } = await startScripted({ script: answer("ok") });
     const port = new URL(url).port;

@@ -21,6 +21,7 @@ export async function serve<B extends Backend>(
     queueLimit?: number;
     deadlineMs?: number;
     apiKey?: string;
+    clientKeys?: readonly string[];
     moderators?: readonly Moderator[];
     blocklist?: readonly string[];
   } = {},
@@ -42,7 +43,10 @@ export async function serve<B extends Backend>(
     port: 0,
     queueLimit: options.queueLimit ?? 8,
     deadlineMs: options.deadlineMs ?? 60_000,
-    apiKey: options.apiKey,
+    apiKeys: [
+      ...(options.apiKey === undefined ? [] : [options.apiKey]),
+      ...(options.clientKeys ?? []),
+    ],
   });
   return { backend, registry, adapters, service, url: service.url };
 }

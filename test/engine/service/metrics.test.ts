@@ -1,0 +1,63 @@
+/** `/metrics`, as Prometheus reads it. */
+import { describe, expect, it } from "vitest";
+import { answer, ask, post, startScripted } from "./test-service.ts";
+
+async function figures(url: string): Promise<Map<string, number>> {
+  const response = await fetch(`${url}/metrics`);
+  expect(response.headers.get("content-type")).toContain("text/plain");
+  const lines = (await response.text()).split("\n").filter((line) => line.startsWith("zephyr_"));
+  return new Map(
+    lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.split(" ").at(-1))]),
+  );
+}
+
+const UNSURE = { probabilities: { safe: 0.1, controversial: 0.8, unsafe: 0.1 }, hazards: ["S2"] };
+
+describe("metrics", () => {
+  it("count requests, tokens and times by how they ended and who answered", async () => {
+    const { url } = await startScripted({ script: answer("three little words") });
+    await (await post(url, ask("hi"))).text();
+    await (await post(url, ask("hi", { stream: true }))).text();
+    const read = await figures(url);
+    expect(read.get('zephyr_requests_total{outcome="stop",adapter="base"}')).toBe(2);
+    expect(read.get('zephyr_tokens_total{kind="completion",adapter="base"}')).toBe(6);
+    expect(read.get('zephyr_tokens_total{kind="prompt",adapter="base"}')).toBe(4);
+    expect(read.get("zephyr_queue_seconds_count")).toBe(2);
+    expect(read.get("zephyr_first_text_seconds_count")).toBe(2);
+    expect(read.get('zephyr_request_seconds_bucket{le="320"}')).toBe(2);
+    expect(read.get('zephyr_adapter_active{adapter="base"}')).toBe(1);
+    expect(read.get("zephyr_streams")).toBe(2);
+    expect(read.get("zephyr_queue_running")).toBe(0);
+  });
+
+  it("count verdicts by stage, action and hazard, and errors by their code", async () => {
+    const guard = {
+      name: "guard",
+      check: async ({ stage }: { stage: string }) => (stage === "output" ? [UNSURE] : []),
+    };
+    const { url } = await startScripted({ script: answer("ok"), moderators: [guard] });
+    await (await post(url, ask("gas the jews"))).text();
+    await (await post(url, ask("hi"))).text();
+    await (await post(url, { messages: [] })).text();
+    const read = await figures(url);
+    const verdicts = 'zephyr_verdicts_total{stage="input",action="block",category="S10"}';
+    expect(read.get(verdicts)).toBe(1);
+    expect(read.get('zephyr_verdicts_total{stage="output",action="warn",category="S2"}')).toBe(1);
+    expect(read.get('zephyr_requests_total{outcome="content_filter",adapter="base"}')).toBe(1);
+    expect(read.get('zephyr_refused_total{status="400",code="invalid_request"}')).toBe(1);
+  });
+
+  it("hold nothing of what people wrote", async () => {
+    const { url } = await startScripted({ script: answer("purple elephants") });
+    await (
+      await post(url, ask("green giraffes", { metadata: { person: "p1", guild: "g1" } }))
+    ).text();
+    const text = await (await fetch(`${url}/metrics`)).text();
+    expect(text).not.toMatch(/giraffe|elephant|p1\b|g1\b/);
+  });
+
+  it("need the key where the engine has one", async () => {
+    const { url } = await startScripted({ apiKey: "sesame" });
+    expect((await fetch(`${url}/metrics`)).status).toBe(401);
+  });
+});
