@@ -1,13 +1,21 @@
 #!/usr/bin/env node
 /**
- * The training process: `node trainer/main.ts [--json] [--plan] [--no-activate] [--loss NAME]`.
+ * The training process: `node trainer/main.ts [--json] [--plan] [--no-activate] [--loss NAME]`,
+ * or `--export FOLDER [--format NAME] [--base-model ID]`.
  * Progress goes to stderr, the result to stdout. Exit codes: 0 done, 1 failed or interrupted, 2 wrong
  * use, 3 refused by the gate. SIGINT and SIGTERM save the run's place.
  */
 import { parseArgs } from "node:util";
 import { loadConfig } from "#engine/base/config.ts";
 import { runEntryPoint } from "#engine/base/entry-point.ts";
-import { planTraining, type RunResult, type TrainRequest, trainNightly } from "./nightly/train.ts";
+import { EXPORT_FORMATS } from "./export/folder.ts";
+import {
+  exportTraining,
+  planTraining,
+  type RunResult,
+  type TrainRequest,
+  trainNightly,
+} from "./nightly/train.ts";
 import { describeDrops } from "./pairs/dataset.ts";
 import { openProgressBar } from "./run/progress-bar.ts";
 
@@ -16,6 +24,9 @@ const OPTIONS = {
   plan: { type: "boolean", default: false },
   "no-activate": { type: "boolean", default: false },
   loss: { type: "string" },
+  export: { type: "string" },
+  format: { type: "string", default: "trl" },
+  "base-model": { type: "string" },
 } as const;
 const EXIT_CODES = { published: 0, aborted: 1, refused: 3 } as const satisfies Record<
   RunResult["status"],
@@ -28,6 +39,10 @@ type Flags = {
   readonly plan: boolean;
   readonly "no-activate": boolean;
   readonly loss?: string | undefined;
+  /** A folder that gets the data instead of a training. */
+  readonly export?: string | undefined;
+  readonly format: string;
+  readonly "base-model"?: string | undefined;
 };
 
 function readFlags(): Flags | undefined {
@@ -56,9 +71,23 @@ async function run(flags: Flags): Promise<number> {
     print(flags.json, { status: "planned", ...plan, message: text });
     return 0;
   }
+  if (flags.export !== undefined) return exportTo(flags.export, flags, request);
   const result = await trainNightly(request);
   print(flags.json, result);
   return EXIT_CODES[result.status];
+}
+
+async function exportTo(folder: string, flags: Flags, request: TrainRequest): Promise<number> {
+  const format = EXPORT_FORMATS.find((name) => name === flags.format);
+  if (format === undefined) {
+    process.stderr.write(`--format is one of ${EXPORT_FORMATS.join(", ")}; got ${flags.format}\n`);
+    return WRONG_USE;
+  }
+  const baseModel = flags["base-model"] ?? null;
+  const rows = await exportTraining(request, { folder, format, baseModel });
+  const message = `${rows.train} rows to train on and ${rows.test} held out are in ${folder}, with a recipe. They are people's words: remove the folder when it has served.`;
+  print(flags.json, { status: "exported", folder, format, ...rows, message });
+  return 0;
 }
 
 function print<T extends { readonly message: string }>(json: boolean, result: T): void {

@@ -3,9 +3,11 @@
  * when it is called, so that `--help` needs nothing native.
  */
 import { spawn } from "node:child_process";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Argument, Command, CommanderError, Option } from "commander";
 import { type Config, childEnvironment, loadConfig } from "#engine/base/config.ts";
+import { CodedError } from "#engine/base/errors.ts";
 import type { CommandResult } from "./adapters.ts";
 import { EXIT, exitCodeOf, printFailure, printResult } from "./outcome.ts";
 
@@ -187,12 +189,50 @@ function addDoctor(program: Command): void {
   );
 }
 
+type FeedbackExportFlags = WithJson & {
+  readonly out?: string | undefined;
+  readonly format: string;
+  readonly baseModel?: string | undefined;
+};
+
+/** The pairs need the model, to judge and to screen them, so the training's process makes them. */
+async function exportPairs(
+  json: boolean,
+  { out, format, baseModel }: Omit<FeedbackExportFlags, "json">,
+): Promise<number> {
+  if (out === undefined) {
+    throw new CodedError(`--format ${format} writes a folder: name it with --out.`, {
+      code: "config_invalid",
+    });
+  }
+  const { engineUrl } = await import("./engine-access.ts");
+  const flags = [
+    ...(json ? ["--json"] : []),
+    ...["--export", resolve(out), "--format", format],
+    ...(baseModel === undefined ? [] : ["--base-model", baseModel]),
+  ];
+  return runTrainer(flags, engineUrl(loadConfig()));
+}
+
 function addFeedback(program: Command): void {
   const feedback = program.command("feedback").description("the feedback log");
   leaf(feedback, "export", "the log as JSON lines on stdout; deleted content is left out")
-    .option("--out <file>", "write to this file instead")
-    .action(({ json, out }: WithJson & { out?: string }) =>
+    .option("--out <path>", "write to this file instead; a folder, for the other formats")
+    .addOption(
+      new Option(
+        "--format <format>",
+        "what a training would learn from, as data sets of TRL or UltraFeedback with a recipe",
+      )
+        .choices(["log", "trl", "trl-unpaired", "ultrafeedback"])
+        .default("log"),
+    )
+    .option("--base-model <id>", "the base's Hugging Face id, for the recipe")
+    .action(({ json, out, format, baseModel }: FeedbackExportFlags) =>
       guarded(json, async () => {
+        if (format !== "log") {
+          process.exitCode = await exportPairs(json === true, { out, format, baseModel });
+          return;
+        }
         const { exportFeedback } = await import("./feedback-export.ts");
         const exchanges = await exportFeedback(loadConfig(), out);
         if (out !== undefined) {

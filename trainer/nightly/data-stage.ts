@@ -29,6 +29,7 @@ import {
   type StoredDataset,
   storeDataset,
 } from "../pairs/dataset.ts";
+import { loneAnswers } from "../pairs/lone.ts";
 import { HELD_OUT_MIN_PAIRS } from "../pairs/split.ts";
 import { answerTokens, openBackend, openRefusalJudge, type Surroundings } from "./surroundings.ts";
 
@@ -63,7 +64,7 @@ export async function buildData(
   at: Surroundings,
 ): Promise<{ dataset: Dataset; anchors: readonly PreferencePair[] }> {
   const feedback = readFeedback(at.config);
-  assertWorthwhile(feedback, at.config.TRAIN_MIN_PAIRS);
+  assertWorthwhile(feedback, at.config);
   at.say("Comparing answers …");
   await using backend = await openBackend(at);
   const { judge: refuses } = await openRefusalJudge(backend, at.signal);
@@ -100,7 +101,7 @@ export function readData(folder: string): RunData {
 
 /** Whether nothing that went into the data set has been deleted, voided or refused since. */
 export function isStillEligible(data: RunData, config: Config): boolean {
-  const evidence = [...data.train, ...data.heldOut].map((pair) => pair.evidence);
+  const evidence = [...data.train, ...data.heldOut, ...data.lone].map((one) => one.evidence);
   const used = new Set(evidence.flatMap((one) => [...one.candidateIds, ...one.exchangeIds]));
   const { exchanges, votes, refusal } = readFeedback(config);
   for (const { exchange, candidates, deleted } of exchanges) {
@@ -171,6 +172,7 @@ function datasetOptions(
   };
   const atOnce = backend.info.streams;
   return {
+    takesLone: takesLone(config),
     cap: { share: RATER_SHARE, atLeast: Math.max(RATER_FLOOR, config.TRAIN_MIN_PAIRS) },
     fresh: {
       sample: (messages, seed) => answer(messages, SERVED_TEMPERATURE, seed),
@@ -188,16 +190,23 @@ function datasetOptions(
   };
 }
 
+/** Whether single answers are learnt from beside the pairs'. */
+function takesLone({ TRAIN_LOSS, TRAIN_LONE_THUMBS }: Config): boolean {
+  return TRAIN_LOSS === "kto" && TRAIN_LONE_THUMBS;
+}
+
 /** Even if every disliked answer gave a pair: fewer than are needed are told without loading a model. */
-function assertWorthwhile(feedback: Feedback, needed: number): void {
+function assertWorthwhile(feedback: Feedback, config: Config): void {
   const rated = ratedPrompts(feedback);
   const { pairs, disliked, drops } = compareAnswers(rated.prompts);
-  const most = pairs.length + disliked.length;
+  const single = takesLone(config) ? loneAnswers(rated.prompts, pairs).length : disliked.length;
+  const most = pairs.length + single;
+  const needed = config.TRAIN_MIN_PAIRS;
   if (most < needed) throw tooFew(most, needed, [...rated.drops, ...drops]);
 }
 
-function assertEnough({ train, heldOut, drops }: Dataset, needed: number): void {
-  const found = train.length + heldOut.length;
+function assertEnough({ train, heldOut, lone, drops }: Dataset, needed: number): void {
+  const found = train.length + heldOut.length + lone.length;
   const isSplit = train.length > 0 && heldOut.length >= HELD_OUT_MIN_PAIRS;
   if (found < needed || !isSplit) throw tooFew(found, needed, drops);
 }

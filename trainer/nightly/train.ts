@@ -13,7 +13,9 @@ import { chooseBuild } from "#engine/llama/gpu-build.ts";
 import { loadLibraries } from "#engine/native/library.ts";
 import { locateModel } from "#engine/service/model-path.ts";
 import { loadPrompt } from "#prompts/load.ts";
+import { type ExportedRows, type ExportFormat, writeExport } from "../export/folder.ts";
 import { describeFailures } from "../gate/report.ts";
+import { ratedCompletions } from "../pairs/completions.ts";
 import { describeDataset } from "../pairs/dataset.ts";
 import type { Progress } from "../run/run.ts";
 import { buildData, isStillEligible, type RunData, readData, storeData } from "./data-stage.ts";
@@ -30,7 +32,7 @@ import {
   unfinishedRun,
 } from "./run-folder.ts";
 import type { Surroundings } from "./surroundings.ts";
-import { settingsFor, trainAdapter } from "./training-stage.ts";
+import { answersOf, settingsFor, trainAdapter } from "./training-stage.ts";
 
 /** What to do. */
 export type TrainRequest = {
@@ -103,6 +105,37 @@ export async function trainNightly(request: TrainRequest): Promise<RunResult> {
 export async function planTraining(request: TrainRequest): Promise<RunData["manifest"]> {
   const at = await openSurroundings(request, request.clock ?? systemClock);
   return describeDataset((await buildData(at)).dataset);
+}
+
+/** What to export, and where to. */
+export type ExportRequest = {
+  readonly folder: string;
+  readonly format: ExportFormat;
+  /** The Hugging Face id of the same model, for the recipe. */
+  readonly baseModel: string | null;
+};
+
+/**
+ * Builds the data as a training would, and writes it for other trainers instead.
+ * @throws CodedError as `trainNightly`
+ */
+export async function exportTraining(
+  request: TrainRequest,
+  { folder, format, baseModel }: ExportRequest,
+): Promise<ExportedRows> {
+  const at = await openSurroundings(request, request.clock ?? systemClock);
+  const { dataset, anchors } = await buildData(at);
+  const data = { ...dataset, anchors };
+  return writeExport(folder, {
+    format,
+    train: [...dataset.train, ...anchors],
+    test: dataset.heldOut,
+    trainCompletions: answersOf(data),
+    testCompletions: ratedCompletions(dataset.heldOut),
+    settings: settingsFor(at, data),
+    baseModel,
+    baseName: at.model.id,
+  });
 }
 
 async function openSurroundings(request: TrainRequest, clock: Clock): Promise<Surroundings> {

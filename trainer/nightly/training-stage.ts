@@ -21,7 +21,7 @@ import { type Surroundings, threadsOf } from "./surroundings.ts";
 export const ADAPTER_FILE = "adapter.gguf";
 
 /** Sizes of the base model that the settings follow from. */
-export function settingsFor(at: Surroundings, data: RunData): Hyperparameters {
+export function settingsFor(at: Surroundings, data: TrainingData): Hyperparameters {
   using file = GgufFile.open(at.model.path, at.libraries);
   const { contextTokens } = readLlamaShape(file);
   const parameters = file.tensors
@@ -33,9 +33,12 @@ export function settingsFor(at: Surroundings, data: RunData): Hyperparameters {
   return chooseHyperparameters({ parameters, examples, contextTokens }, at.config);
 }
 
+/** What is learnt from. */
+type TrainingData = Pick<RunData, "train" | "anchors" | "lone">;
+
 /** The pairs' answers, liked and disliked, and those that stand alone. */
-function answersOf(data: RunData): readonly RatedCompletion[] {
-  return [...ratedCompletions([...data.train, ...data.anchors])];
+export function answersOf(data: TrainingData): readonly RatedCompletion[] {
+  return [...ratedCompletions([...data.train, ...data.anchors]), ...data.lone];
 }
 
 /**

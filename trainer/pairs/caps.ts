@@ -12,17 +12,20 @@ export type RaterCap = {
   readonly atLeast: number;
 };
 
+/** What a cap looks at, of pairs and of single answers. */
+type Capped = Pick<EvidencedPair, "id" | "evidence" | "atMs">;
+
 /**
  * Keeps the best-supported pairs first (more raters, then newer), until a rater's cap is reached.
  * @returns pairs in order of their ids
  */
-export function capRaters(
-  pairs: readonly EvidencedPair[],
+export function capRaters<T extends Capped>(
+  pairs: readonly T[],
   cap: RaterCap,
-): { pairs: EvidencedPair[]; drops: Drop[] } {
+): { pairs: T[]; drops: Drop[] } {
   const limit = Math.max(cap.atLeast, Math.floor(pairs.length * cap.share));
   const decided = new Map<string, number>();
-  const kept: EvidencedPair[] = [];
+  const kept: T[] = [];
   const drops: Drop[] = [];
   for (const pair of [...pairs].sort(bySupport)) {
     const { raterKeys, candidateIds } = pair.evidence;
@@ -38,7 +41,7 @@ export function capRaters(
   return { pairs: kept.sort((a, b) => (a.id < b.id ? -1 : 1)), drops };
 }
 
-function bySupport(a: EvidencedPair, b: EvidencedPair): number {
+function bySupport(a: Capped, b: Capped): number {
   const more = b.evidence.raterKeys.length - a.evidence.raterKeys.length;
   return more || b.atMs - a.atMs || (a.id < b.id ? -1 : 1);
 }

@@ -106,6 +106,6 @@ export function ratersOf(...answers: readonly RatedAnswer[]): string[] {
 }
 
 /** One person's word counts half of what two people share; more than two add nothing. */
-function weightOf(raterKeys: readonly string[]): number {
+export function weightOf(raterKeys: readonly string[]): number {
   return Math.min(1, raterKeys.length / 2);
 }

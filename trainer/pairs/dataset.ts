@@ -11,28 +11,32 @@ import { type Feedback, ratedPrompts } from "./answers.ts";
 import { capRaters, type RaterCap } from "./caps.ts";
 import { compareAnswers } from "./compare.ts";
 import { compareWithFresh, type FreshAnswers } from "./fresh.ts";
+import { dropsBeside, type LoneAnswer, loneAnswers } from "./lone.ts";
 import { DROP_REASONS, type Drop, type DropReason, type EvidencedPair, sha256 } from "./pair.ts";
-import { type Screen, screenPairs } from "./screen.ts";
-import { fromUnseenRaters, type Split, splitPairs } from "./split.ts";
+import { type Screen, screenLone, screenPairs } from "./screen.ts";
+import { fromUnseenRaters, isHeldOut, type Split, splitPairs } from "./split.ts";
 
 /** What the building of a data set needs besides the log. */
 export type DatasetOptions = {
   readonly fresh: FreshAnswers;
   readonly screen: Screen;
   readonly cap: RaterCap;
+  /** Whether single answers are taken, too, which only KTO can learn from. */
+  readonly takesLone: boolean;
 };
 
 /** Pairs on two sides and what became of the rest. */
-export type Dataset = Split & { readonly drops: readonly Drop[] };
+export type Dataset = Split & {
+  /** Answers to learn from that stand in no pair. */
+  readonly lone: readonly LoneAnswer[];
+  readonly drops: readonly Drop[];
+};
 
-const pairSchema = z.object({
+const evidencedSchema = z.object({
   id: z.string(),
   prompt: z.array(z.object({ role: z.enum(["system", "user", "assistant"]), content: z.string() })),
   promptKey: z.string(),
-  chosen: z.string(),
-  rejected: z.string(),
   weight: z.number(),
-  origin: z.enum(["feedback", "judged"]),
   evidence: z.object({
     candidateIds: z.array(z.string()),
     exchangeIds: z.array(z.string()),
@@ -40,12 +44,19 @@ const pairSchema = z.object({
   }),
   atMs: z.number(),
 });
+const pairSchema = evidencedSchema.extend({
+  chosen: z.string(),
+  rejected: z.string(),
+  origin: z.enum(["feedback", "judged"]),
+});
+const loneSchema = evidencedSchema.extend({ completion: z.string(), isDesirable: z.boolean() });
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
 const manifestSchema = z.object({
   trainPairs: z.number(),
   heldOutPairs: z.number(),
   heldOutPairsOfUnseenRaters: z.number(),
+  loneAnswers: z.number().default(0),
   raters: z.number(),
   origins: z.record(z.string(), z.number()),
   dropped: z.record(z.string(), z.number()),
@@ -55,6 +66,7 @@ const manifestSchema = z.object({
   /** Hashes of the two files of pairs. */
   trainSha256: hash,
   heldOutSha256: hash,
+  loneSha256: hash.default(sha256("")),
 });
 
 /** Counts, window and hashes of a data set. */
@@ -62,25 +74,47 @@ export type DatasetManifest = z.infer<typeof manifestSchema>;
 
 /** A data set as it lies in a run's folder; `manifestSha256` goes into the adapter's manifest. */
 export type StoredDataset = Split & {
+  readonly lone: readonly LoneAnswer[];
   readonly manifest: DatasetManifest;
   readonly manifestSha256: string;
 };
 
 const TRAIN_FILE = "pairs.jsonl";
 const HELD_OUT_FILE = "held-out.jsonl";
+const LONE_FILE = "lone.jsonl";
 const MANIFEST_FILE = "dataset.json";
 /** The pairs by id and evidence, without people's words: it may stay when the words may not. */
 const EVIDENCE_FILE = "evidence.jsonl";
 
-/** Builds the data set: people's comparisons, then fresh answers, then caps, then the safety screen. */
+/**
+ * Builds the data set: people's comparisons, then fresh answers, then caps, then the safety screen; and what
+ * stands alone by the same caps and screen.
+ */
 export async function buildDataset(feedback: Feedback, options: DatasetOptions): Promise<Dataset> {
   const rated = ratedPrompts(feedback);
   const compared = compareAnswers(rated.prompts);
   const fresh = await compareWithFresh(compared.disliked, options.fresh);
-  const capped = capRaters([...compared.pairs, ...fresh.pairs], options.cap);
+  const all = [...compared.pairs, ...fresh.pairs];
+  const capped = capRaters(all, options.cap);
   const screened = await screenPairs(capped.pairs, options.screen);
-  const drops = [rated, compared, fresh, capped, screened].flatMap((step) => step.drops);
-  return { ...splitPairs(screened.pairs), drops };
+  const split = splitPairs(screened.pairs);
+  const single = options.takesLone
+    ? await singleAnswers(loneAnswers(rated.prompts, all), split, options)
+    : { lone: [], drops: [] };
+  const unpaired = [rated, compared, fresh].flatMap((step) => step.drops);
+  const drops = [...dropsBeside(unpaired, single.lone), ...capped.drops, ...screened.drops];
+  return { ...split, lone: single.lone, drops: [...drops, ...single.drops] };
+}
+
+async function singleAnswers(
+  found: readonly LoneAnswer[],
+  split: Split,
+  options: DatasetOptions,
+): Promise<{ lone: LoneAnswer[]; drops: Drop[] }> {
+  const learnable = found.filter(({ promptKey }) => !isHeldOut(promptKey, split));
+  const capped = capRaters(learnable, options.cap);
+  const screened = await screenLone(capped.pairs, options.screen);
+  return { lone: screened.lone, drops: [...capped.drops, ...screened.drops] };
 }
 
 /** How many were dropped for each reason, most first, as a sentence for people. */
@@ -96,14 +130,15 @@ export function describeDrops(dropped: Readonly<Record<string, number>>): string
  * @throws CodedError `disk_full`
  */
 export function storeDataset(folder: string, dataset: Dataset): StoredDataset {
-  const { train, heldOut } = dataset;
+  const { train, heldOut, lone } = dataset;
   const manifest = describeDataset(dataset);
   const text = `${JSON.stringify(manifest, null, 2)}\n`;
   writeFileAtomic(join(folder, TRAIN_FILE), toJsonLines(train));
   writeFileAtomic(join(folder, HELD_OUT_FILE), toJsonLines(heldOut));
+  writeFileAtomic(join(folder, LONE_FILE), toJsonLines(lone));
   writeFileAtomic(join(folder, EVIDENCE_FILE), evidenceLines(dataset));
   writeFileAtomic(join(folder, MANIFEST_FILE), text);
-  return { train, heldOut, manifest, manifestSha256: sha256(text) };
+  return { train, heldOut, lone, manifest, manifestSha256: sha256(text) };
 }
 
 /**
@@ -114,8 +149,13 @@ export function readDataset(folder: string): StoredDataset {
   const text = readFileSync(join(folder, MANIFEST_FILE), "utf8");
   const manifest = manifestSchema.parse(JSON.parse(text));
   return {
-    train: readPairs(join(folder, TRAIN_FILE), manifest.trainSha256),
-    heldOut: readPairs(join(folder, HELD_OUT_FILE), manifest.heldOutSha256),
+    train: readRows(join(folder, TRAIN_FILE), manifest.trainSha256, pairSchema),
+    heldOut: readRows(join(folder, HELD_OUT_FILE), manifest.heldOutSha256, pairSchema),
+    // A run that an older release began has no such file.
+    lone:
+      manifest.loneAnswers === 0
+        ? []
+        : readRows(join(folder, LONE_FILE), manifest.loneSha256, loneSchema),
     manifest,
     manifestSha256: sha256(text),
   };
@@ -124,22 +164,25 @@ export function readDataset(folder: string): StoredDataset {
 /** Counts, window and hashes. */
 export function describeDataset(dataset: Dataset): DatasetManifest {
   const pairs = [...dataset.train, ...dataset.heldOut];
-  const times = pairs.map(({ atMs }) => atMs);
+  const all = [...pairs, ...dataset.lone];
+  const times = all.map(({ atMs }) => atMs);
   return {
     trainPairs: dataset.train.length,
     heldOutPairs: dataset.heldOut.length,
     heldOutPairsOfUnseenRaters: fromUnseenRaters(dataset).length,
-    raters: new Set(pairs.flatMap(({ evidence }) => evidence.raterKeys)).size,
+    loneAnswers: dataset.lone.length,
+    raters: new Set(all.flatMap(({ evidence }) => evidence.raterKeys)).size,
     origins: countBy(pairs.map(({ origin }) => origin)),
     dropped: countBy(dataset.drops.map(({ reason }) => reason)),
     fromMs: times.reduce((a, b) => Math.min(a, b), times[0] ?? 0),
     toMs: times.reduce((a, b) => Math.max(a, b), 0),
     trainSha256: sha256(toJsonLines(dataset.train)),
     heldOutSha256: sha256(toJsonLines(dataset.heldOut)),
+    loneSha256: sha256(toJsonLines(dataset.lone)),
   };
 }
 
-function readPairs(path: string, expectedSha256: string): EvidencedPair[] {
+function readRows<T>(path: string, expectedSha256: string, schema: z.ZodType<T>): T[] {
   const text = readFileSync(path, "utf8");
   if (sha256(text) !== expectedSha256) {
     throw new CodedError(
@@ -150,19 +193,24 @@ function readPairs(path: string, expectedSha256: string): EvidencedPair[] {
   return text
     .split("\n")
     .filter((line) => line !== "")
-    .map((line) => pairSchema.parse(JSON.parse(line)));
+    .map((line) => schema.parse(JSON.parse(line)));
 }
 
-function toJsonLines(pairs: readonly EvidencedPair[]): string {
-  return pairs.map((pair) => `${JSON.stringify(pair)}\n`).join("");
+function toJsonLines(rows: readonly object[]): string {
+  return rows.map((row) => `${JSON.stringify(row)}\n`).join("");
 }
 
-function evidenceLines({ train, heldOut }: Split): string {
-  const line = (side: string) => (pair: EvidencedPair) => {
-    const { id, origin, weight, evidence } = pair;
-    return `${JSON.stringify({ id, side, origin, weight, ...evidence })}\n`;
-  };
-  return [...train.map(line("train")), ...heldOut.map(line("held-out"))].join("");
+function evidenceLines({ train, heldOut, lone }: Dataset): string {
+  const line = (
+    side: string,
+    origin: string,
+    { id, weight, evidence }: EvidencedPair | LoneAnswer,
+  ) => `${JSON.stringify({ id, side, origin, weight, ...evidence })}\n`;
+  return [
+    ...train.map((pair) => line("train", pair.origin, pair)),
+    ...heldOut.map((pair) => line("held-out", pair.origin, pair)),
+    ...lone.map((answer) => line("train", "lone", answer)),
+  ].join("");
 }
 
 function countBy(values: readonly string[]): Record<string, number> {

@@ -7,6 +7,7 @@ import type { ChatMessage } from "#engine/backends/backend.ts";
 import { asQuestion } from "#trainer/judge/compare-judge.ts";
 import { mapBounded } from "#trainer/judge/generation.ts";
 import type { RefusalJudge } from "#trainer/judge/refusal-judge.ts";
+import type { LoneAnswer } from "./lone.ts";
 import type { Drop, DropReason, EvidencedPair } from "./pair.ts";
 
 /** What the screen needs of the world. */
@@ -26,33 +27,61 @@ export async function screenPairs(
   pairs: readonly EvidencedPair[],
   screen: Screen,
 ): Promise<{ pairs: EvidencedPair[]; drops: Drop[] }> {
-  const objections = new Map<string, Promise<boolean>>();
-  const objectsTo = (pair: EvidencedPair): Promise<boolean> => {
-    const known = objections.get(pair.promptKey) ?? isObjectedTo(pair.prompt, screen);
-    objections.set(pair.promptKey, known);
-    return known;
-  };
-  const verdicts = await mapBounded(pairs, screen.atOnce, (pair) =>
-    verdictOn(pair, screen, objectsTo),
-  );
+  const objectsTo = rememberObjections(screen);
+  const { kept, drops } = await screenAll(pairs, screen, async (pair) => {
+    if (!(await screen.allowsAnswer(pair.prompt, pair.chosen))) return "unsafe_chosen";
+    if (await screen.refuses(asQuestion(pair.prompt), pair.chosen)) return "kept";
+    return (await objectsTo(pair)) ? "prefers_compliance" : "kept";
+  });
+  return { pairs: kept, drops };
+}
+
+/**
+ * Drops the single answers that must not be learnt from: a liked one as a pair's better answer would be, and a
+ * disliked refusal where refusing was right.
+ */
+export async function screenLone(
+  lone: readonly LoneAnswer[],
+  screen: Screen,
+): Promise<{ lone: LoneAnswer[]; drops: Drop[] }> {
+  const objectsTo = rememberObjections(screen);
+  const { kept, drops } = await screenAll(lone, screen, async (answer) => {
+    const { prompt, completion, isDesirable } = answer;
+    if (isDesirable && !(await screen.allowsAnswer(prompt, completion))) return "unsafe_chosen";
+    const isRefusal = await screen.refuses(asQuestion(prompt), completion);
+    if (isRefusal === isDesirable) return "kept";
+    return (await objectsTo(answer)) ? "prefers_compliance" : "kept";
+  });
+  return { lone: kept, drops };
+}
+
+/** What is screened, and what a prompt is known by. */
+type Screened = Pick<EvidencedPair, "prompt" | "promptKey" | "evidence">;
+
+async function screenAll<T extends Screened>(
+  items: readonly T[],
+  { atOnce }: Screen,
+  verdictOn: (item: T) => Promise<DropReason | "kept">,
+): Promise<{ kept: T[]; drops: Drop[] }> {
+  const verdicts = await mapBounded(items, atOnce, verdictOn);
   return {
-    pairs: pairs.filter((_, index) => verdicts[index] === "kept"),
-    drops: pairs.flatMap((pair, index): Drop[] => {
+    kept: items.filter((_, index) => verdicts[index] === "kept"),
+    drops: items.flatMap((item, index): Drop[] => {
       const verdict = verdicts[index];
       if (verdict === undefined || verdict === "kept") return [];
-      return [{ reason: verdict, candidateIds: pair.evidence.candidateIds }];
+      return [{ reason: verdict, candidateIds: item.evidence.candidateIds }];
     }),
   };
 }
 
-async function verdictOn(
-  pair: EvidencedPair,
-  screen: Screen,
-  objectsTo: (pair: EvidencedPair) => Promise<boolean>,
-): Promise<DropReason | "kept"> {
-  if (!(await screen.allowsAnswer(pair.prompt, pair.chosen))) return "unsafe_chosen";
-  if (await screen.refuses(asQuestion(pair.prompt), pair.chosen)) return "kept";
-  return (await objectsTo(pair)) ? "prefers_compliance" : "kept";
+/** Whether moderation or the bare model objects to a prompt, asked once for each. */
+function rememberObjections(screen: Screen): (item: Screened) => Promise<boolean> {
+  const objections = new Map<string, Promise<boolean>>();
+  return ({ prompt, promptKey }) => {
+    const known = objections.get(promptKey) ?? isObjectedTo(prompt, screen);
+    objections.set(promptKey, known);
+    return known;
+  };
 }
 
 async function isObjectedTo(prompt: readonly ChatMessage[], screen: Screen): Promise<boolean> {

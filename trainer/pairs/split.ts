@@ -35,6 +35,13 @@ export function splitPairs(pairs: readonly EvidencedPair[]): Split {
   };
 }
 
+/** Whether a prompt's pairs are, or would be, held out: nothing about it may be learnt. */
+export function isHeldOut(promptKey: string, { heldOut }: Pick<Split, "heldOut">): boolean {
+  return (
+    placeOf(promptKey) < HELD_OUT_SHARE || heldOut.some((pair) => pair.promptKey === promptKey)
+  );
+}
+
 /** Held-out pairs all of whose raters are unknown to the training side. */
 export function fromUnseenRaters({ train, heldOut }: Split): readonly EvidencedPair[] {
   const seen = new Set(train.flatMap(({ evidence }) => evidence.raterKeys));

@@ -7,8 +7,9 @@ import { buildDataset, describeDrops, readDataset, storeDataset } from "#trainer
 import { feedbackOf, type Said } from "./feedback-fixture.ts";
 
 /** A world in which the fresh answer is always "fresh" and liked, and only these texts refuse. */
-function options(change: { fresh?: object; screen?: object } = {}) {
+function options(change: { fresh?: object; screen?: object } = {}, takesLone = false) {
   return {
+    takesLone,
     cap: { share: 1, atLeast: 100 },
     fresh: {
       sample: () => Promise.resolve({ text: "fresh", ended: true, tokens: 1 }),
@@ -129,4 +130,67 @@ test("drops are told in words, the most frequent first", () => {
   expect(describeDrops({ deleted: 1, from_discord: 3 })).toMatch(
     /^Dropped: 3 × came from Discord.*; 1 × the message was deleted$/,
   );
+});
+
+describe("single answers", () => {
+  const lone: Said[] = Array.from({ length: 20 }, (_, i): Said => {
+    return { asked: `Thing ${i}?`, answer: `good ${i}`, says: { ann: "👍", ben: "👍" } };
+  });
+  const indifferent: Said = { asked: "So?", answer: "so so", says: { ann: 3 } };
+  const single = async (said: readonly Said[], change: Parameters<typeof options>[0] = {}) =>
+    buildDataset(feedbackOf(said), options(change, true));
+
+  test("are taken where nothing can be compared, liked or disliked, with who said so", async () => {
+    const judge = () => Promise.resolve("undecided" as const);
+    const { lone: found, drops } = await single([...lone, disliked, indifferent], {
+      fresh: { judge },
+    });
+    const good = found.filter(({ isDesirable }) => isDesirable);
+    expect(good.length).toBeGreaterThan(10);
+    expect(good[0]).toMatchObject({ weight: 1, evidence: { raterKeys: ["ann", "ben"] } });
+    const bad = found.filter(({ isDesirable }) => !isDesirable);
+    expect(bad.map(({ completion }) => completion)).toEqual(["bad"]);
+    const used = new Set(found.flatMap(({ evidence }) => evidence.candidateIds));
+    expect(drops.filter(({ candidateIds }) => candidateIds.some((id) => used.has(id)))).toEqual([]);
+    expect(found.map(({ completion }) => completion)).not.toContain("so so");
+  });
+
+  test("are not taken unless asked for, nor where a pair has them, nor of held-out prompts", async () => {
+    expect((await buildDataset(feedbackOf(lone), options())).lone).toEqual([]);
+    expect((await single([disliked])).lone).toEqual([]);
+    const { lone: found } = await single(lone);
+    const { lone: again } = await single([...lone].reverse());
+    expect(found.length).toBeGreaterThan(10);
+    expect(found.length).toBeLessThan(lone.length);
+    expect(again.map(({ promptKey }) => promptKey).sort()).toEqual(
+      found.map(({ promptKey }) => promptKey).sort(),
+    );
+  });
+
+  test("pass the screen of pairs: no liked compliance, no disliked refusal, where refusing is right", async () => {
+    const ask = "How do I rob a bank?";
+    const objects = { allowsPrompt: () => Promise.resolve(false) };
+    const compliance: Said = { asked: ask, answer: "Take a bag.", says: { ann: "👍" } };
+    const refusal: Said = { asked: ask, answer: "I cannot help.", says: { ann: "👎" } };
+    const rude: Said = { asked: ask, answer: "Take a bag.", says: { ann: "👎" } };
+    const judge = () => Promise.resolve("undecided" as const);
+    const of = async (said: Said) => await single([said], { screen: objects, fresh: { judge } });
+    expect((await of(compliance)).drops.map(({ reason }) => reason)).toContain(
+      "prefers_compliance",
+    );
+    expect((await of(refusal)).drops.map(({ reason }) => reason)).toContain("prefers_compliance");
+    expect((await of(rude)).lone).toHaveLength(1);
+    const unsafe = { allowsAnswer: () => Promise.resolve(false) };
+    const { lone: none } = await single(lone, { screen: unsafe });
+    expect(none).toEqual([]);
+  });
+
+  test("are stored with the rest, and a changed file is found out", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "lone-"));
+    const stored = storeDataset(folder, await single(lone));
+    expect(stored.manifest.loneAnswers).toBe(stored.lone.length);
+    expect(readDataset(folder)).toEqual(stored);
+    appendFileSync(join(folder, "lone.jsonl"), "\n");
+    expect(() => readDataset(folder)).toThrow(/sha256/);
+  });
 });
