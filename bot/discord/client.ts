@@ -6,6 +6,7 @@ import {
   type APIApplication,
   ApplicationFlagsBitField,
   Client,
+  DefaultRestOptions,
   DiscordAPIError,
   Events,
   GatewayCloseCodes,
@@ -20,6 +21,9 @@ import {
 import { CodedError } from "#engine/base/errors.ts";
 import type { Logger } from "#engine/base/log.ts";
 import type { EditSchedulers } from "../answer/edit-scheduler.ts";
+import type { ConnectionPace } from "./connection-pace.ts";
+import type { IdentifyBudget } from "./identify-budget.ts";
+import type { InvalidRequestCircuit } from "./invalid-requests.ts";
 
 /** View channels, send messages (also in threads), read history, add reactions, embed links, attach files, create public threads. */
 const CHAT_PERMISSIONS = "309237763136";
@@ -29,7 +33,14 @@ const INTENTS = [
   GatewayIntentBits.GuildMessageReactions,
   GatewayIntentBits.DirectMessages,
   GatewayIntentBits.DirectMessageReactions,
+  // Bans and the audit log, AutoMod's rules and what they did: none of these is privileged.
+  GatewayIntentBits.GuildModeration,
+  GatewayIntentBits.AutoModerationConfiguration,
+  GatewayIntentBits.AutoModerationExecution,
 ];
+const MEMBER_FLAGS =
+  ApplicationFlagsBitField.Flags.GatewayGuildMembers |
+  ApplicationFlagsBitField.Flags.GatewayGuildMembersLimited;
 const CONTENT_FLAGS =
   ApplicationFlagsBitField.Flags.GatewayMessageContent |
   ApplicationFlagsBitField.Flags.GatewayMessageContentLimited;
@@ -41,7 +52,26 @@ const REACTION_ROUTE = "/reactions/:reaction";
 const CACHED_MESSAGES = 100;
 
 /** Where Discord is, and as whom to connect. */
-export type DiscordAccess = { readonly apiUrl: string; readonly token: string };
+export type DiscordAccess = {
+  readonly apiUrl: string;
+  readonly token: string;
+  /** Which privileged intents to ask for; `allowed` asks for the content where the application may. */
+  readonly privilegedIntents: "none" | "content" | "members" | "content,members" | "allowed";
+};
+
+/** What keeps the connection alive without getting the bot banned. */
+type ConnectionLife = {
+  readonly identify: IdentifyBudget;
+  readonly pace: ConnectionPace;
+  readonly circuit: InvalidRequestCircuit;
+};
+
+/** What a client is made with. */
+type ClientParts = {
+  readonly schedulers: EditSchedulers;
+  readonly life: ConnectionLife;
+  readonly log: Logger;
+};
 
 /**
  * A client that is not connected yet. Message content is asked for where the application may have
@@ -50,18 +80,21 @@ export type DiscordAccess = { readonly apiUrl: string; readonly token: string };
  */
 export async function prepareClient(
   access: DiscordAccess,
-  schedulers: EditSchedulers,
-  log: Logger,
+  { schedulers, life, log }: ClientParts,
 ): Promise<Client> {
   const application = await explained(access, () => readApplication(access));
-  const mayReadContent = ((application.flags ?? 0) & CONTENT_FLAGS) !== 0;
-  if (!mayReadContent) {
+  const intents = chooseIntents(application.flags ?? 0, access.privilegedIntents);
+  if (!intents.includes(GatewayIntentBits.MessageContent)) {
     log.warn(
       "Without the Message Content intent the bot reads only messages that mention it or reply to it.",
     );
   }
-  const client = createClient(access.apiUrl, mayReadContent);
+  const client = createClient(access.apiUrl, intents, life);
   obeyLimits(client, schedulers, log);
+  client.on(Events.ShardReconnecting, () => life.pace.lost());
+  for (const event of [Events.ShardReady, Events.ShardResume] as const) {
+    client.on(event, () => life.pace.succeeded());
+  }
   client.on(Events.Error, (error) => log.error({ err: error }, "the connection failed"));
   return client;
 }
@@ -104,9 +137,39 @@ export function inviteUrl(applicationId: string): string {
   return `https://discord.com/oauth2/authorize?${query}`;
 }
 
-function createClient(apiUrl: string, mayReadContent: boolean): Client {
+/** Asking for an intent without being allowed to closes the connection (4014). */
+function chooseIntents(
+  flags: number,
+  asked: DiscordAccess["privilegedIntents"],
+): readonly GatewayIntentBits[] {
+  const wantsContent = asked === "allowed" || asked.includes("content");
+  return [
+    ...INTENTS,
+    ...(wantsContent && (flags & CONTENT_FLAGS) !== 0 ? [GatewayIntentBits.MessageContent] : []),
+    ...(asked.includes("members") && (flags & MEMBER_FLAGS) !== 0
+      ? [GatewayIntentBits.GuildMembers]
+      : []),
+  ];
+}
+
+function createClient(
+  apiUrl: string,
+  intents: readonly GatewayIntentBits[],
+  { identify, pace, circuit }: ConnectionLife,
+): Client {
   return new Client({
-    intents: mayReadContent ? [...INTENTS, GatewayIntentBits.MessageContent] : INTENTS,
+    intents,
+    ws: {
+      buildIdentifyThrottler: (manager) => {
+        // discord.js asks for it before each attempt to connect (and with each event).
+        const { retrieveSessionInfo } = manager.options;
+        manager.options.retrieveSessionInfo = async (shardId) => {
+          await pace.beforeAttempt();
+          return retrieveSessionInfo(shardId);
+        };
+        return identify;
+      },
+    },
     // Reactions and deletions on messages from before the start come without the message.
     partials: [Partials.Channel, Partials.Message, Partials.Reaction, Partials.User],
     allowedMentions: { parse: [], repliedUser: false },
@@ -118,6 +181,7 @@ function createClient(apiUrl: string, mayReadContent: boolean): Client {
     }),
     rest: {
       api: apiUrl,
+      makeRequest: circuit.guard(DefaultRestOptions.makeRequest),
       timeout: REQUEST_TIMEOUT_MS,
       invalidRequestWarningInterval: INVALID_REQUESTS_BETWEEN_WARNINGS,
     },
@@ -138,7 +202,10 @@ function obeyLimits(client: Client, schedulers: EditSchedulers, log: Logger): vo
   );
 }
 
-async function readApplication({ apiUrl, token }: DiscordAccess): Promise<Partial<APIApplication>> {
+async function readApplication({
+  apiUrl,
+  token,
+}: Pick<DiscordAccess, "apiUrl" | "token">): Promise<Partial<APIApplication>> {
   const rest = new REST({ api: apiUrl, timeout: REQUEST_TIMEOUT_MS }).setToken(token);
   const answer = await rest.get(Routes.currentApplication());
   return typeof answer === "object" && answer !== null ? answer : {};

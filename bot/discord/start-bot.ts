@@ -27,7 +27,16 @@ import { type PrivacyPage, servePrivacyPage } from "../privacy/privacy-page.ts";
 import { keepRetention } from "../privacy/retention.ts";
 import { privacyStatement } from "../privacy/statement.ts";
 import { openSqliteStore, type SqliteStore } from "../storage/sqlite-store.ts";
-import { inviteUrl, join as joinDiscord, lossOf, prepareClient } from "./client.ts";
+import {
+  type DiscordAccess,
+  inviteUrl,
+  join as joinDiscord,
+  lossOf,
+  prepareClient,
+} from "./client.ts";
+import { ConnectionPace } from "./connection-pace.ts";
+import { IdentifyBudget } from "./identify-budget.ts";
+import { InvalidRequestCircuit } from "./invalid-requests.ts";
 import { listen } from "./listeners.ts";
 import { registerCommands } from "./register-commands.ts";
 import type { Room } from "./room.ts";
@@ -60,7 +69,7 @@ export async function startBot(
   pace: { readonly clock?: Clock; readonly editIntervalMs?: number } = {},
 ): Promise<RunningBot> {
   const { clock = systemClock, editIntervalMs } = pace;
-  const access = { apiUrl: config.DISCORD_API_URL, token: requireToken(config) };
+  const access = accessOf(config);
   using opened = new DisposableStack();
   const store = opened.use(openSqliteStore(join(config.DATA_DIR, "bot.db")));
   const feedback = opened.use(FeedbackLog.openIn(config, clock));
@@ -68,7 +77,12 @@ export async function startBot(
     clock,
     ...(editIntervalMs === undefined ? {} : { intervalMs: editIntervalMs }),
   });
-  const prepared = await prepareClient(access, schedulers, log);
+  const life = {
+    identify: IdentifyBudget.open(config.DATA_DIR, clock, log),
+    pace: new ConnectionPace(log),
+    circuit: new InvalidRequestCircuit(clock, log),
+  };
+  const prepared = await prepareClient(access, { schedulers, life, log });
   using left = new DisposableStack();
   left.defer(() => void prepared.destroy());
   const opening = Promise.withResolvers<Room>();
@@ -116,6 +130,7 @@ export async function startBot(
   let stopping: Promise<void> | undefined;
   const stop = async (drainMs: number) => {
     await desk.drain(drainMs);
+    life.pace.stop();
     await client.destroy();
     await limits.disconnect();
     await page?.close();
@@ -166,6 +181,16 @@ function learningOf(config: Config): Learning {
     trainAt: config.TRAIN_AT,
     isLearningFromDiscord: config.LEARN_FROM_DISCORD,
     ...(config.PRIVACY_URL === undefined ? {} : { privacyUrl: config.PRIVACY_URL }),
+  };
+}
+
+function accessOf(config: Config): DiscordAccess {
+  const apiUrl = config.DISCORD_API_URL;
+  const usual = sourceOf(apiUrl) === "discord" ? "none" : "allowed";
+  return {
+    apiUrl,
+    token: requireToken(config),
+    privilegedIntents: config.PRIVILEGED_INTENTS ?? usual,
   };
 }
 

@@ -3,6 +3,7 @@
  * The page and the bot use the same server through HTTP and the gateway.
  */
 import type { APIMessage } from "discord-api-types/v10";
+import type { Faults } from "./faults.ts";
 import type { Gateway } from "./gateway/gateway.ts";
 import type { PersonActions } from "./people/actions.ts";
 import { Person } from "./people/person.ts";
@@ -20,6 +21,7 @@ export type PlaygroundParts = {
   readonly world: World;
   readonly gateway: Gateway;
   readonly limits: RateLimits;
+  readonly faults: Faults;
   readonly actions: PersonActions;
   readonly url: string;
   readonly botToken: string;
@@ -133,6 +135,16 @@ export class Playground {
   /** Answers the next fitting REST request of the bot with 429. */
   limitNext(limit: InjectedLimit): void {
     this.#parts.limits.inject(limit);
+  }
+
+  /** Troubles to order: failing or slow requests, repeated or reordered events. */
+  get faults(): Faults {
+    return this.#parts.faults;
+  }
+
+  /** IDENTIFYs that the bot has sent so far. */
+  get identifyCount(): number {
+    return this.#parts.gateway.identifyCount;
   }
 
   /** REST requests of the bot that were let through so far. */

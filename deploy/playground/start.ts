@@ -4,6 +4,7 @@ import { Hono, type MiddlewareHandler } from "hono";
 import type { Clock } from "#engine/base/clock.ts";
 import { createLog } from "#engine/base/log.ts";
 import { EngineClient } from "#engine/client/engine-client.ts";
+import { Faults } from "./faults.ts";
 import { addFileRoutes } from "./files.ts";
 import { Delivery } from "./gateway/deliver.ts";
 import { Gateway, HEARTBEAT_INTERVAL_MS } from "./gateway/gateway.ts";
@@ -71,6 +72,7 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
   const gatewayUrl = () => `ws://${authority}/gateway`;
   const desk = new InteractionDesk(world, baseUrl);
   const limits = new RateLimits(clock);
+  const faults = new Faults();
   const delivery = new Delivery({
     world,
     baseUrl,
@@ -78,8 +80,7 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
   });
   const gateway = new Gateway(
     {
-      clock,
-      botToken,
+      ...{ clock, botToken, faults },
       heartbeatIntervalMs: options.heartbeatIntervalMs ?? HEARTBEAT_INTERVAL_MS,
       disallowedIntents: options.disallowedIntents ?? 0,
     },
@@ -92,7 +93,7 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
   );
   world.bus.subscribe((event) => delivery.deliver(event, gateway.sessions));
   const actions = new PersonActions(world, desk, baseUrl);
-  const services = { world, desk, gateway, limits, botToken, log, baseUrl, gatewayUrl };
+  const services = { world, desk, gateway, limits, faults, botToken, log, baseUrl, gatewayUrl };
   const rest = createRestApi({ ...services, recordTo: options.recordTo });
   const admits = createHostGuard(options.host);
   const app = new Hono();
@@ -133,7 +134,8 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
     status[Symbol.dispose]();
     store[Symbol.dispose]();
   };
-  return new Playground({ world, gateway, limits, actions, url: baseUrl(), botToken, tick, close });
+  const parts = { world, gateway, limits, faults, actions, url: baseUrl(), botToken, tick, close };
+  return new Playground(parts);
 }
 
 function refuseOtherSites(admits: ReturnType<typeof createHostGuard>): MiddlewareHandler {

@@ -36,6 +36,7 @@ const loraLayers = z
 const schema = z.object({
   DISCORD_TOKEN: z.string().min(1).optional(),
   DISCORD_TOKEN_FILE: z.string().min(1).optional(),
+  PRIVILEGED_INTENTS: z.enum(["none", "content", "members", "content,members"]).optional(),
   DISCORD_API_URL: url.default("https://discord.com/api"),
   DATA_DIR: z.string().min(1).default("./data"),
   MODEL: z.string().min(1).default("nano"),

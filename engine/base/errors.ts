@@ -21,6 +21,7 @@ export const ERROR_CODES = {
   config_invalid: "a setting is missing or malformed",
   data_too_small: "there are too few preference pairs to train on",
   database_failed: "the database could not be opened, read or written",
+  discord_circuit_open: "Discord refused so many requests that none is sent for a while",
   discord_token_invalid: "Discord does not accept the token",
   discord_token_missing: "no Discord token is set",
   discord_unreachable: "Discord cannot be joined at its address",

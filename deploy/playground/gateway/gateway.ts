@@ -11,6 +11,7 @@ import {
 import type { WebSocket } from "ws";
 import { z } from "zod";
 import type { Clock } from "#engine/base/clock.ts";
+import type { Faults } from "../faults.ts";
 import { GatewaySession } from "./session.ts";
 
 /** Discord's own interval, in milliseconds. */
@@ -60,6 +61,7 @@ export type GatewayOptions = {
   readonly heartbeatIntervalMs: number;
   /** Intents that the application may not ask for (close code 4014), as bits. */
   readonly disallowedIntents: number;
+  readonly faults: Faults;
 };
 
 /** All sockets and sessions of the application. */
@@ -69,6 +71,7 @@ export class Gateway {
   readonly #connections = new Set<Connection>();
   readonly #sessions = new Map<string, GatewaySession>();
   #identifiedAtMs: number[] = [];
+  #identifyCount = 0;
 
   constructor(options: GatewayOptions, host: GatewayHost) {
     this.#options = options;
@@ -88,6 +91,11 @@ export class Gateway {
   /** Whether a bot is connected now. */
   get isConnected(): boolean {
     return this.sessions.some((session) => session.lostAtMs === null);
+  }
+
+  /** IDENTIFYs that were taken since the start. */
+  get identifyCount(): number {
+    return this.#identifyCount;
   }
 
   /** For GET /gateway/bot. */
@@ -193,6 +201,7 @@ export class Gateway {
   #handle(connection: Connection, opcode: number, data: unknown): void {
     switch (opcode) {
       case Op.Heartbeat:
+        if (this.#options.faults.ignoresHeartbeats) return;
         connection.lastHeartbeatMs = this.#options.clock.monotonicMs();
         this.#send(connection, Op.HeartbeatAck, undefined);
         return;
@@ -230,12 +239,13 @@ export class Gateway {
     }
     this.sessionStartLimit();
     this.#identifiedAtMs.push(this.#options.clock.monotonicMs());
+    this.#identifyCount += 1;
     const id = randomBytes(16).toString("hex");
     const session = new GatewaySession(
       id,
       parsed.data.intents,
       parsed.data.shard ?? [0, 1],
-      (text) => connection.socket.send(text),
+      this.#options.faults.wrap((text) => connection.socket.send(text)),
     );
     this.#makeRoom();
     this.#sessions.set(id, session);
@@ -272,7 +282,10 @@ export class Gateway {
       return;
     }
     this.#takeOver(session, connection);
-    const result = session.resume(parsed.data.seq, (text) => connection.socket.send(text));
+    const result = session.resume(
+      parsed.data.seq,
+      this.#options.faults.wrap((text) => connection.socket.send(text)),
+    );
     if (result === "resumed") {
       this.#host.presenceChanged();
       return;

@@ -30,6 +30,7 @@ export function createRestApi(services: RestServices): Hono {
     }),
   );
   if (services.recordTo !== undefined) api.use(recordRequests(services.recordTo));
+  api.use(services.faults.middleware);
   api.use(async (context, next) => {
     const path = pathBelowVersion(context);
     if (!OPEN_ROUTES.test(path) && !isAuthorized(context, services.botToken))

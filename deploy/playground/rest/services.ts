@@ -1,5 +1,6 @@
 /** What the REST routes work on. */
 import type { Logger } from "#engine/base/log.ts";
+import type { Faults } from "../faults.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import type { InteractionDesk } from "../interactions/desk.ts";
 import type { World } from "../world/world.ts";
@@ -11,6 +12,7 @@ export type RestServices = {
   readonly desk: InteractionDesk;
   readonly gateway: Gateway;
   readonly limits: RateLimits;
+  readonly faults: Faults;
   readonly botToken: string;
   readonly log: Logger;
   /** `http://host:port` of this server */

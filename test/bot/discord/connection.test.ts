@@ -1,0 +1,137 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { ConnectionPace } from "#bot/discord/connection-pace.ts";
+import { IDENTIFY_LIMIT, IdentifyBudget } from "#bot/discord/identify-budget.ts";
+import { INVALID_LIMIT, InvalidRequestCircuit } from "#bot/discord/invalid-requests.ts";
+import { createLog } from "#engine/base/log.ts";
+import { HandClock } from "../../deploy/playground/arena.ts";
+
+const log = createLog("test", "silent");
+const HOUR_MS = 3_600_000;
+let folder: string;
+let clock: HandClock;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "connection-"));
+  clock = new HandClock();
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("IDENTIFYs", () => {
+  const signal = new AbortController().signal;
+  const open = () => IdentifyBudget.open(folder, clock, log);
+  const store = (times: readonly number[]) =>
+    writeFileSync(join(folder, "identify.json"), JSON.stringify({ identifiedAtMs: times }));
+
+  test("are counted on disk, so that a restart does not forget them", async () => {
+    await open().waitForIdentify(0, signal);
+    clock.forward(5_000);
+    await open().waitForIdentify(0, signal);
+    expect(open().left).toBe(IDENTIFY_LIMIT - 2);
+    expect(readFileSync(join(folder, "identify.json"), "utf8")).toContain(String(clock.nowMs()));
+  });
+
+  test("are five seconds apart, also over a restart", async () => {
+    await open().waitForIdentify(0, signal);
+    clock.forward(2_000);
+    expect(open().waitMs).toBe(3_000);
+    clock.forward(3_000);
+    expect(open().waitMs).toBe(0);
+  });
+
+  test("stop at 500 in 24 hours, until the oldest is a day old", () => {
+    const now = clock.nowMs();
+    store(Array.from({ length: IDENTIFY_LIMIT }, (_, index) => now - HOUR_MS + index));
+    const budget = open();
+    expect(budget.left).toBe(0);
+    expect(budget.waitMs).toBe(23 * HOUR_MS);
+    clock.forward(23 * HOUR_MS + 1);
+    expect(budget.left).toBeGreaterThan(0);
+    expect(budget.waitMs).toBe(0);
+  });
+
+  test("that wait end when the client no longer wants to connect", async () => {
+    store(Array.from({ length: IDENTIFY_LIMIT }, () => clock.nowMs()));
+    const leaving = new AbortController();
+    const waiting = open().waitForIdentify(0, leaving.signal);
+    leaving.abort();
+    await expect(waiting).rejects.toThrow();
+    expect(open().left).toBe(0);
+  });
+
+  test.each(["{", "[]", '{"identifiedAtMs":"x"}'])("with a damaged count %s begin anew", (text) => {
+    writeFileSync(join(folder, "identify.json"), text);
+    expect(open().left).toBe(IDENTIFY_LIMIT);
+  });
+});
+
+describe("attempts to connect", () => {
+  test("pause for twice as long each time, up to a minute, and at once again after a success", () => {
+    const pace = new ConnectionPace(log, () => 1);
+    const pauses = Array.from({ length: 10 }, () => pace.nextPauseMs());
+    expect(pauses).toEqual([0, 0, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
+    pace.succeeded();
+    expect([pace.nextPauseMs(), pace.nextPauseMs()]).toEqual([0, 1_000]);
+  });
+
+  test("are spread, so that many bots don't come back at once", () => {
+    const paces = [0, 1].map((random) => new ConnectionPace(log, () => random));
+    const third = paces.map((pace) => [pace.nextPauseMs(), pace.nextPauseMs(), pace.nextPauseMs()]);
+    expect(third.map(([, , pause]) => pause)).toEqual([500, 1_000]);
+  });
+
+  test("are not made once the bot has stopped", async () => {
+    const pace = new ConnectionPace(log);
+    pace.stop();
+    const went = vi.fn();
+    void pace.beforeAttempt().then(went);
+    await new Promise(setImmediate);
+    expect(went).not.toHaveBeenCalled();
+  });
+});
+
+describe("the circuit over invalid requests", () => {
+  const answer = (status: number, scope: string | null = null) => ({
+    status,
+    headers: { get: () => scope },
+  });
+  const sending = (circuit: InvalidRequestCircuit, reply: ReturnType<typeof answer>) => {
+    const sent = vi.fn(() => Promise.resolve(reply));
+    return { sent, send: circuit.guard(sent) };
+  };
+
+  test.each([401, 403, 429])(
+    "opens at 1,000 answers of %d, sends nothing, and closes after ten minutes",
+    async (status) => {
+      const circuit = new InvalidRequestCircuit(clock, log);
+      const { send, sent } = sending(circuit, answer(status));
+      for (let index = 0; index < INVALID_LIMIT; index++) await send();
+      expect(circuit.isOpen).toBe(true);
+      await expect(send()).rejects.toMatchObject({ code: "discord_circuit_open" });
+      expect(sent).toHaveBeenCalledTimes(INVALID_LIMIT);
+      clock.forward(10 * 60_000);
+      await send();
+      expect(sent).toHaveBeenCalledTimes(INVALID_LIMIT + 1);
+      expect(circuit.isOpen).toBe(false);
+    },
+  );
+
+  test("does not count what is fine, missing, broken, or limited for everybody", async () => {
+    const circuit = new InvalidRequestCircuit(clock, log);
+    for (const reply of [answer(200), answer(404), answer(500), answer(429, "shared")]) {
+      const { send } = sending(circuit, reply);
+      for (let index = 0; index < INVALID_LIMIT; index++) await send();
+    }
+    expect(circuit.isOpen).toBe(false);
+  });
+
+  test("counts each ten minutes by themselves", async () => {
+    const circuit = new InvalidRequestCircuit(clock, log);
+    const { send } = sending(circuit, answer(403));
+    for (let index = 0; index < INVALID_LIMIT - 1; index++) await send();
+    clock.forward(10 * 60_000);
+    await send();
+    expect(circuit.isOpen).toBe(false);
+  });
+});
