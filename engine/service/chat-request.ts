@@ -185,8 +185,16 @@ function step(value: unknown, part: PropertyKey): unknown {
   return Object.entries(value).find(([name]) => name === String(part))?.[1];
 }
 
+function summary(value: unknown): unknown {
+  if (Array.isArray(value)) return "[…]";
+  return typeof value === "object" && value !== null ? "{…}" : value;
+}
+
 function describe(value: unknown): string {
   if (value === undefined) return "nothing";
-  const text = JSON.stringify(value);
+  // Lists within lists by the thousand can be parsed, but not written: JSON.stringify runs out of stack.
+  const text = JSON.stringify(value, function (this: unknown, key, inner: unknown) {
+    return key === "" || this === value ? inner : summary(inner);
+  });
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }
