@@ -97,12 +97,18 @@ function toPair(prompt: RatedPrompt, { better, worse }: Comparison): EvidencedPa
       raterKeys,
     },
     atMs: Math.max(better.atMs, worse.atMs),
+    votedAtMs: firstVoteMs(better, worse),
   };
 }
 
 /** Whose opinions went into these answers, sorted. */
 export function ratersOf(...answers: readonly RatedAnswer[]): string[] {
   return [...new Set(answers.flatMap((a) => a.opinions.map(({ raterKey }) => raterKey)))].sort();
+}
+
+/** When the first opinion of these answers was given. */
+export function firstVoteMs(...answers: readonly RatedAnswer[]): number {
+  return Math.min(...answers.flatMap(({ opinions }) => opinions.map(({ atMs }) => atMs)));
 }
 
 /** One person's word counts half of what two people share; more than two add nothing. */

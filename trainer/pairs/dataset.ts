@@ -43,6 +43,7 @@ const evidencedSchema = z.object({
     raterKeys: z.array(z.string()),
   }),
   atMs: z.number(),
+  votedAtMs: z.number(),
 });
 const pairSchema = evidencedSchema.extend({
   chosen: z.string(),

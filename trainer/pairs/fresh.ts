@@ -6,7 +6,7 @@
 import type { ChatMessage } from "#engine/backends/backend.ts";
 import type { CompareJudge } from "#trainer/judge/compare-judge.ts";
 import { type GeneratedAnswer, mapBounded } from "#trainer/judge/generation.ts";
-import { type DislikedAnswer, ratersOf } from "./compare.ts";
+import { type DislikedAnswer, firstVoteMs, ratersOf } from "./compare.ts";
 import { type Drop, type DropReason, type EvidencedPair, pairId } from "./pair.ts";
 
 /** What the comparison needs of the world. */
@@ -65,6 +65,7 @@ async function compareOne(
       raterKeys: ratersOf(answer),
     },
     atMs: answer.atMs,
+    votedAtMs: firstVoteMs(answer),
   };
 }
 

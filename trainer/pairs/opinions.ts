@@ -10,6 +10,8 @@ export type Opinion = {
   readonly raterKey: string;
   /** Around 0: a thumb is ±1, a rating is its distance from the person's own mean. */
   readonly points: number;
+  /** When the first of the votes behind it was made. */
+  readonly atMs: number;
 };
 
 /** 👍 against 👎 is then two points: the least that counts as a preference, as for ratings. */
@@ -34,7 +36,9 @@ export function opinionsOf(votes: readonly StandingVote[]): readonly Opinion[] {
         ? vote.value - (centres.get(vote.raterKey) ?? MIDDLE)
         : vote.value * THUMB_POINTS,
     );
-    return [{ candidateId: first.candidateId, raterKey: first.raterKey, points: mean(points) }];
+    const { candidateId, raterKey } = first;
+    const atMs = Math.min(...group.map((vote) => vote.atMs));
+    return [{ candidateId, raterKey, points: mean(points), atMs }];
   });
 }
 

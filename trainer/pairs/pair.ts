@@ -25,6 +25,8 @@ export type EvidencedPair = {
   };
   /** When the newest answer in it was given. */
   readonly atMs: number;
+  /** When the first of the votes behind it was made. */
+  readonly votedAtMs: number;
 };
 
 /** Why a rated answer, or a pair, is not trained on. */

@@ -1,11 +1,13 @@
 /**
- * Sets pairs aside for the gate. Pure. A prompt lies wholly on one side, by its hash, so that it lies
- * on the same side every night and no adapter is judged on prompts that an earlier one learnt.
+ * Sets pairs aside for the gate, by person and by time. Pure. An adapter is then judged by people whom it
+ * did not learn from, and by what was asked after it learnt; and a prompt lies wholly on one side.
  */
 import { type EvidencedPair, sha256 } from "./pair.ts";
 
-/** Of the prompts. */
+/** Of the pairs. */
 const HELD_OUT_SHARE = 0.2;
+/** Of the held-out pairs at most, and of the people: a person is held out by the hash of their key, for good. */
+const PEOPLE_SHARE = 0.5;
 /** With fewer, even a perfect score proves nothing: 4 of 4 has a lower Wilson bound just above ½. */
 export const HELD_OUT_MIN_PAIRS = 4;
 
@@ -16,22 +18,24 @@ export type Split = {
 };
 
 /**
- * Holds out the prompts with the smallest hashes: a fifth of all, and as many more as the minimum
- * takes, which is only ever the case in a small data set.
+ * Holds out a fifth of the pairs, and at least four: first the prompts of a tenth of the people, the same ones every
+ * night, unless one of them has a hand in more than a tenth of the pairs; then the newest prompts. A prompt is as
+ * new as the first vote on it: one that was trained on does not become new by another vote.
  */
 export function splitPairs(pairs: readonly EvidencedPair[]): Split {
-  const place = new Map(pairs.map(({ promptKey }) => [promptKey, placeOf(promptKey)]));
-  const byPlace = [...place].sort(([, a], [, b]) => a - b);
-  const heldOutKeys = new Set<string>();
-  let heldOutPairs = 0;
-  for (const [key, at] of byPlace) {
-    if (at >= HELD_OUT_SHARE && heldOutPairs >= HELD_OUT_MIN_PAIRS) break;
-    heldOutKeys.add(key);
-    heldOutPairs += pairs.filter(({ promptKey }) => promptKey === key).length;
+  const byPrompt = Map.groupBy(pairs, ({ promptKey }) => promptKey);
+  const wanted = Math.max(HELD_OUT_MIN_PAIRS, Math.round(HELD_OUT_SHARE * pairs.length));
+  const heldOut = promptsOfPeople(byPrompt, PEOPLE_SHARE * wanted);
+  let count = countPairs(byPrompt, heldOut);
+  for (const [key, group] of newestFirst(byPrompt)) {
+    if (count >= wanted) break;
+    if (heldOut.has(key)) continue;
+    heldOut.add(key);
+    count += group.length;
   }
   return {
-    train: pairs.filter(({ promptKey }) => !heldOutKeys.has(promptKey)),
-    heldOut: pairs.filter(({ promptKey }) => heldOutKeys.has(promptKey)),
+    train: pairs.filter(({ promptKey }) => !heldOut.has(promptKey)),
+    heldOut: pairs.filter(({ promptKey }) => heldOut.has(promptKey)),
   };
 }
 
@@ -46,6 +50,42 @@ export function isHeldOut(promptKey: string, { heldOut }: Pick<Split, "heldOut">
 export function fromUnseenRaters({ train, heldOut }: Split): readonly EvidencedPair[] {
   const seen = new Set(train.flatMap(({ evidence }) => evidence.raterKeys));
   return heldOut.filter(({ evidence }) => evidence.raterKeys.every((rater) => !seen.has(rater)));
+}
+
+type ByPrompt = ReadonlyMap<string, readonly EvidencedPair[]>;
+
+/** Every prompt that a held-out person has a hand in, as long as they give no more than `most` pairs. */
+function promptsOfPeople(byPrompt: ByPrompt, most: number): Set<string> {
+  const promptsOf = new Map<string, Set<string>>();
+  for (const [key, group] of byPrompt) {
+    for (const rater of group.flatMap(({ evidence }) => evidence.raterKeys)) {
+      const known = promptsOf.get(rater) ?? new Set();
+      promptsOf.set(rater, known.add(key));
+    }
+  }
+  const heldOut = new Set<string>();
+  const people = [...promptsOf]
+    .map(([rater, prompts]) => ({ place: placeOf(rater), prompts }))
+    .filter(({ place }) => place < HELD_OUT_SHARE * PEOPLE_SHARE)
+    .sort((a, b) => a.place - b.place);
+  for (const { prompts } of people) {
+    const grown = new Set([...heldOut, ...prompts]);
+    if (countPairs(byPrompt, grown) <= most) for (const key of grown) heldOut.add(key);
+  }
+  return heldOut;
+}
+
+/** Ties go by the key's hash, so that the order of the pairs does not matter. */
+function newestFirst(byPrompt: ByPrompt): (readonly [string, readonly EvidencedPair[]])[] {
+  const firstVoteMs = (group: readonly EvidencedPair[]) =>
+    group.reduce((first, { votedAtMs }) => Math.min(first, votedAtMs), Number.POSITIVE_INFINITY);
+  return [...byPrompt].sort(
+    ([a, left], [b, right]) => firstVoteMs(right) - firstVoteMs(left) || placeOf(a) - placeOf(b),
+  );
+}
+
+function countPairs(byPrompt: ByPrompt, keys: ReadonlySet<string>): number {
+  return [...keys].reduce((sum, key) => sum + (byPrompt.get(key)?.length ?? 0), 0);
 }
 
 /** [0, 1), evenly spread; another hash than the key's own so that it stays so if keys change. */

@@ -45,6 +45,7 @@ function pair(id: string, chosen: string, rejected: string): EvidencedPair {
     origin: "feedback",
     evidence: { candidateIds: [], exchangeIds: [], raterKeys: [] },
     atMs: 0,
+    votedAtMs: 0,
   };
 }
 

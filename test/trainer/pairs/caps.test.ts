@@ -2,7 +2,6 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { capRaters } from "#trainer/pairs/caps.ts";
 import type { EvidencedPair } from "#trainer/pairs/pair.ts";
-import { fromUnseenRaters, HELD_OUT_MIN_PAIRS, splitPairs } from "#trainer/pairs/split.ts";
 
 function pair(index: number, promptKey: string, raterKeys: readonly string[]): EvidencedPair {
   return {
@@ -15,6 +14,7 @@ function pair(index: number, promptKey: string, raterKeys: readonly string[]): E
     origin: "feedback",
     evidence: { candidateIds: [`c${index}`], exchangeIds: [], raterKeys },
     atMs: index,
+    votedAtMs: index,
   };
 }
 
@@ -55,35 +55,4 @@ test("a community of one may decide as many pairs as the floor allows, the newes
   expect(kept).toHaveLength(24);
   expect(Math.min(...kept.map(({ atMs }) => atMs))).toBe(6);
   expect(drops.every(({ reason }) => reason === "rater_cap")).toBe(true);
-});
-
-test("no prompt is on both sides of the split, and nothing is lost", () => {
-  fc.assert(
-    fc.property(pairs, (given) => {
-      const { train, heldOut } = splitPairs(given);
-      const trained = new Set(train.map(({ promptKey }) => promptKey));
-      expect(heldOut.some(({ promptKey }) => trained.has(promptKey))).toBe(false);
-      expect(train.length + heldOut.length).toBe(given.length);
-      expect(heldOut.length).toBeGreaterThanOrEqual(Math.min(HELD_OUT_MIN_PAIRS, given.length));
-    }),
-  );
-});
-
-test("a prompt stays on its side when more prompts come", () => {
-  const many = Array.from({ length: 400 }, (_, index) => pair(index, `prompt ${index}`, ["r"]));
-  const early = splitPairs(many.slice(0, 200));
-  const late = splitPairs(many);
-  const lateHeldOut = new Set(late.heldOut.map(({ id }) => id));
-  expect(early.heldOut.every(({ id }) => lateHeldOut.has(id))).toBe(true);
-  expect(early.train.some(({ id }) => lateHeldOut.has(id))).toBe(false);
-  expect(late.heldOut.length).toBeGreaterThan(50);
-  expect(late.heldOut.length).toBeLessThan(110);
-});
-
-test("held-out pairs of raters who gave no training pair are told apart", () => {
-  const split = {
-    train: [pair(0, "a", ["r"])],
-    heldOut: [pair(1, "b", ["r", "s"]), pair(2, "c", ["s"])],
-  };
-  expect(fromUnseenRaters(split).map(({ id }) => id)).toEqual(["p2"]);
 });
