@@ -85,6 +85,13 @@ function newestCheckpoint(folder: string): number {
   return Number(/step-(\d+)/.exec(files.at(-1) ?? "")?.[1]);
 }
 
+/** KTO at β 0.1 raises the keep-set's NLL by 3.6% here, which the gate refuses. */
+const LOSSES: readonly (readonly [string, Readonly<Record<string, string>>])[] = [
+  ["kto", { TRAIN_BETA: "0.3" }],
+  ["simpo", {}],
+  ["ld", {}],
+];
+
 describe("a training run", () => {
   test("learns the taste, passes the gate, and serves from the next start", async () => {
     const world = smallWorld(taste(40));
@@ -113,8 +120,9 @@ describe("a training run", () => {
     expect(checks).toContain("preference_serving");
   });
 
-  test.each(["kto", "simpo", "ld"])("learns the taste by %s, too", async (loss) => {
-    const world = smallWorld(taste(40));
+  test.each(LOSSES)("learns the taste by %s, too", async (loss, chosen) => {
+    const small = smallWorld(taste(40));
+    const world = { ...small, settings: { ...small.settings, ...chosen } };
     const { result } = await train(world, "--loss", loss);
     expect(result).toMatchObject({ event: "result", status: "published" });
     const { manifest } = await openRegistry(world.dataDir).verify(String(result["adapter"]));
@@ -167,47 +175,57 @@ describe("a training run", () => {
 
 /** From SIGTERM to SIGKILL: what docker gives by default. */
 const GRACE_MS = 10_000;
+/** Two runs and a half, each in processes of their own. */
+const RUNS_TIMEOUT_MS = 180_000;
 
 describe("npx zephyr train that is asked to stop by SIGTERM", () => {
-  test("saves the step it is at within ten seconds, and goes on from it to the same adapter", async () => {
-    const [whole, cut] = [smallWorld(taste(40)), smallWorld(taste(40))];
-    const undisturbed = await train(whole);
-    const child = await beginTraining(cut, beginByCommand);
-    const ended = end(child);
-    const askedMs = performance.now();
-    child.kill("SIGTERM");
-    const { code, result } = await ended;
-    expect(performance.now() - askedMs).toBeLessThan(GRACE_MS);
-    expect(code).toBe(1);
-    expect(result).toMatchObject({ event: "result", status: "aborted" });
-    const [folder = ""] = runFolders(cut);
-    expect(runNote(folder).stage).toBe("training");
-    const lastStep = readMetrics(join(folder, "metrics.jsonl")).at(-1)?.step;
-    expect(newestCheckpoint(folder)).toBe(lastStep);
-    expect(existsSync(join(folder, "metrics.svg"))).toBe(true);
+  test(
+    "saves the step it is at within ten seconds, and goes on from it to the same adapter",
+    async () => {
+      const [whole, cut] = [smallWorld(taste(40)), smallWorld(taste(40))];
+      const undisturbed = await train(whole);
+      const child = await beginTraining(cut, beginByCommand);
+      const ended = end(child);
+      const askedMs = performance.now();
+      child.kill("SIGTERM");
+      const { code, result } = await ended;
+      expect(performance.now() - askedMs).toBeLessThan(GRACE_MS);
+      expect(code).toBe(1);
+      expect(result).toMatchObject({ event: "result", status: "aborted" });
+      const [folder = ""] = runFolders(cut);
+      expect(runNote(folder).stage).toBe("training");
+      const lastStep = readMetrics(join(folder, "metrics.jsonl")).at(-1)?.step;
+      expect(newestCheckpoint(folder)).toBe(lastStep);
+      expect(existsSync(join(folder, "metrics.svg"))).toBe(true);
 
-    const resumed = await train(cut);
-    expect(resumed.result).toMatchObject({ status: "published", folder });
-    expect(adapterBytes(cut, resumed).equals(adapterBytes(whole, undisturbed))).toBe(true);
-  });
+      const resumed = await train(cut);
+      expect(resumed.result).toMatchObject({ status: "published", folder });
+      expect(adapterBytes(cut, resumed).equals(adapterBytes(whole, undisturbed))).toBe(true);
+    },
+    RUNS_TIMEOUT_MS,
+  );
 });
 
 describe("a run that was killed in the middle of training", () => {
-  test("is taken up at its checkpoint and gives the same adapter, bit for bit", async () => {
-    const [whole, cut] = [smallWorld(taste(40)), smallWorld(taste(40))];
-    const undisturbed = await train(whole);
-    await killInTraining(cut);
-    const [folder = ""] = runFolders(cut);
-    expect(runNote(folder).stage).toBe("training");
+  test(
+    "is taken up at its checkpoint and gives the same adapter, bit for bit",
+    async () => {
+      const [whole, cut] = [smallWorld(taste(40)), smallWorld(taste(40))];
+      const undisturbed = await train(whole);
+      await killInTraining(cut);
+      const [folder = ""] = runFolders(cut);
+      expect(runNote(folder).stage).toBe("training");
 
-    const resumed = await train(cut);
-    expect(resumed.result).toMatchObject({ status: "published", folder });
-    expect(adapterBytes(cut, resumed).equals(adapterBytes(whole, undisturbed))).toBe(true);
-    const steps = readMetrics(join(folder, "metrics.jsonl"))
-      .filter((line) => line["loss"] !== undefined && line["learning_rate"] !== undefined)
-      .map(({ step }) => step);
-    expect(steps).toEqual(Array.from({ length: steps.length }, (_, index) => index + 1));
-  });
+      const resumed = await train(cut);
+      expect(resumed.result).toMatchObject({ status: "published", folder });
+      expect(adapterBytes(cut, resumed).equals(adapterBytes(whole, undisturbed))).toBe(true);
+      const steps = readMetrics(join(folder, "metrics.jsonl"))
+        .filter((line) => line["loss"] !== undefined && line["learning_rate"] !== undefined)
+        .map(({ step }) => step);
+      expect(steps).toEqual(Array.from({ length: steps.length }, (_, index) => index + 1));
+    },
+    RUNS_TIMEOUT_MS,
+  );
 
   test("is not taken up once something that it learns from was deleted", async () => {
     const world = smallWorld(taste(40));
