@@ -120,18 +120,6 @@ describe("a training run", () => {
     expect(checks).toContain("preference_serving");
   });
 
-  test.each(LOSSES)("learns the taste by %s, too", async (loss, chosen) => {
-    const small = smallWorld(taste(40));
-    const world = { ...small, settings: { ...small.settings, ...chosen } };
-    const { result } = await train(world, "--loss", loss);
-    expect(result).toMatchObject({ event: "result", status: "published" });
-    const { manifest } = await openRegistry(world.dataDir).verify(String(result["adapter"]));
-    expect(manifest.hyperparameters).toMatchObject({ loss, lora: { rank: 16 } });
-    const [last] = readMetrics(join(String(result["folder"]), "metrics.jsonl")).slice(-1);
-    expect(last?.["eval_rewards/margins"]).toBeGreaterThan(0);
-    expect(last?.["eval_keep_nll_rise"]).toBeLessThan(0.02);
-  });
-
   test("that makes answers worse is refused with exit code 3, and what served goes on", async () => {
     const world = smallWorld(taste(40), false);
     const { code, result } = await train(world);
@@ -171,6 +159,18 @@ describe("a training run", () => {
     expect(Number(result["trainPairs"]) + Number(result["heldOutPairs"])).toBe(30);
     expect(existsSync(join(world.dataDir, "runs"))).toBe(false);
   });
+});
+
+test.each(LOSSES)("a training run learns the taste by %s, too", async (loss, chosen) => {
+  const small = smallWorld(taste(40));
+  const world = { ...small, settings: { ...small.settings, ...chosen } };
+  const { result } = await train(world, "--loss", loss);
+  expect(result).toMatchObject({ event: "result", status: "published" });
+  const { manifest } = await openRegistry(world.dataDir).verify(String(result["adapter"]));
+  expect(manifest.hyperparameters).toMatchObject({ loss, lora: { rank: 16 } });
+  const [last] = readMetrics(join(String(result["folder"]), "metrics.jsonl")).slice(-1);
+  expect(last?.["eval_rewards/margins"]).toBeGreaterThan(0);
+  expect(last?.["eval_keep_nll_rise"]).toBeLessThan(0.02);
 });
 
 /** From SIGTERM to SIGKILL: what docker gives by default. */
