@@ -1,0 +1,279 @@
+/**
+ * Minutes of everything at once over HTTP: many people, random aborts, a swap every 20 seconds, and one crash of the
+ * engine's process after which it is started again. Fails when an answer is lost or mixed with another's, or when
+ * memory grows.
+ *
+ *   npm run bench:soak -- [--minutes 5] [--streams 32] [--threads 1]
+ */
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { openRegistry } from "#engine/adapters/registry.ts";
+import { isCoded } from "#engine/base/errors.ts";
+import { EngineClient } from "#engine/client/engine-client.ts";
+import { chooseBuild } from "#engine/llama/gpu-build.ts";
+import { loadLibraries } from "#engine/native/library.ts";
+import { SeededRandom } from "#trainer/data/random.ts";
+import { writeRandomAdapter } from "../model/random-adapter.ts";
+import { smallVocabulary, writeRandomModel } from "../model/random-model.ts";
+import { startOurEngine } from "./serving/our-engine.ts";
+import type { ServerProcess } from "./serving/server-process.ts";
+import { Witness } from "./serving/witness.ts";
+import { scratchFolder } from "./serving/workload.ts";
+
+const SWAP_EVERY_MS = 20_000;
+const SAMPLE_EVERY_MS = 5_000;
+/** Every so many requests one is aborted, on average. */
+const ABORT_SHARE = 0.15;
+const ABORT_WITHIN_MS = 3_000;
+const RETRY_AFTER_MS = 200;
+/** From the second minute of a process on: allocators keep some of what they once had. */
+const SETTLING_MS = 60_000;
+const MOST_GROWTH = 0.05;
+const TOPICS = [
+  "tea",
+  "the sea",
+  "old books",
+  "a red door",
+  "seven stones",
+  "rain",
+  "bread",
+  "owls",
+];
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: "string", default: "5" },
+    streams: { type: "string", default: "32" },
+    threads: { type: "string", default: "1" },
+  },
+});
+const durationMs = Number(values.minutes) * 60_000;
+const streams = Number(values.streams);
+const folder = scratchFolder();
+const dataDir = join(folder, "data");
+const tell = (text: string) => process.stdout.write(`${text}\n`);
+
+/** What the people share: where the engine is, and what they saw. */
+const state = {
+  engine: undefined as ServerProcess | undefined,
+  isOver: false,
+  isDown: false,
+  answers: 0,
+  aborted: 0,
+  refused: 0,
+  brokenByCrash: 0,
+  /** Processes before this one. */
+  crashes: 0,
+  swaps: 0,
+};
+const memory: { life: number; atMs: number; residentMiB: number }[] = [];
+const problems: string[] = [];
+
+try {
+  process.exitCode = (await soak()) ? 0 : 1;
+} finally {
+  await state.engine?.[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true });
+}
+
+async function soak(): Promise<boolean> {
+  const modelPath = join(folder, "soak.gguf");
+  const start = () =>
+    startOurEngine({
+      modelPath,
+      streams,
+      contextTokens: 512,
+      threads: Number(values.threads),
+      dataDir,
+      settings: { LOG_LEVEL: "warn", QUEUE_LIMIT: "256" },
+    });
+  const shape = await writeModel(modelPath);
+  state.engine = await start();
+  await publishAdapters(shape, await baseHash());
+  const witness = await Witness.hear(client(), TOPICS, ["base", "one", "two"]);
+  const startMs = performance.now();
+  const people = Array.from({ length: streams }, (_, person) => converse(person, witness));
+  const chores = [swapInTurn(), sampleMemory(startMs)];
+  await setTimeout(durationMs / 2);
+  await crash(start);
+  await setTimeout(durationMs / 2);
+  state.isOver = true;
+  await Promise.all([...people, ...chores]);
+  return report(witness, (performance.now() - startMs) / 1000);
+}
+
+function client(): EngineClient {
+  return new EngineClient({ url: state.engine?.url ?? "" });
+}
+
+async function writeModel(path: string) {
+  const libraries = loadLibraries((await chooseBuild("auto")).folder);
+  const shape = { nLayer: 4, nEmbd: 128, nHead: 4, nHeadKv: 2, headDim: 32, nFf: 256 };
+  // Neither single bytes nor an end: answers are plain text of full length.
+  const mutedTokens = smallVocabulary().tokens.indexOf("hel");
+  writeRandomModel(path, { libraries, mutedTokens, shape: { ...shape, contextTokens: 512 } });
+  mkdirSync(dataDir, { recursive: true });
+  return shape;
+}
+
+async function baseHash(): Promise<string> {
+  return (await client().health()).model.sha256;
+}
+
+async function publishAdapters(
+  shape: Parameters<typeof writeRandomAdapter>[1]["shape"],
+  baseSha256: string,
+): Promise<void> {
+  const libraries = loadLibraries((await chooseBuild("auto")).folder);
+  const registry = openRegistry(dataDir);
+  for (const [index, name] of ["one", "two"].entries()) {
+    const adapterPath = join(folder, `${name}.gguf`);
+    writeRandomAdapter(adapterPath, { libraries, shape, seed: index + 1 });
+    await registry.publish({
+      name,
+      adapterPath,
+      manifest: {
+        baseSha256,
+        parent: null,
+        data: { pairs: 1, manifestSha256: "00".repeat(32), fromMs: 0, toMs: 0 },
+        hyperparameters: {},
+        gate: { passed: true, report: {} },
+      },
+    });
+  }
+}
+
+/** Asks, aborts at times, asks again what a crash cut off: until the time is over each question gets its answer. */
+async function converse(person: number, witness: Witness): Promise<void> {
+  const random = SeededRandom.from(person + 1, 3);
+  while (!state.isOver) {
+    const topic = Math.floor(random.uniform() * TOPICS.length);
+    const isAborting = random.uniform() < ABORT_SHARE;
+    const abortAfterMs = Math.floor(random.uniform() * ABORT_WITHIN_MS);
+    for (let isAnswered = false; !isAnswered; ) {
+      const signal = isAborting ? AbortSignal.timeout(abortAfterMs) : undefined;
+      isAnswered = await askOnce(witness, { topic, person, signal });
+      if (!isAnswered) await setTimeout(RETRY_AFTER_MS);
+    }
+  }
+}
+
+async function askOnce(
+  witness: Witness,
+  asked: { topic: number; person: number; signal: AbortSignal | undefined },
+): Promise<boolean> {
+  const { topic, person, signal } = asked;
+  const { crashes } = state;
+  const wasDown = state.isDown;
+  try {
+    const request = witness.request(topic, { guild: `g${person % 5}`, person: `p${person}` });
+    const completion = await client().complete({
+      ...request,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    const [answer] = completion.answers;
+    state.answers += 1;
+    const problem = witness.judge(topic, completion.adapter, answer?.text ?? "");
+    if (problem !== undefined) problems.push(problem);
+    return true;
+  } catch (error) {
+    if (signal?.aborted === true) {
+      state.aborted += 1;
+      return true;
+    }
+    noteFailure(error, wasDown || state.isDown || crashes !== state.crashes);
+    return false;
+  }
+}
+
+function noteFailure(error: unknown, hasCrashed: boolean): void {
+  if (isCoded(error, "queue_full")) state.refused += 1;
+  else if (hasCrashed) state.brokenByCrash += 1;
+  else problems.push(`an answer was lost: ${error instanceof Error ? error.message : error}`);
+}
+
+async function swapInTurn(): Promise<void> {
+  const order = ["one", "two", "base"];
+  for (let turn = 0; !state.isOver; turn += 1) {
+    await sleepUnlessOver(SWAP_EVERY_MS);
+    if (state.isOver) return;
+    if (state.isDown) continue;
+    const { crashes } = state;
+    try {
+      await client().activate(order[turn % order.length] ?? "base");
+      state.swaps += 1;
+    } catch (error) {
+      const isHurt = state.isDown || crashes !== state.crashes;
+      if (!isHurt) problems.push(`a swap failed: ${error}`);
+    }
+  }
+}
+
+/** Ends the process as a fault in native code would, and starts it again on the same data. */
+async function crash(start: () => Promise<ServerProcess>): Promise<void> {
+  state.isDown = true;
+  process.kill(state.engine?.pid ?? 0, "SIGSEGV");
+  await state.engine?.[Symbol.asyncDispose]();
+  state.engine = await start();
+  state.crashes += 1;
+  state.isDown = false;
+}
+
+async function sampleMemory(startMs: number): Promise<void> {
+  while (!state.isOver) {
+    await sleepUnlessOver(SAMPLE_EVERY_MS);
+    const residentMiB = residentOf(state.engine?.pid ?? 0);
+    const atMs = performance.now() - startMs;
+    if (residentMiB > 0 && !state.isDown) memory.push({ life: state.crashes, atMs, residentMiB });
+  }
+}
+
+async function sleepUnlessOver(ms: number): Promise<void> {
+  for (let left = ms; left > 0 && !state.isOver; left -= 250) await setTimeout(250);
+}
+
+/** 0 when the process is gone. proc(5): VmRSS in KiB. */
+function residentOf(pid: number): number {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, "utf8");
+    return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
+  } catch {
+    return 0;
+  }
+}
+
+async function report(witness: Witness, seconds: number): Promise<boolean> {
+  const lives = [0, 1].map(growthOf);
+  const { queue, backend } = await client().health();
+  tell(
+    [
+      `${seconds.toFixed(0)} s, ${streams} people: ${state.answers} answers checked (${(state.answers / seconds).toFixed(1)}/s), ${state.aborted} aborted, ${state.refused} refused as the queue was full, ${state.brokenByCrash} broken by the crash and asked again, ${state.swaps} swaps`,
+      `answers as a quiet engine gives them: ${witness.identical}; parted from it after a common beginning, as batches of another shape round otherwise: ${witness.parted}`,
+      ...lives.map(({ text }) => text),
+      `left over: ${JSON.stringify({ queue, backend })}`,
+      `problems: ${problems.length}`,
+      ...problems.slice(0, 10),
+    ].join("\n"),
+  );
+  return problems.length === 0 && lives.every(({ isFlat }) => isFlat);
+}
+
+/** Of one life of the process: its mean over the first and the last quarter of the time after it has settled. */
+function growthOf(life: number): { readonly text: string; readonly isFlat: boolean } {
+  const samples = memory.filter((sample) => sample.life === life);
+  const bornMs = samples[0]?.atMs ?? 0;
+  const settled = samples.filter(
+    ({ atMs }) => atMs >= bornMs + Math.min(SETTLING_MS, durationMs / 8),
+  );
+  const quarter = Math.max(1, Math.floor(settled.length / 4));
+  const mean = (part: typeof settled) =>
+    part.reduce((sum, { residentMiB }) => sum + residentMiB, 0) / part.length;
+  const [first, last] = [mean(settled.slice(0, quarter)), mean(settled.slice(-quarter))];
+  const growth = last / first - 1;
+  return {
+    text: `memory of process ${life + 1}: ${first.toFixed(0)} → ${last.toFixed(0)} MiB (${(100 * growth).toFixed(1)}%)`,
+    isFlat: growth < MOST_GROWTH,
+  };
+}
