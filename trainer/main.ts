@@ -3,7 +3,7 @@
  * The training process: `node trainer/main.ts [--json] [--plan] [--no-activate] [--loss NAME]`,
  * or `--export FOLDER [--format NAME] [--base-model ID]`.
  * Progress goes to stderr, the result to stdout. Exit codes: 0 done, 1 failed or interrupted, 2 wrong
- * use, 3 refused by the gate. SIGINT and SIGTERM save the run's place.
+ * use, 3 refused by the gate, or by the plan for lack of memory. SIGINT and SIGTERM save the run's place.
  */
 import { parseArgs } from "node:util";
 import { loadConfig } from "#engine/base/config.ts";
@@ -13,6 +13,7 @@ import {
   exportTraining,
   planTraining,
   type RunResult,
+  type TrainingPlan,
   type TrainRequest,
   trainNightly,
 } from "./nightly/train.ts";
@@ -33,6 +34,8 @@ const EXIT_CODES = { published: 0, aborted: 1, refused: 3 } as const satisfies R
   number
 >;
 const WRONG_USE = 2;
+/** The plan's own gate. */
+const DOES_NOT_FIT = 3;
 
 type Flags = {
   readonly json: boolean;
@@ -65,12 +68,7 @@ async function run(flags: Flags): Promise<number> {
     say: (what) => process.stderr.write(`${what}\n`),
     onProgress: bar.show,
   };
-  if (flags.plan) {
-    const plan = await planTraining(request);
-    const text = `${plan.trainPairs} pairs to train on, ${plan.heldOutPairs} held out, from ${plan.raters} people. ${describeDrops(plan.dropped)}.`;
-    print(flags.json, { status: "planned", ...plan, message: text });
-    return 0;
-  }
+  if (flags.plan) return plan(flags.json, await planTraining(request));
   if (flags.export !== undefined) return exportTo(flags.export, flags, request);
   const result = await trainNightly(request);
   print(flags.json, result);
@@ -87,6 +85,18 @@ async function exportTo(folder: string, flags: Flags, request: TrainRequest): Pr
   const rows = await exportTraining(request, { folder, format, baseModel });
   const message = `${rows.train} rows to train on and ${rows.test} held out are in ${folder}, with a recipe. They are people's words: remove the folder when it has served.`;
   print(flags.json, { status: "exported", folder, format, ...rows, message });
+  return 0;
+}
+
+function plan(json: boolean, planned: TrainingPlan): number {
+  const { memory } = planned;
+  if (!planned.fits) {
+    print(json, { status: "does_not_fit", ...planned, message: memory.message });
+    return DOES_NOT_FIT;
+  }
+  const { data } = planned;
+  const learned = `${data.trainPairs} pairs to train on, ${data.heldOutPairs} held out, from ${data.raters} people. ${describeDrops(data.dropped)}.`;
+  print(json, { status: "planned", ...data, memory, message: `${memory.message}\n${learned}` });
   return 0;
 }
 

@@ -79,6 +79,7 @@ const schema = z.object({
     ])
     .default("03:00"),
   TRAIN_MIN_PAIRS: count.default(24),
+  TRAIN_MEMORY_MIB: count.optional(),
   TRAIN_LOSS: z
     .enum([
       "sigmoid",

@@ -30,6 +30,9 @@ export type PlanRequest = Omit<TrainableOptions, "ggufPath"> & {
 export type MemoryPlan = {
   /** ggml's name of the device that all but `process` is on. */
   readonly device: string;
+  readonly isCpu: boolean;
+  /** What is free there now, on the CPU with what this process holds; undefined where the device does not tell. */
+  readonly availableBytes: number | undefined;
   /** Frozen weights, and their transposes where those are kept. */
   readonly base: number;
   /** What is trained, with its working copies and gradients. */
@@ -89,7 +92,13 @@ export function planMemory(request: PlanRequest): MemoryPlan {
     process: device.isCpu ? process.memoryUsage.rss() : GPU_PROCESS_BYTES,
   };
   const total = Object.values(parts).reduce((sum, bytes) => sum + bytes, 0);
-  return { device: device.name, ...parts, total, recomputes };
+  const { name, isCpu } = device;
+  return { device: name, isCpu, availableBytes: availableOn(device), ...parts, total, recomputes };
+}
+
+function availableOn({ isCpu, freeBytes }: Device): number | undefined {
+  if (isCpu) return process.availableMemory() + process.memoryUsage.rss();
+  return freeBytes === 0 ? undefined : freeBytes;
 }
 
 /** A source of sizes for models that are no file: `typeOf` gives each tensor's ggml type. */

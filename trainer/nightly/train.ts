@@ -20,6 +20,7 @@ import { describeDataset } from "../pairs/dataset.ts";
 import type { Progress } from "../run/run.ts";
 import { buildData, isStillEligible, type RunData, readData, storeData } from "./data-stage.ts";
 import { passGate } from "./gate-stage.ts";
+import { chooseMemory, type MemoryChoice } from "./memory-stage.ts";
 import { activate, publish } from "./publish.ts";
 import { retireTainted } from "./retire.ts";
 import {
@@ -32,7 +33,7 @@ import {
   unfinishedRun,
 } from "./run-folder.ts";
 import type { Surroundings } from "./surroundings.ts";
-import { answersOf, settingsFor, trainAdapter } from "./training-stage.ts";
+import { answersOf, settingsFor, settingsForExamples, trainAdapter } from "./training-stage.ts";
 
 /** What to do. */
 export type TrainRequest = {
@@ -101,10 +102,18 @@ export async function trainNightly(request: TrainRequest): Promise<RunResult> {
   }
 }
 
-/** Only what would be trained on. @throws CodedError as `trainNightly` */
-export async function planTraining(request: TrainRequest): Promise<RunData["manifest"]> {
+/** What a run would hold in memory, and what it would learn from; no data where it would not fit. */
+export type TrainingPlan =
+  | { readonly fits: false; readonly memory: MemoryChoice }
+  | { readonly fits: true; readonly memory: MemoryChoice; readonly data: RunData["manifest"] };
+
+/** Only what would be done. @throws CodedError as `trainNightly`, but for a lack of memory */
+export async function planTraining(request: TrainRequest): Promise<TrainingPlan> {
   const at = await openSurroundings(request, request.clock ?? systemClock);
-  return describeDataset((await buildData(at)).dataset);
+  // How many examples there are does not matter to memory.
+  const memory = chooseMemory(at, settingsForExamples(at, 1));
+  if (!memory.fits) return { fits: false, memory };
+  return { fits: true, memory, data: describeDataset((await buildData(at)).dataset) };
 }
 
 /** What to export, and where to. */

@@ -1,5 +1,6 @@
 /** The second stage: preference training from the base, with a LoRA adapter, taken up at its last checkpoint if there is one. */
 import { join } from "node:path";
+import { CodedError } from "#engine/base/errors.ts";
 import { Vocabulary } from "#engine/llama/vocabulary.ts";
 import { GgufFile } from "#engine/native/gguf.ts";
 import { loadKeepSet } from "#prompts/load.ts";
@@ -15,21 +16,26 @@ import type { PreferenceSurroundings } from "../run/preparation.ts";
 import type { TrainOutcome } from "../run/run.ts";
 import type { RunData } from "./data-stage.ts";
 import { chooseHyperparameters, type Hyperparameters } from "./hyperparameters.ts";
+import { chooseMemory } from "./memory-stage.ts";
 import { type Surroundings, threadsOf } from "./surroundings.ts";
 
 /** The adapter's file in a run's folder. */
 export const ADAPTER_FILE = "adapter.gguf";
 
-/** Sizes of the base model that the settings follow from. */
+/** The settings for a run's data. */
 export function settingsFor(at: Surroundings, data: TrainingData): Hyperparameters {
+  const pairs = data.train.length + data.anchors.length;
+  const isUnpaired = at.config.TRAIN_LOSS === "kto";
+  return settingsForExamples(at, isUnpaired ? answersOf(data).length : pairs);
+}
+
+/** Sizes of the base model, and how much there is to learn from, are what the settings follow from. */
+export function settingsForExamples(at: Surroundings, examples: number): Hyperparameters {
   using file = GgufFile.open(at.model.path, at.libraries);
   const { contextTokens } = readLlamaShape(file);
   const parameters = file.tensors
     .map(({ ne }) => ne.reduce((product, count) => product * count, 1))
     .reduce((sum, size) => sum + size, 0);
-  const pairs = data.train.length + data.anchors.length;
-  const isUnpaired = at.config.TRAIN_LOSS === "kto";
-  const examples = isUnpaired ? answersOf(data).length : pairs;
   return chooseHyperparameters({ parameters, examples, contextTokens }, at.config);
 }
 
@@ -43,7 +49,7 @@ export function answersOf(data: TrainingData): readonly RatedCompletion[] {
 
 /**
  * Trains and writes the adapter into the run's folder; aborted, it leaves a checkpoint instead.
- * @throws CodedError as `trainDpo`, `trainKto` and `writeLoraGguf`
+ * @throws CodedError `out_of_memory` before anything is loaded, and as `trainDpo`, `trainKto` and `writeLoraGguf`
  */
 export async function trainAdapter(
   at: Surroundings,
@@ -54,6 +60,8 @@ export async function trainAdapter(
   at.say(
     `Training on ${data.train.length} pairs and ${data.anchors.length} fixed refusals, from the base …`,
   );
+  const memory = chooseMemory(at, settings);
+  if (!memory.fits) throw new CodedError(memory.message, { code: "out_of_memory" });
   using vocabulary = Vocabulary.open(at.model.path, at.libraries);
   using model = openTrainable({
     ggufPath: at.model.path,
@@ -62,6 +70,7 @@ export async function trainAdapter(
     threads: threadsOf(at.config),
     maxTokensPerBatch: settings.dpo.maxTokensPerBatch,
     libraries: at.libraries,
+    ...memory.options,
   });
   const outcome = await trainOn(data, settings, {
     model,

@@ -151,13 +151,28 @@ describe("a training run", () => {
     expect(result["message"]).toContain(String(process.pid));
     if (lock.held) lock[Symbol.dispose]();
   });
+});
 
-  test("can be planned without being made", async () => {
+describe("a training run's plan", () => {
+  test("says what it would learn from and hold in memory, and makes nothing", async () => {
     const world = smallWorld(taste(30));
     const { code, result } = await train(world, "--plan");
     expect(code).toBe(0);
     expect(Number(result["trainPairs"]) + Number(result["heldOutPairs"])).toBe(30);
+    expect(result["message"]).toMatch(/optimiser +\d+ MiB\n/);
     expect(existsSync(join(world.dataDir, "runs"))).toBe(false);
+  });
+
+  test("refuses what would not fit into memory, and such a run does not begin", async () => {
+    const world = smallWorld(taste(30));
+    const settings = { ...world.settings, TRAIN_MEMORY_MIB: "20" };
+    const planned = await train({ ...world, settings }, "--plan");
+    expect(planned.code).toBe(3);
+    expect(planned.result).toMatchObject({ status: "does_not_fit" });
+    expect(planned.result["message"]).toMatch(/does not fit: \d+ MiB are missing/);
+    const begun = await train({ ...world, settings });
+    expect(begun.code).toBe(1);
+    expect(begun.result).toMatchObject({ event: "error", code: "out_of_memory" });
   });
 });
 
