@@ -24,6 +24,13 @@ export type Sampling = {
   readonly seed: number;
 };
 
+/** What the whole answer must look like. */
+export type AnswerShape =
+  /** JSON of a schema; of any object where that is null. */
+  | { readonly type: "json"; readonly schema: unknown }
+  /** llama.cpp's grammar language, GBNF; its start is `root`. */
+  | { readonly type: "grammar"; readonly gbnf: string };
+
 /** One completion to generate. */
 export type GenerateRequest = {
   readonly messages: readonly ChatMessage[];
@@ -32,6 +39,8 @@ export type GenerateRequest = {
   readonly maxTokens: number;
   /** Generation ends before the first of these strings, which is not given out. */
   readonly stop: readonly string[];
+  /** Undefined: anything. */
+  readonly shape?: AnswerShape;
   /** How many alternatives to report for each token (0 to 20); undefined reports no log-probabilities. */
   readonly topLogprobs?: number;
   /** Name of an adapter loaded by `loadAdapter`; null for the bare weights. */

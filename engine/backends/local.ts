@@ -15,11 +15,13 @@ import type { LaneStats } from "../llama/lane.ts";
 import { laneNeeds } from "../llama/lane-opener.ts";
 import { type CacheSetting, describePlan, planCache } from "../llama/memory-plan.ts";
 import { LoadedModel } from "../llama/model.ts";
+import { jsonObjectGrammar, schemaToGrammar } from "../llama/schema-grammar.ts";
 import { commonPrefix } from "../llama/sequence-cache.ts";
 import type { CompletionRequest } from "../llama/stream.ts";
 import type { Vocabulary } from "../llama/vocabulary.ts";
 import { loadLibraries } from "../native/library.ts";
 import type {
+  AnswerShape,
   Backend,
   BackendStats,
   ChatMessage,
@@ -226,7 +228,7 @@ class LocalModelBackend implements LocalBackend {
         { code: "prompt_too_long" },
       );
     }
-    const { sampling, stop, adapter, topLogprobs } = request;
+    const { sampling, stop, adapter, topLogprobs, shape } = request;
     return {
       prompt,
       sharedTokens: this.#sharedTokens(request.messages, prompt),
@@ -235,6 +237,7 @@ class LocalModelBackend implements LocalBackend {
       adapter,
       maxTokens: Math.max(1, Math.min(Math.trunc(request.maxTokens), room)),
       ...(topLogprobs === undefined ? {} : { topLogprobs }),
+      ...(shape === undefined ? {} : { grammar: toGrammar(shape) }),
     };
   }
 
@@ -255,6 +258,11 @@ class LocalModelBackend implements LocalBackend {
     // The last token of both differs: what follows a turn's line end merges with it.
     return Math.min(commonPrefix(this.#systemPrompt.tokens, prompt), prompt.length - 1);
   }
+}
+
+function toGrammar(shape: AnswerShape): string {
+  if (shape.type === "grammar") return shape.gbnf;
+  return shape.schema === null ? jsonObjectGrammar() : schemaToGrammar(shape.schema);
 }
 
 /** BOS, the markers as control tokens, what is between them as text. */

@@ -1,6 +1,11 @@
 /** llama.cpp's sampler chain of one completion, in the order that the backend's `Sampling` names. */
+import { CodedError } from "../base/errors.ts";
 import type { Llama } from "../native/llama.ts";
-import type { LlamaContextPointer, LlamaSamplerPointer } from "../native/llama-struct.ts";
+import type {
+  LlamaContextPointer,
+  LlamaSamplerPointer,
+  LlamaVocabPointer,
+} from "../native/llama-struct.ts";
 
 /** How to draw; structurally the backends' `Sampling`. */
 export type SamplingOptions = {
@@ -11,6 +16,9 @@ export type SamplingOptions = {
   readonly seed: number;
 };
 
+/** A grammar for the tokens of a vocabulary. */
+export type Grammar = { readonly gbnf: string; readonly vocab: LlamaVocabPointer };
+
 const MAX_SEED = 0xffff_fffe;
 
 /** Draws tokens for one completion; its random state is its own. */
@@ -18,11 +26,18 @@ export class Sampler implements Disposable {
   readonly #llama: Llama;
   #chain: LlamaSamplerPointer | null;
 
-  constructor(llama: Llama, sampling: SamplingOptions) {
+  /**
+   * @param grammar GBNF that the text must be of; undefined: anything
+   * @throws CodedError `invalid_request` when it is no GBNF
+   */
+  constructor(llama: Llama, sampling: SamplingOptions, grammar?: Grammar) {
     this.#llama = llama;
+    const constraint = grammar === undefined ? undefined : openGrammar(llama, grammar);
     const chain = llama.llama_sampler_chain_init({ no_perf: true });
     this.#chain = chain;
     const add = (sampler: LlamaSamplerPointer) => llama.llama_sampler_chain_add(chain, sampler);
+    // First, so that what follows never chooses among tokens that may not stand.
+    if (constraint !== undefined) add(constraint);
     if (sampling.temperature === 0) {
       add(llama.llama_sampler_init_greedy());
       return;
@@ -44,6 +59,15 @@ export class Sampler implements Disposable {
     if (this.#chain !== null) this.#llama.llama_sampler_free(this.#chain);
     this.#chain = null;
   }
+}
+
+function openGrammar(llama: Llama, { gbnf, vocab }: Grammar): LlamaSamplerPointer {
+  const sampler = llama.llama_sampler_init_grammar(vocab, gbnf, "root");
+  if (sampler !== null) return sampler;
+  throw new CodedError(
+    "The grammar should be GBNF with a rule named root (llama.cpp, grammars/README.md); it cannot be parsed.",
+    { code: "invalid_request" },
+  );
 }
 
 /** Any integer to 32 bits; 0xffffffff would mean a random seed to llama.cpp. */

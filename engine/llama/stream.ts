@@ -20,6 +20,8 @@ export type CompletionRequest = {
   /** Most tokens to sample; the context must have room for them. */
   readonly maxTokens: number;
   readonly stop: readonly string[];
+  /** GBNF that the text must be of. */
+  readonly grammar?: string;
   readonly topLogprobs?: number;
   readonly adapter: string | null;
 };
@@ -76,7 +78,12 @@ export class Stream {
 
   /** Tells the reader that the completion has its place and begins. */
   start(llama: Llama): void {
-    this.#sampler = new Sampler(llama, this.request.sampling);
+    const { sampling, grammar } = this.request;
+    const vocab = this.#vocabulary.pointer;
+    this.#sampler =
+      grammar === undefined
+        ? new Sampler(llama, sampling)
+        : new Sampler(llama, sampling, { gbnf: grammar, vocab });
     const { prompt, adapter } = this.request;
     this.events.push({ type: "start", promptTokens: prompt.length, adapter });
   }

@@ -117,6 +117,12 @@ export class Vocabulary implements Disposable {
     return new TextDecoder("utf-8", { ignoreBOM: true }).decode(text.subarray(0, count));
   }
 
+  /** For libllama's own use of it. */
+  get pointer(): LlamaVocabPointer {
+    this.#assertOpen();
+    return this.#vocab;
+  }
+
   /** The bytes that a token adds to a text; none for control tokens. Not to be written to. */
   bytesOf(id: number): Uint8Array {
     const known = this.#bytes[id];

@@ -1,7 +1,11 @@
 /** libllama's samplers under their own names (llama.h, Sampling API). A chain owns what is added to it. */
 import koffi, { type LibraryHandle } from "koffi";
 import { bind, P, SIZE } from "./ggml-pointer.ts";
-import type { LlamaContextPointer, LlamaSamplerPointer } from "./llama-struct.ts";
+import type {
+  LlamaContextPointer,
+  LlamaSamplerPointer,
+  LlamaVocabPointer,
+} from "./llama-struct.ts";
 
 type Sampler = LlamaSamplerPointer;
 
@@ -39,6 +43,11 @@ export function bindSamplers(lib: LibraryHandle) {
       P,
       ["float"],
     ),
+    /** Lets only tokens through with which the text can still be of the grammar; null where it is no GBNF. */
+    llama_sampler_init_grammar: bind<
+      [LlamaVocabPointer, grammar: string, root: string],
+      Sampler | null
+    >(lib, "llama_sampler_init_grammar", P, [P, "str", "str"]),
     /** Draws from the logits of batch row `row` and records the token; aborts where the row has no logits. */
     llama_sampler_sample: bind<[Sampler, LlamaContextPointer, row: number], number>(
       lib,

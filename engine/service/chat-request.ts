@@ -4,9 +4,10 @@
  */
 import { randomInt } from "node:crypto";
 import { z } from "zod";
-import type { ChatMessage, Sampling } from "../backends/backend.ts";
+import type { AnswerShape, ChatMessage, Sampling } from "../backends/backend.ts";
 import type { GuildPolicy } from "../moderation/guild-policy.ts";
 import { cleanInput } from "../moderation/normalise.ts";
+import { answerShapeSchema, readAnswerShape } from "./answer-shape.ts";
 import type { Priority } from "./fair-queue.ts";
 import { HttpProblem } from "./http-problem.ts";
 import { metadataSchema, readPolicy } from "./request-metadata.ts";
@@ -31,6 +32,8 @@ export type ChatParameters = {
   readonly deadlineMs: number | undefined;
   /** Whose turn it is in the queue; empty strings when the caller names no one. */
   readonly owner: { readonly guild: string; readonly person: string };
+  /** What the answer must look like; undefined: anything. */
+  readonly shape: AnswerShape | undefined;
   /** What the place of the conversation does about verdicts. */
   readonly policy: GuildPolicy;
 };
@@ -106,6 +109,7 @@ const schema = z.object(
       })
       .nullish(),
     deadline_ms: whole(1, MAX_DEADLINE_MS),
+    ...answerShapeSchema,
     metadata: metadataSchema,
   },
   { error: "expected a JSON object" },
@@ -135,6 +139,7 @@ export function parseChatRequest(body: unknown): ChatParameters {
     deadlineMs: data.deadline_ms ?? undefined,
     topLogprobs: data.logprobs === true ? (data.top_logprobs ?? 0) : undefined,
     owner: { guild: data.metadata?.guild ?? "", person: data.metadata?.person ?? "" },
+    shape: readAnswerShape(data),
     policy: readPolicy(data.metadata),
   };
 }

@@ -163,7 +163,7 @@ class CompletionRun {
   }
 
   async #runChoice(index: number): Promise<void> {
-    const { messages, sampling, maxTokens, stop, topLogprobs, policy } = this.#parameters;
+    const { messages, sampling, maxTokens, stop, topLogprobs, shape, policy } = this.#parameters;
     const { backend, moderation } = this.#services;
     const room = backend.info.contextTokens - this.#admitted.promptTokens;
     const request = {
@@ -172,6 +172,7 @@ class CompletionRun {
       maxTokens: Math.min(maxTokens ?? room, room),
       stop,
       ...(topLogprobs === undefined ? {} : { topLogprobs }),
+      ...(shape === undefined ? {} : { shape }),
       adapter: this.#admitted.lease.adapter,
       signal: this.#signal,
     };

@@ -67,6 +67,20 @@ export function backendContract(name: string, { open }: BackendUnderTest): void 
       expect(tokens).toBeGreaterThan(0);
     });
 
+    it("answers in JSON of a schema", async () => {
+      const backend = await open();
+      const properties = { mood: { enum: ["good", "bad"] }, stars: { enum: [1, 2, 3] } };
+      const required = ["mood", "stars"];
+      const schema = { type: "object", properties, required, additionalProperties: false };
+      const shape = { type: "json", schema } as const;
+      const { text, end } = await ask(backend, request("moods", { shape, maxTokens: 200 }));
+      expect(end.reason).toBe("stop");
+      expect(JSON.parse(text)).toEqual({
+        mood: expect.stringMatching(/^(good|bad)$/),
+        stars: expect.any(Number),
+      });
+    });
+
     it("refuses an adapter that it does not have, and a conversation without messages", async () => {
       const backend = await open();
       const codeOf = (work: Promise<unknown>) =>

@@ -58,13 +58,9 @@ if (existsSync(PROGRAM)) {
       "--threads": "1",
       "--device": "none",
     };
-    child = spawn(
-      PROGRAM,
-      [...Object.entries(options).flat(), "--lora-init-without-apply", "--skip-chat-parsing"],
-      {
-        stdio: "ignore",
-      },
-    );
+    child = spawn(PROGRAM, [...Object.entries(options).flat(), "--lora-init-without-apply"], {
+      stdio: "ignore",
+    });
     await whenReady(url);
     backend = await openRemoteBackend({
       url,

@@ -168,7 +168,10 @@ class RemoteBackend implements Backend {
     const response = await this.#link.send({
       method: "POST",
       path: "/v1/chat/completions",
-      body: { ...toBody(request), ...this.#vendor.fields(this.#model, adapter, this.#adapterIds) },
+      body: {
+        ...toBody(request, this.#vendor),
+        ...this.#vendor.fields(this.#model, adapter, this.#adapterIds),
+      },
       signal,
     });
     if (response.body === null) throw this.#link.unreachable("its answer is empty");
@@ -207,8 +210,8 @@ class RemoteBackend implements Backend {
 }
 
 /** OpenAI's fields, with llama.cpp's names for what OpenAI has not; 0 and 1 stand for "off" and are left out. */
-function toBody(request: GenerateRequest): Record<string, unknown> {
-  const { messages, sampling, maxTokens, stop, topLogprobs } = request;
+function toBody(request: GenerateRequest, vendor: Vendor): Record<string, unknown> {
+  const { messages, sampling, maxTokens, stop, topLogprobs, shape } = request;
   return {
     messages,
     stream: true,
@@ -221,5 +224,6 @@ function toBody(request: GenerateRequest): Record<string, unknown> {
     max_tokens: maxTokens,
     ...(stop.length > 0 ? { stop } : {}),
     ...(topLogprobs === undefined ? {} : { logprobs: true, top_logprobs: topLogprobs }),
+    ...(shape === undefined ? {} : vendor.shapeFields(shape)),
   };
 }

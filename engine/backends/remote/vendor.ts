@@ -1,4 +1,5 @@
 /** What one vendor's server does in its own way: adapters above all. Everything else is OpenAI's wire. */
+import type { AnswerShape } from "../backend.ts";
 import type { ServerLink } from "./server-link.ts";
 
 /** The servers that BACKEND_KIND may name. */
@@ -50,4 +51,6 @@ export interface Vendor {
     adapter: ServedAdapter | null,
     adapterIds: readonly string[],
   ): Readonly<Record<string, unknown>>;
+  /** The fields that ask for an answer of a shape. */
+  shapeFields(shape: AnswerShape): Readonly<Record<string, unknown>>;
 }

@@ -4,6 +4,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { CodedError } from "../../base/errors.ts";
+import { jsonObjectGrammar, schemaToGrammar } from "../../llama/schema-grammar.ts";
+import type { AnswerShape } from "../backend.ts";
 import type { BackendKind, Vendor, VendorCall } from "./vendor.ts";
 
 const models = z.object({
@@ -30,6 +32,12 @@ const OPENAI: Vendor = {
   unload: async () => {},
   select: async () => {},
   fields: (model) => ({ model }),
+  shapeFields(shape) {
+    if (shape.type === "grammar") return { grammar: shape.gbnf, guided_grammar: shape.gbnf };
+    if (shape.schema === null) return { response_format: { type: "json_object" } };
+    const json_schema = { name: "answer", strict: true, schema: shape.schema };
+    return { response_format: { type: "json_schema", json_schema } };
+  },
 };
 
 /** https://docs.vllm.ai/en/stable/features/lora.html#dynamically-serving-lora-adapters */
@@ -100,6 +108,7 @@ const LLAMA_SERVER: Vendor = {
       `Start it again with --lora ${path} --lora-init-without-apply`,
     );
   },
+  shapeFields: (shape) => ({ grammar: asGrammar(shape) }),
   // All are named: those that are not are applied, even with --lora-init-without-apply (seen with v0.4.0).
   fields: (model, adapter, adapterIds) => ({
     model,
@@ -108,6 +117,12 @@ const LLAMA_SERVER: Vendor = {
       : { lora: adapterIds.map((id) => ({ id: Number(id), scale: id === adapter?.id ? 1 : 0 })) }),
   }),
 };
+
+/** Its own schemas fail with templates that it takes for a tool format, as it does Zephyr's (v0.4.0). */
+function asGrammar(shape: AnswerShape): string {
+  if (shape.type === "grammar") return shape.gbnf;
+  return shape.schema === null ? jsonObjectGrammar() : schemaToGrammar(shape.schema);
+}
 
 const ollamaInfo = z.object({ model_info: z.record(z.string(), z.unknown()).nullish() });
 

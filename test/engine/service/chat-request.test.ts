@@ -82,6 +82,7 @@ describe("what a chat request says differently", () => {
       priority: "background",
       deadlineMs: 30_000,
       owner: { guild: "g", person: "p" },
+      shape: undefined,
       policy: DEFAULT_POLICY,
     });
   });
