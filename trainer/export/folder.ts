@@ -48,7 +48,7 @@ export function writeExport(folder: string, data: ExportData): ExportedRows {
   writeChunksAtomic(join(folder, `${splits.train}.jsonl`), lines(train));
   writeChunksAtomic(join(folder, `${splits.test}.jsonl`), lines(test));
   writeFileAtomic(join(folder, "README.md"), card(data, splits));
-  writeFileAtomic(join(folder, "recipe.yaml"), formatRecipe({ ...data, splits }));
+  writeFileAtomic(join(folder, "recipe.yaml"), formatRecipe({ ...data, folder, splits }));
   return { train: train.length, test: test.length };
 }
 

@@ -12,6 +12,8 @@ export type RecipeSource = {
   readonly baseModel: string | null;
   /** For people: what the base is called here. */
   readonly baseName: string;
+  /** Where the rows lie. */
+  readonly folder: string;
   readonly splits: { readonly train: string; readonly test: string };
 };
 
@@ -39,7 +41,7 @@ export function formatRecipe(source: RecipeSource): string {
   const options = { ...DPO_DEFAULTS, ...settings.dpo };
   const { command, note } = trainerOf(settings.loss);
   const head = [
-    `# Trains ${baseName} on the pairs beside this file with TRL: run in this folder`,
+    `# Trains ${baseName} on the rows beside this file with TRL; where they moved, change dataset_name:`,
     `#   ${command} --config recipe.yaml`,
     "# In the manner of the alignment handbook's recipes. TRL knows no weights of pairs: there, all count alike.",
     ...(note === undefined ? [] : [`# ${note}`]),
@@ -89,11 +91,11 @@ function loraSection({ lora }: Hyperparameters): Section {
   };
 }
 
-function dataSection({ splits }: RecipeSource): Section {
+function dataSection({ folder, splits }: RecipeSource): Section {
   return {
     heading: "Data training arguments",
     values: {
-      dataset_name: ".",
+      dataset_name: folder,
       dataset_train_split: splits.train,
       dataset_test_split: splits.test,
     },
@@ -182,7 +184,7 @@ function formatNumber(value: number): string {
 }
 
 function isBare(text: string): boolean {
-  return /^[A-Za-z][\w./-]*$/.test(text);
+  return /^[A-Za-z/][\w./-]*$/.test(text);
 }
 
 function isList(value: Value): value is readonly (string | number)[] {

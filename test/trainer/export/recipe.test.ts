@@ -10,6 +10,7 @@ function recipe(settings: Record<string, string> = {}, baseModel: string | null 
     settings: chooseHyperparameters(SIZES, parseConfig(settings)),
     baseModel,
     baseName: "zephyr",
+    folder: "/data/of us",
     splits: { train: "train", test: "test" },
   });
 }
@@ -26,6 +27,7 @@ test("the recipe has the training's own settings, in TRL's names and YAML's numb
     "lora_alpha: 16",
     "lora_dropout: 0.05",
     "lora_target_modules:\n- q_proj\n- down_proj",
+    'dataset_name: "/data/of us"',
     "dataset_train_split: train",
     "loss_type: sigmoid",
     "beta: 0.1",
