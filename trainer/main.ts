@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * The training process: `node trainer/main.ts [--json] [--plan] [--no-activate] [--loss NAME]`,
+ * The training process: `node trainer/main.ts [--json] [--plan] [--no-activate] [--loss NAME] [--judge ADAPTER]`,
  * or `--export FOLDER [--format NAME] [--base-model ID]`.
  * Progress goes to stderr, the result to stdout. Exit codes: 0 done, 1 failed or interrupted, 2 wrong
  * use, 3 refused by the gate, or by the plan for lack of memory. SIGINT and SIGTERM save the run's place.
@@ -25,6 +25,7 @@ const OPTIONS = {
   plan: { type: "boolean", default: false },
   "no-activate": { type: "boolean", default: false },
   loss: { type: "string" },
+  judge: { type: "string" },
   export: { type: "string" },
   format: { type: "string", default: "trl" },
   "base-model": { type: "string" },
@@ -42,6 +43,8 @@ type Flags = {
   readonly plan: boolean;
   readonly "no-activate": boolean;
   readonly loss?: string | undefined;
+  /** An adapter of the registry to judge instead of training one. */
+  readonly judge?: string | undefined;
   /** A folder that gets the data instead of a training. */
   readonly export?: string | undefined;
   readonly format: string;
@@ -64,6 +67,7 @@ async function run(flags: Flags): Promise<number> {
   const request: TrainRequest = {
     config: loadConfig(flags.loss === undefined ? {} : { TRAIN_LOSS: flags.loss }),
     activate: !flags["no-activate"],
+    ...(flags.judge === undefined ? {} : { judge: flags.judge }),
     signal: stop.signal,
     say: (what) => process.stderr.write(`${what}\n`),
     onProgress: bar.show,

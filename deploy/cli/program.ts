@@ -127,6 +127,17 @@ function addAdapterFiles(adapters: Command): void {
         (await files()).importAdapter(config, folder, options.name),
       ),
     );
+  leaf(adapters, "judge", "let the gate judge an adapter that was not trained here")
+    .addArgument(name())
+    .option("--no-activate", "do not serve it when it passes")
+    .action((given: string, { json, activate }: WithJson & { activate: boolean }) =>
+      guarded(json, async () => {
+        const { engineUrl } = await import("./engine-access.ts");
+        const flags = ["--judge", given, ...(json === true ? ["--json"] : [])];
+        const rest = activate ? [] : ["--no-activate"];
+        process.exitCode = await runTrainer([...flags, ...rest], engineUrl(loadConfig()));
+      }),
+    );
   leaf(adapters, "merge", "write the base with an adapter in it as one GGUF")
     .addArgument(name())
     .requiredOption("--out <file>", "the file to write")

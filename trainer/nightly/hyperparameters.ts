@@ -8,6 +8,8 @@ export type Hyperparameters = {
   /** By the setting's name; `kto` learns from single answers, all others from pairs. */
   readonly loss: LossName;
   readonly lora: LoraOptions;
+  /** The registry's name of an adapter that was not trained here; loss and `dpo` then say nothing of it. */
+  readonly judgedAs?: string;
   readonly precision: "f32" | "bf16";
   readonly dpo: Partial<DpoOptions> & {
     readonly maxTokens: number;

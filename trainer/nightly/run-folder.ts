@@ -14,6 +14,8 @@ const noteSchema = z.object({
   stage: z.enum(["data", "training", "gate", "published", "refused", "failed"]),
   /** Hash of the base model's file; a run on another base cannot be taken up. */
   baseSha256: z.string(),
+  /** The adapter of the registry that is judged, where none is trained. */
+  judges: z.string().optional(),
   /** What came of it, for people. */
   outcome: z.string().optional(),
 });

@@ -2,8 +2,11 @@
  * A training run from end to end: data, training, gate, registry, engine. A run that was cut short is
  * taken up where it was, unless something that it learns from was deleted meanwhile.
  */
+
+import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { hashFile } from "#engine/adapters/files.ts";
+import { openRegistry, type VerifiedAdapter } from "#engine/adapters/registry.ts";
 import { type Clock, systemClock } from "#engine/base/clock.ts";
 import type { Config } from "#engine/base/config.ts";
 import { CodedError, isCoded } from "#engine/base/errors.ts";
@@ -14,12 +17,14 @@ import { loadLibraries } from "#engine/native/library.ts";
 import { locateModel } from "#engine/service/model-path.ts";
 import { loadPrompt } from "#prompts/load.ts";
 import { type ExportedRows, type ExportFormat, writeExport } from "../export/folder.ts";
+import { readLoraOptions } from "../gate/load-adapter.ts";
 import { describeFailures } from "../gate/report.ts";
 import { ratedCompletions } from "../pairs/completions.ts";
 import { describeDataset } from "../pairs/dataset.ts";
 import type { Progress } from "../run/run.ts";
 import { buildData, isStillEligible, type RunData, readData, storeData } from "./data-stage.ts";
 import { passGate } from "./gate-stage.ts";
+import type { Hyperparameters } from "./hyperparameters.ts";
 import { chooseMemory, type MemoryChoice } from "./memory-stage.ts";
 import { activate, publish } from "./publish.ts";
 import { retireTainted } from "./retire.ts";
@@ -33,13 +38,21 @@ import {
   unfinishedRun,
 } from "./run-folder.ts";
 import type { Surroundings } from "./surroundings.ts";
-import { answersOf, settingsFor, settingsForExamples, trainAdapter } from "./training-stage.ts";
+import {
+  ADAPTER_FILE,
+  answersOf,
+  settingsFor,
+  settingsForExamples,
+  trainAdapter,
+} from "./training-stage.ts";
 
 /** What to do. */
 export type TrainRequest = {
   readonly config: Config;
   /** Serve the adapter when it passed the gate. */
   readonly activate: boolean;
+  /** An adapter of the registry to judge instead of training one, such as an imported one. */
+  readonly judge?: string;
   readonly signal: AbortSignal;
   readonly say: (what: string) => void;
   readonly onProgress: (progress: Progress) => void;
@@ -72,7 +85,7 @@ export type RunResult =
     };
 
 /**
- * Trains, judges, publishes and activates.
+ * Trains (or takes an adapter as it is), judges, publishes and activates.
  * @throws CodedError `training_running`, `data_too_small`, `disk_full`, and those of each stage
  */
 export async function trainNightly(request: TrainRequest): Promise<RunResult> {
@@ -86,11 +99,13 @@ export async function trainNightly(request: TrainRequest): Promise<RunResult> {
   }
   using _ = lock;
   const at = await openSurroundings(request, clock);
-  const cutShort = takeUp(at);
+  const judged = await judgedAdapter(at, request.judge);
+  const cutShort = judged === undefined ? takeUp(at) : undefined;
   tidyOldRuns(config.DATA_DIR);
   const run = cutShort ?? createRun(config.DATA_DIR, at.model.sha256, clock.nowMs());
   try {
-    const result = await runStages(at, run, request.activate);
+    const begun = judged === undefined ? run : await beginAtGate(at, run, judged);
+    const result = await runStages(at, begun, request.activate);
     if (result.status !== "aborted") {
       tidyRun(run);
       await retireTainted(at);
@@ -191,6 +206,34 @@ function whyNotTakenUp(at: Surroundings, run: Run): string | undefined {
   }
 }
 
+function judgedAdapter(
+  at: Surroundings,
+  name: string | undefined,
+): Promise<VerifiedAdapter | undefined> {
+  if (name === undefined) return Promise.resolve(undefined);
+  return openRegistry(at.config.DATA_DIR, at.clock).verify(name, at.model.sha256);
+}
+
+/** A run whose adapter is there already: its data are built to judge by, as for any other. */
+async function beginAtGate(
+  at: Surroundings,
+  run: Run,
+  { name, path }: VerifiedAdapter,
+): Promise<Run> {
+  storeData(run.folder, await buildData(at));
+  copyFileSync(path, join(run.folder, ADAPTER_FILE));
+  return noteStage({ ...run, note: { ...run.note, judges: name } }, "gate");
+}
+
+/** What the gate and the manifest are to know: of a judged adapter, what its own file says. */
+function settingsOf(at: Surroundings, run: Run, data: RunData): Hyperparameters {
+  const settings = settingsFor(at, data);
+  const { judges } = run.note;
+  if (judges === undefined) return settings;
+  const lora = readLoraOptions(join(run.folder, ADAPTER_FILE), at.libraries);
+  return { ...settings, lora, judgedAs: judges };
+}
+
 async function runStages(at: Surroundings, begun: Run, doActivate: boolean): Promise<RunResult> {
   let run = begun;
   if (run.note.stage === "data") {
@@ -198,7 +241,7 @@ async function runStages(at: Surroundings, begun: Run, doActivate: boolean): Pro
     run = noteStage(run, "training");
   }
   const data = readData(run.folder);
-  const settings = settingsFor(at, data);
+  const settings = settingsOf(at, run, data);
   const ids = { run: run.note.id, folder: run.folder };
   if (run.note.stage === "training") {
     const outcome = await trainAdapter(at, run.folder, data, settings);

@@ -16,6 +16,7 @@ describe("help and wrong use", () => {
       ["adapters", "rollback"],
       ["adapters", "export"],
       ["adapters", "import"],
+      ["adapters", "judge"],
       ["adapters", "merge"],
       ["chat"],
       ["model", "info"],

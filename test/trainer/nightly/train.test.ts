@@ -3,37 +3,13 @@ import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { watch } from "node:fs/promises";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import { describe, expect, test } from "vitest";
 import { openRegistry } from "#engine/adapters/registry.ts";
 import { takeLock } from "#engine/base/exclusive-lock.ts";
 import { FeedbackLog, feedbackPath } from "#trainer/feedback/log.ts";
 import { readMetrics } from "#trainer/run/metrics.ts";
+import { begin, type Ended, end, ROOT, train } from "./running-trainer.ts";
 import { type SmallWorld, smallWorld, taste } from "./small-world.ts";
-
-const ROOT = join(import.meta.dirname, "../../..");
-
-type Ended = { readonly code: number | null; readonly result: Record<string, unknown> };
-
-function begin(world: SmallWorld, ...flags: string[]): ChildProcess {
-  return spawn(process.execPath, [join(ROOT, "trainer/main.ts"), "--json", ...flags], {
-    env: { ...process.env, ...world.settings },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-}
-
-async function end(child: ChildProcess): Promise<Ended> {
-  if (child.stdout === null || child.stderr === null) throw new Error("no pipes");
-  const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
-  if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
-  const last = out.trim().split("\n").at(-1) ?? "";
-  if (last === "") throw new Error(`no result; stderr: ${err}`);
-  return { code: child.exitCode, result: JSON.parse(last) };
-}
-
-function train(world: SmallWorld, ...flags: string[]): Promise<Ended> {
-  return end(begin(world, ...flags));
-}
 
 function runFolders(world: SmallWorld): string[] {
   const root = join(world.dataDir, "runs");
