@@ -14,7 +14,7 @@ import { compareWithFresh, type FreshAnswers } from "./fresh.ts";
 import { dropsBeside, type LoneAnswer, loneAnswers } from "./lone.ts";
 import { DROP_REASONS, type Drop, type DropReason, type EvidencedPair, sha256 } from "./pair.ts";
 import { type Screen, screenLone, screenPairs } from "./screen.ts";
-import { fromUnseenRaters, isHeldOut, type Split, splitPairs } from "./split.ts";
+import { beside, fromUnseenRaters, type Split, splitPairs } from "./split.ts";
 
 /** What the building of a data set needs besides the log. */
 export type DatasetOptions = {
@@ -43,12 +43,12 @@ const evidencedSchema = z.object({
     raterKeys: z.array(z.string()),
   }),
   atMs: z.number(),
-  votedAtMs: z.number(),
 });
 const pairSchema = evidencedSchema.extend({
   chosen: z.string(),
   rejected: z.string(),
   origin: z.enum(["feedback", "judged"]),
+  votedAtMs: z.number(),
 });
 const loneSchema = evidencedSchema.extend({ completion: z.string(), isDesirable: z.boolean() });
 
@@ -112,8 +112,7 @@ async function singleAnswers(
   split: Split,
   options: DatasetOptions,
 ): Promise<{ lone: LoneAnswer[]; drops: Drop[] }> {
-  const learnable = found.filter(({ promptKey }) => !isHeldOut(promptKey, split));
-  const capped = capRaters(learnable, options.cap);
+  const capped = capRaters(beside(found, split), options.cap);
   const screened = await screenLone(capped.pairs, options.screen);
   return { lone: screened.lone, drops: [...capped.drops, ...screened.drops] };
 }

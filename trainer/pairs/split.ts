@@ -39,10 +39,22 @@ export function splitPairs(pairs: readonly EvidencedPair[]): Split {
   };
 }
 
-/** Whether a prompt's pairs are, or would be, held out: nothing about it may be learnt. */
-export function isHeldOut(promptKey: string, { heldOut }: Pick<Split, "heldOut">): boolean {
-  return (
-    placeOf(promptKey) < HELD_OUT_SHARE || heldOut.some((pair) => pair.promptKey === promptKey)
+/**
+ * What may be learnt beside the pairs: nothing about a held-out prompt, and nothing from people who are in
+ * held-out pairs alone, so that they stay strangers to the adapter.
+ */
+export function beside<T extends Pick<EvidencedPair, "promptKey" | "evidence">>(
+  items: readonly T[],
+  { train, heldOut }: Split,
+): readonly T[] {
+  const ratersOf = (pairs: readonly EvidencedPair[]) =>
+    new Set(pairs.flatMap(({ evidence }) => evidence.raterKeys));
+  const prompts = new Set(heldOut.map(({ promptKey }) => promptKey));
+  const judges = ratersOf(heldOut);
+  const teachers = ratersOf(train);
+  const isStranger = (rater: string) => judges.has(rater) && !teachers.has(rater);
+  return items.filter(
+    ({ promptKey, evidence }) => !prompts.has(promptKey) && !evidence.raterKeys.some(isStranger),
   );
 }
 
