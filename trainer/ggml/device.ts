@@ -22,8 +22,11 @@ export type DeviceOptions = {
   readonly libraries: NativeLibraries;
   /** CPU threads; more than there are cores makes steps many times slower. */
   readonly threads: number;
-  /** Only to measure: tensors get addresses without memory, writes go nowhere, nothing can be computed. */
-  readonly dry?: boolean;
+  /**
+   * Only to measure: tensors get addresses without memory, writes go nowhere, nothing can be computed. `gpu` lays
+   * out what a GPU would be given, whether there is one or not.
+   */
+  readonly dry?: "itself" | "gpu" | undefined;
 };
 
 /** An opened backend of ggml. */
@@ -36,24 +39,33 @@ export class Device implements Disposable {
   readonly description: string;
   readonly isCpu: boolean;
   readonly isDry: boolean;
+  /** A GPU that is not there, whose questions nobody answers. */
+  readonly isPretended: boolean;
   readonly #device: DevicePointer;
   #open = true;
 
-  private constructor(ggml: Ggml, device: DevicePointer, backend: BackendPointer, isDry: boolean) {
+  private constructor(
+    ggml: Ggml,
+    device: DevicePointer,
+    backend: BackendPointer,
+    dry: DeviceOptions["dry"],
+  ) {
     this.ggml = ggml;
-    this.isDry = isDry;
+    this.isDry = dry !== undefined;
     this.#device = device;
     this.backend = backend;
-    this.name = ggml.ggml_backend_dev_name(device);
+    const isCpu = ggml.ggml_backend_dev_type(device) === GGML_BACKEND_DEVICE_TYPE.cpu;
+    this.isPretended = isCpu && dry === "gpu";
+    this.name = this.isPretended ? "a GPU" : ggml.ggml_backend_dev_name(device);
     this.description = ggml.ggml_backend_dev_description(device);
-    this.isCpu = ggml.ggml_backend_dev_type(device) === GGML_BACKEND_DEVICE_TYPE.cpu;
+    this.isCpu = isCpu && !this.isPretended;
   }
 
   /**
    * Opens the first GPU that the libraries' build brings, or the CPU.
    * @throws CodedError `native_failed`
    */
-  static open({ libraries, threads, dry = false }: DeviceOptions): Device {
+  static open({ libraries, threads, dry }: DeviceOptions): Device {
     if (!Number.isInteger(threads) || threads < 1) {
       throw new RangeError(`expected a whole number of threads from 1, got ${threads}`);
     }
@@ -73,7 +85,7 @@ export class Device implements Disposable {
 
   /** Bytes that are free on a GPU now; undefined of the CPU, whose memory is the system's. */
   get freeBytes(): number | undefined {
-    if (this.isCpu) return undefined;
+    if (this.isCpu || this.isPretended) return undefined;
     const [free, total] = [new BigUint64Array(1), new BigUint64Array(1)];
     this.ggml.ggml_backend_dev_memory(this.#device, free, total);
     return Number(free[0]);

@@ -173,8 +173,8 @@ export class Graph implements Disposable {
 
   /** A GPU backend aborts on a node that it has no kernel for, so ask before. */
   #checkSupport(): void {
-    const { ggml, isCpu, name, backend } = this.#device;
-    if (isCpu) return;
+    const { ggml, isCpu, isPretended, name, backend } = this.#device;
+    if (isCpu || isPretended) return;
     for (let i = 0; i < this.nodes; i++) {
       const node = ggml.ggml_graph_node(this.#whole, i);
       if (ggml.ggml_backend_supports_op(backend, node)) continue;

@@ -20,6 +20,8 @@ import { ACTIVATION_BYTES, type TrainableOptions } from "./trainable.ts";
 export type PlanRequest = Omit<TrainableOptions, "ggufPath"> & {
   readonly source: WeightSource;
   readonly shape: LlamaShape;
+  /** For a GPU, whether there is one or not. */
+  readonly forGpu?: boolean;
   /** The longest sequence; as many as `maxTokensPerBatch` allows are planned for. */
   readonly maxTokens: number;
   /** Of each sequence's tokens so many are scored; all by default. */
@@ -57,7 +59,7 @@ const GPU_PROCESS_BYTES = 600 * 2 ** 20;
 
 /** Lays a step out and adds up. @throws CodedError as `openTrainable`, but for a lack of memory */
 export function planMemory(request: PlanRequest): MemoryPlan {
-  using device = Device.open({ ...request, dry: true });
+  using device = Device.open({ ...request, dry: request.forGpu === true ? "gpu" : "itself" });
   using stack = new DisposableStack();
   const workType = GGML_TYPE[request.precision];
   const keepsTransposes = request.keepsTransposes ?? device.isCpu;
@@ -107,7 +109,7 @@ export function sizesOf(
   libraries: NativeLibraries,
   typeOf: (name: string) => number,
 ): WeightSource {
-  using device = Device.open({ libraries, threads: 1, dry: true });
+  using device = Device.open({ libraries, threads: 1, dry: "itself" });
   const { ggml } = device;
   const tensors = llamaTensors(shape).map(({ name, ne }) => {
     const type = name.endsWith("norm.weight") ? GGML_TYPE.f32 : typeOf(name);

@@ -1,0 +1,84 @@
+/**
+ * Which nodes CUDA computes: `ggml_backend_cuda_device_supports_op` of the pinned release, and what its kernels
+ * assert beside it, for the operators of training. It stands in for a device where there is none.
+ */
+import { GGML_TYPE } from "#engine/native/ggml.ts";
+import { describeNode, type NodeDescription } from "#engine/native/ggml-node.ts";
+import type { TensorPointer } from "#engine/native/ggml-pointer.ts";
+
+const { f32, f16, bf16, i32, q4_0, q8_0, q4_K, q6_K } = GGML_TYPE;
+const FLOATS: readonly number[] = [f32, f16, bf16];
+const QUANTISED: readonly number[] = [q4_0, q8_0, q4_K, q6_K];
+const SIZE: ReadonlyMap<number, number> = new Map<number, number>([
+  [f32, 4],
+  [i32, 4],
+  [f16, 2],
+  [bf16, 2],
+]);
+
+type Rule = (node: NodeDescription, a: NodeDescription, b: NodeDescription | undefined) => boolean;
+
+const always: Rule = () => true;
+const floats: Rule = (node, a, b) =>
+  [node, a, b].every((each) => each === undefined || each.type === f32);
+const dense: Rule = (_, a, b) => isContiguous(a) && (b === undefined || isContiguous(b));
+const both =
+  (...rules: readonly Rule[]): Rule =>
+  (...nodes) =>
+    rules.every((rule) => rule(...nodes));
+
+const RULES: Readonly<Record<string, Rule>> = {
+  NONE: always,
+  VIEW: always,
+  RESHAPE: always,
+  PERMUTE: always,
+  TRANSPOSE: always,
+  SCALE: always,
+  LOG: floats,
+  ARGMAX: (_, a) => a.type === f32,
+  SOFT_MAX: (_, a, mask) => a.type === f32 && (mask === undefined || isContiguous(mask)),
+  SOFT_MAX_BACK: both(floats, dense),
+  CONT: (node, a) => node.type === a.type && FLOATS.includes(a.type),
+  CPY: (node, a) => FLOATS.includes(a.type) && FLOATS.includes(node.type),
+  ADD: floats,
+  MUL: floats,
+  SUM: both(floats, dense),
+  SILU: both(floats, dense),
+  SILU_BACK: both(floats, dense),
+  SWIGLU: floats,
+  RMS_NORM: floats,
+  RMS_NORM_BACK: both(floats, dense),
+  ROPE: (_, a) => a.type === f32 && isContiguous(a),
+  ROPE_BACK: (_, a) => a.type === f32 && isContiguous(a),
+  SET: both(floats, dense),
+  ACC: both(floats, dense),
+  GET_ROWS: (_, a, rows) => [...FLOATS, ...QUANTISED].includes(a.type) && rows?.type === i32,
+  GET_ROWS_BACK: (node, a) => node.type === f32 && a.type === f32 && node.ne[2] === 1,
+  SET_ROWS: (node, a, rows) => node.type === f32 && a.type === f32 && rows?.type === i32,
+  OPT_STEP_ADAMW: floats,
+  MUL_MAT: (_, a, b) => {
+    if (b === undefined || (b.type !== f32 && b.type !== a.type)) return false;
+    return isPlain(a) && isPlain(b) && (FLOATS.includes(a.type) || QUANTISED.includes(a.type));
+  },
+};
+
+/** Whether CUDA computes the node; operators that training does not need are not known here. */
+export function cudaSupports(operator: string, pointer: TensorPointer): boolean {
+  const node = describeNode(pointer);
+  const [a = node, b] = node.sources.map(describeNode);
+  return RULES[operator]?.(node, a, b) ?? false;
+}
+
+/** Whether rows lie without gaps, which a transposed view's do not. */
+function isPlain({ type, nb }: NodeDescription): boolean {
+  return QUANTISED.includes(type) || nb[0] === SIZE.get(type);
+}
+
+function isContiguous({ type, ne, nb }: NodeDescription): boolean {
+  let stride = SIZE.get(type) ?? 0;
+  return ne.every((count, i) => {
+    const fits = count === 1 || nb[i] === stride;
+    stride *= count;
+    return fits;
+  });
+}
