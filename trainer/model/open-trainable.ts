@@ -9,6 +9,7 @@ import type { LlamaShape } from "../gguf/llama-shape.ts";
 import { AdamW } from "../optimizer/adamw.ts";
 import { type PackedBatch, packBatch, packScored, paddedTokens, unpackScored } from "./batch.ts";
 import { drawDropout } from "./dropout.ts";
+import type { WeightSource } from "./fill-weights.ts";
 import { KeptGraphs } from "./kept-graphs.ts";
 import { type LoadedModel, loadWeights } from "./load-weights.ts";
 import { buildFittingGraph, fillBatch, type ModelGraph } from "./model-graph.ts";
@@ -26,6 +27,8 @@ import {
 } from "./trainable.ts";
 import type { Parameter } from "./weights.ts";
 
+type ComputeOptions = Omit<TrainableOptions, "ggufPath">;
+
 const FORWARD = 0;
 const BACKWARD = 1;
 /** Keeps dropout's draws apart from others of the same seed. */
@@ -37,16 +40,24 @@ const DROPOUT = 0x64726f70;
  * @throws RangeError where the options contradict each other
  */
 export function openTrainable(options: TrainableOptions): Trainable {
-  checkOptions(options);
   using file = GgufFile.open(options.ggufPath, options.libraries);
-  const shape = readLlamaShape(file);
+  return openTrainableOf(file, readLlamaShape(file), options);
+}
+
+/** As `openTrainable`, with weights from elsewhere than a file; `source` is read during the call only. */
+export function openTrainableOf(
+  source: WeightSource,
+  shape: LlamaShape,
+  options: ComputeOptions,
+): Trainable {
+  checkOptions(options);
   checkLayers(options.lora, shape);
   using stack = new DisposableStack();
   const device = stack.use(Device.open(options));
   const workType = GGML_TYPE[options.precision];
   const model = loadWeights({
     device,
-    source: file,
+    source,
     shape,
     lora: options.lora,
     workType,
@@ -62,7 +73,7 @@ export function openTrainable(options: TrainableOptions): Trainable {
 class GgmlTrainable implements Trainable {
   readonly shape: LlamaShape;
   readonly lora: LoraOptions | null;
-  readonly #options: TrainableOptions;
+  readonly #options: ComputeOptions;
   readonly #openDevice: Device;
   readonly #model: LoadedModel;
   readonly #optimizer: AdamW;
@@ -75,7 +86,7 @@ class GgmlTrainable implements Trainable {
   #passes = 0;
 
   constructor(fields: {
-    readonly options: TrainableOptions;
+    readonly options: ComputeOptions;
     readonly device: Device;
     readonly model: LoadedModel;
     readonly optimizer: AdamW;
@@ -272,7 +283,7 @@ class GgmlTrainable implements Trainable {
   }
 }
 
-function checkOptions({ lora, maxTokensPerBatch }: TrainableOptions): void {
+function checkOptions({ lora, maxTokensPerBatch }: ComputeOptions): void {
   if (!(maxTokensPerBatch >= 1)) {
     throw new RangeError(`expected maxTokensPerBatch from 1, got ${maxTokensPerBatch}`);
   }
