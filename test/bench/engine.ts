@@ -2,7 +2,7 @@
  * Times serving: tokens a second and time to first token at several numbers of concurrent people, each sending three
  * requests one after the other. Repeats are interleaved, figures are medians of them.
  *
- *   npm run bench:engine -- [model.gguf | random] [--streams 1,8,32] [--threads 1] [--repeat 3]
+ *   npm run bench:engine -- [model.gguf | random] [--streams 1,8,32] [--threads 1] [--repeat 3] [--requests 3]
  *     --http               over HTTP with SSE, the engine in a process of its own, instead of the decode loop alone
  *     --vs llama-server    the same beside llama-server, built once from the source that node-llama-cpp carries
  *     --system 300         a shared system prompt; without --vs also one of the same length for each chat, evaluated anew
@@ -14,15 +14,18 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { z } from "zod";
-import type { LoadTiming } from "./serving/http-load.ts";
 import { type LoopCase, type LoopTiming, timeLoop } from "./serving/in-process.ts";
-import { type Contender, timeVersus, type VersusResult } from "./serving/versus.ts";
+import {
+  type Contender,
+  timeVersus,
+  type VersusResult,
+  type VersusTiming,
+} from "./serving/versus.ts";
 import {
   ANSWER_TOKENS,
   median,
   PROMPT_TOKENS,
   quantile,
-  REQUESTS_EACH,
   type SystemPrompt,
   scratchFolder,
   writeBenchModel,
@@ -36,6 +39,7 @@ const { values, positionals } = parseArgs({
     streams: { type: "string", default: "1,8,32" },
     threads: { type: "string", default: "1" },
     repeat: { type: "string", default: "3" },
+    requests: { type: "string", default: "3" },
     system: { type: "string" },
     batch: { type: "string" },
     cells: { type: "string", default: "auto" },
@@ -49,6 +53,7 @@ const settings = {
   streams: values.streams.split(",").map(Number),
   threads: Number(values.threads),
   repeats: Number(values.repeat),
+  requestsEach: Number(values.requests),
   systemTokens: values.system === undefined ? undefined : Number(values.system),
   cacheSetting: z.enum(["auto", "sequences", "pool"]).parse(values.cells),
   cacheType: z.enum(["f16", "q8_0"]).parse(values.kv),
@@ -76,7 +81,7 @@ function describe(model: string): void {
     `machine  ${processors[0]?.model ?? "unknown"}, ${processors.length} logical processors, ${settings.threads} engine threads`,
     `model    ${model}`,
     `command  npm run bench:engine -- ${process.argv.slice(2).join(" ")}`,
-    `load     unique prompts of ${PROMPT_TOKENS} tokens${settings.systemTokens === undefined ? "" : ` behind a system prompt of ${settings.systemTokens}`}, up to ${ANSWER_TOKENS} tokens each, temperature 0.8, top-k 40, ${REQUESTS_EACH} requests a person; medians of ${settings.repeats}`,
+    `load     unique prompts of ${PROMPT_TOKENS} tokens${settings.systemTokens === undefined ? "" : ` behind a system prompt of ${settings.systemTokens}`}, up to ${ANSWER_TOKENS} tokens each, temperature 0.8, top-k 40, ${settings.requestsEach} requests a person; medians of ${settings.repeats}`,
     "",
   );
 }
@@ -106,7 +111,11 @@ type NamedCase = { readonly name: string; readonly run: LoopCase };
 
 function loopCases(modelPath: string, streams: number): readonly NamedCase[] {
   const { threads, cacheSetting, cacheType, batch, systemTokens } = settings;
-  const plain = { modelPath, streams, threads, cacheSetting, cacheType, ...batch, adapters: 0 };
+  const { requestsEach } = settings;
+  const plain = {
+    ...{ modelPath, streams, threads, requestsEach },
+    ...{ cacheSetting, cacheType, ...batch, adapters: 0 },
+  };
   if (values.adapters) {
     return [
       { name: "one adapter", run: { ...plain, adapters: 1 } },
@@ -161,6 +170,7 @@ async function reportHttp(modelPath: string): Promise<void> {
       streams: settings.streams,
       threads: settings.threads,
       repeats: settings.repeats,
+      requestsEach: settings.requestsEach,
       contenders,
       dataDir: join(folder, "data"),
       settings: { KV_CELLS: settings.cacheSetting, KV_TYPE: settings.cacheType, LOG_LEVEL: "warn" },
@@ -169,8 +179,8 @@ async function reportHttp(modelPath: string): Promise<void> {
     tell,
   );
   print(
-    "| people | server | tokens/s (all runs) | first token p50/p95 ms | longest gap p95 ms | tokens in/out |",
-    "|---|---|---|---|---|---|",
+    "| people | server | tokens/s (all runs) | tokens a processor second | first token p50/p95 ms | longest gap p95 ms | tokens in/out |",
+    "|---|---|---|---|---|---|---|",
     ...results.map(httpRow),
     "",
     ...settings.streams.flatMap((streams) => versus(results, streams)),
@@ -184,6 +194,7 @@ function httpRow({ contender, streams, runs }: VersusResult): string {
     `${streams}`,
     contender,
     `${median(speeds).toFixed(0)} (${speeds.map((speed) => speed.toFixed(0)).join(", ")})`,
+    thrift(runs).toFixed(0),
     firstToken(runs),
     gaps.toFixed(0),
     `${runs[0]?.promptTokens} / ${runs[0]?.completionTokens}`,
@@ -195,11 +206,15 @@ function versus(results: readonly VersusResult[], streams: number): string[] {
     results.find((result) => result.streams === streams && result.contender === contender)?.runs;
   const [ours, theirs] = [of("engine"), of("llama-server")];
   if (ours === undefined || theirs === undefined) return [];
-  const speed = (runs: readonly LoadTiming[]) =>
+  const speed = (runs: readonly VersusTiming[]) =>
     median(runs.map((timing) => timing.tokensPerSecond));
   return [
-    `${streams} people, engine against llama-server: ${(speed(ours) / speed(theirs)).toFixed(2)} × tokens/s, ${(p95(ours) / p95(theirs)).toFixed(2)} × first token p95`,
+    `${streams} people, engine against llama-server: ${(speed(ours) / speed(theirs)).toFixed(2)} × tokens/s, ${(thrift(ours) / thrift(theirs)).toFixed(2)} × tokens a processor second, ${(p95(ours) / p95(theirs)).toFixed(2)} × first token p95`,
   ];
+}
+
+function thrift(runs: readonly VersusTiming[]): number {
+  return median(runs.map((timing) => timing.tokensPerProcessorSecond));
 }
 
 type HasFirstTokens = { readonly firstTokenMs: readonly number[] };

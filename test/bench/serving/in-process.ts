@@ -14,7 +14,6 @@ import {
   CONTEXT_TOKENS,
   type Conversation,
   conversations,
-  REQUESTS_EACH,
   type SystemPrompt,
 } from "./workload.ts";
 
@@ -23,6 +22,8 @@ export type LoopCase = {
   readonly modelPath: string;
   readonly streams: number;
   readonly threads: number;
+  /** Requests that each person sends, one after the other. */
+  readonly requestsEach: number;
   readonly system?: SystemPrompt;
   /** How many adapters the streams are spread over; 0 is the bare weights. */
   readonly adapters: number;
@@ -67,7 +68,7 @@ export async function timeLoop(run: LoopCase): Promise<LoopTiming> {
   await Promise.all(
     ask(streams, 99).map((asked, i) => complete(backend, asked, adapters[i % adapters.length], 4)),
   );
-  const asked = ask(streams * REQUESTS_EACH, 1);
+  const asked = ask(streams * run.requestsEach, 1);
   const before = backend.laneStats();
   const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   delay.enable();
@@ -76,8 +77,8 @@ export async function timeLoop(run: LoopCase): Promise<LoopTiming> {
   const start = performance.now();
   await Promise.all(
     Array.from({ length: streams }, async (_, person) => {
-      for (let turn = 0; turn < REQUESTS_EACH; turn += 1) {
-        const messages = asked[person * REQUESTS_EACH + turn] ?? [];
+      for (let turn = 0; turn < run.requestsEach; turn += 1) {
+        const messages = asked[person * run.requestsEach + turn] ?? [];
         const done = await complete(backend, messages, adapters[person % adapters.length]);
         firstTokenMs.push(done.firstTokenMs);
         tokens += done.tokens;

@@ -1,6 +1,7 @@
 /** A server as a process of its own: awaited until it answers, ended for good. */
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
 
 /** A server that answers. */
@@ -36,6 +37,21 @@ export async function serverProcess(child: ChildProcess, url: string): Promise<S
       await ended;
     },
   };
+}
+
+/**
+ * Seconds of processor time that a process has used, all its threads together; NaN where there is no /proc.
+ * proc(5): fields 14 and 15 of stat, in ticks of a hundredth of a second.
+ */
+export function processorSeconds(pid: number): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // The name, second, may hold spaces; what follows its bracket begins with field 3.
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  } catch {
+    return Number.NaN;
+  }
 }
 
 async function answers(url: string): Promise<boolean> {

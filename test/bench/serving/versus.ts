@@ -3,14 +3,8 @@ import { openLocalBackend } from "#engine/backends/local.ts";
 import { type LoadTiming, loadByHttp } from "./http-load.ts";
 import { buildLlamaServer, startLlamaServer } from "./llama-server.ts";
 import { startOurEngine } from "./our-engine.ts";
-import type { ServerProcess } from "./server-process.ts";
-import {
-  CONTEXT_TOKENS,
-  type Conversation,
-  conversations,
-  REQUESTS_EACH,
-  type SystemPrompt,
-} from "./workload.ts";
+import { processorSeconds, type ServerProcess } from "./server-process.ts";
+import { CONTEXT_TOKENS, type Conversation, conversations, type SystemPrompt } from "./workload.ts";
 
 /** Who answers. */
 export type Contender = "engine" | "llama-server";
@@ -21,6 +15,8 @@ export type VersusCase = {
   readonly streams: readonly number[];
   readonly threads: number;
   readonly repeats: number;
+  /** Requests that each person sends, one after the other. */
+  readonly requestsEach: number;
   readonly system?: SystemPrompt;
   readonly contenders: readonly Contender[];
   readonly dataDir: string;
@@ -31,7 +27,13 @@ export type VersusCase = {
 export type VersusResult = {
   readonly contender: Contender;
   readonly streams: number;
-  readonly runs: readonly LoadTiming[];
+  readonly runs: readonly VersusTiming[];
+};
+
+/** A run with what it cost. */
+export type VersusTiming = LoadTiming & {
+  /** Tokens for each second of processor time of all the server's threads: a busy host changes it little. */
+  readonly tokensPerProcessorSecond: number;
 };
 
 /**
@@ -45,7 +47,7 @@ export async function timeVersus(
   const program = run.contenders.includes("llama-server") ? await buildLlamaServer(tell) : "";
   const asked = await prepare(run);
   const results = run.streams.flatMap((streams) =>
-    run.contenders.map((contender) => ({ contender, streams, runs: [] as LoadTiming[] })),
+    run.contenders.map((contender) => ({ contender, streams, runs: [] as VersusTiming[] })),
   );
   for (let repeat = 0; repeat < run.repeats; repeat += 1) {
     for (const result of results) {
@@ -54,8 +56,11 @@ export async function timeVersus(
       const questions = asked.get(streams);
       if (questions === undefined) throw new Error(`nothing was prepared for ${streams} streams`);
       await loadByHttp(server.url, questions.warming, 4);
+      const before = processorSeconds(server.pid);
       const timing = await loadByHttp(server.url, questions.measured);
-      result.runs.push(timing);
+      const used = processorSeconds(server.pid) - before;
+      const tokensPerProcessorSecond = timing.completionTokens / used;
+      result.runs.push({ ...timing, tokensPerProcessorSecond });
       tell(`${contender} ${streams}: ${timing.tokensPerSecond.toFixed(0)} tokens/s`);
     }
   }
@@ -81,9 +86,13 @@ async function prepare(run: VersusCase): Promise<ReadonlyMap<number, Questions>>
   return new Map(
     run.streams.map((streams) => {
       const warming = conversations(count, { size: streams, seed: 99, ...system });
-      const measured = conversations(count, { size: streams * REQUESTS_EACH, seed: 1, ...system });
+      const measured = conversations(count, {
+        size: streams * run.requestsEach,
+        seed: 1,
+        ...system,
+      });
       const turnsOf = (_: unknown, person: number) =>
-        measured.slice(person * REQUESTS_EACH, (person + 1) * REQUESTS_EACH);
+        measured.slice(person * run.requestsEach, (person + 1) * run.requestsEach);
       return [
         streams,
         {

@@ -11,7 +11,6 @@ import { smallVocabulary, writeRandomModel } from "../../model/random-model.ts";
 export const PROMPT_TOKENS = 128;
 export const ANSWER_TOKENS = 96;
 export const CONTEXT_TOKENS = 512;
-export const REQUESTS_EACH = 3;
 
 /** `shared`: one system prompt for all chats; `own`: one of the same length for each chat. */
 export type SystemPrompt = { readonly tokens: number; readonly kind: "shared" | "own" };
