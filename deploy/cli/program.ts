@@ -227,6 +227,13 @@ async function exportPairs(
 
 function addFeedback(program: Command): void {
   const feedback = program.command("feedback").description("the feedback log");
+  leaf(feedback, "import", "take in a log that zephyr feedback export wrote; twice is once")
+    .addArgument(new Argument("<file>", "the JSON lines"))
+    .action((file: string, { json }: WithJson) =>
+      reported(json, async (config) =>
+        (await import("./feedback-import.ts")).importFeedback(config, resolve(file)),
+      ),
+    );
   leaf(feedback, "export", "the log as JSON lines on stdout; deleted content is left out")
     .option("--out <path>", "write to this file instead; a folder, for the other formats")
     .addOption(

@@ -22,6 +22,7 @@ describe("help and wrong use", () => {
       ["model", "info"],
       ["doctor"],
       ["feedback", "export"],
+      ["feedback", "import"],
     ];
     const helps = await Promise.all(commands.map((command) => runZephyr({}, ...command, "--help")));
     for (const { code, stdout } of helps) {
