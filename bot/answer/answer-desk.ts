@@ -2,6 +2,8 @@
  * The answers in the making: begun, found again by their messages, withdrawn, and drained at the end.
  * It knows neither Discord nor how an answer is made.
  */
+
+import { type DrawnTwo, drawTwo } from "../compare/draw-two.ts";
 import { AnswerView, type MessageSurface } from "./answer-view.ts";
 import { answerQuestion } from "./answering.ts";
 import type { EditSchedulers } from "./edit-scheduler.ts";
@@ -12,6 +14,7 @@ import {
   STOPPED,
   WITHDRAWN,
 } from "./question.ts";
+import type { Admission } from "./request-limits.ts";
 
 type InFlight = {
   readonly candidateId: string;
@@ -54,6 +57,17 @@ export class AnswerDesk {
     const outcome = await done;
     this.#inFlight.delete(entry);
     return outcome;
+  }
+
+  /** Draws two answers to one question, as one request of the person's. @throws CodedError */
+  async drawTwo(
+    question: Question,
+    adapters: readonly [string | undefined, string | undefined],
+    onPosition: (position: number) => void,
+  ): Promise<Admission<DrawnTwo>> {
+    const who = { person: question.personKey, guild: question.guildId ?? question.channelId };
+    const work = () => drawTwo(question, adapters, this.#parts);
+    return this.#parts.limits.run(who, work, onPosition);
   }
 
   /** Whose question an answer in the making is to; undefined when it is not in the making. */

@@ -8,10 +8,8 @@ import { toDrafts } from "./draft.ts";
 import type { EngineFigures } from "./engine-figures.ts";
 import { answerTokens, conversationMessages, questionText } from "./prompt.ts";
 import { type Job, STOPPED } from "./question.ts";
+import { SAMPLING } from "./sampling.ts";
 import { answerContents, queueNotice } from "./wording.ts";
-
-/** How answers are drawn: the settings of Zephyr's model card. */
-const SAMPLING = { temperature: 0.7, topP: 0.95, topK: 50 } as const;
 
 /** The engine's last word. */
 export type End = Extract<ChatChunk, { readonly type: "end" }>;

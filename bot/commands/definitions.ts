@@ -7,14 +7,18 @@ import { createHash } from "node:crypto";
 import type { RESTPostAPIApplicationCommandsJSONBody } from "discord-api-types/v10";
 import { helpCommand, statusCommand } from "./about.ts";
 import { chatCommand } from "./chat.ts";
+import { compareCommand } from "./compare.ts";
 import { mydataCommand } from "./mydata.ts";
 import { rateCommand, rateMessageCommand } from "./rate.ts";
+import { reportMessageCommand } from "./report.ts";
 
 /** All commands. */
 export const COMMANDS: readonly RESTPostAPIApplicationCommandsJSONBody[] = [
   chatCommand,
+  compareCommand,
   rateCommand,
   rateMessageCommand,
+  reportMessageCommand,
   helpCommand,
   statusCommand,
   mydataCommand,

@@ -24,6 +24,8 @@ export type StatusFigures = {
 };
 
 const EXCERPT_CHARACTERS = 80;
+/** Of a report and of what is reported, as moderators are shown them. */
+const REPORT_EXCERPT_CHARACTERS = 600;
 
 /** The text of `/status`. */
 export function statusReply(figures: StatusFigures): string {
@@ -48,7 +50,8 @@ export function helpReply(name: string, learning: Learning): string {
     "**Say what you think of an answer**",
     "• 👍 or 👎 below it, as button or reaction, or `/rate` from 1 to 5 with a comment.",
     "• Regenerate draws another answer: approve that one, and the bot learns the difference. Continue goes on, Stop ends.",
-    "• Right-click an answer → Apps → Rate this answer.",
+    "• Right-click an answer → Apps → Rate this answer, or Report this answer.",
+    "• `/compare` shows two answers blind: vote for the better one.",
     "• Take a reaction back, or rate again, and the new word counts.",
     "**What happens with it**",
     `• Learning: ${learningLine(learning)}.`,
@@ -75,6 +78,28 @@ export function ratingReply(outcome: CaptureOutcome, stars: number, excerpt: str
 /** What a person is told whose thumb was saved. @param excerpt the answer's text */
 export function voteReply(thumb: 1 | -1, excerpt: string): string {
   return `Saved: ${thumb === 1 ? "👍" : "👎"} for “${shorten(excerpt)}”. Vote again to change that.`;
+}
+
+/** What a reporter is told. @param isTold whether moderators got it, too */
+export function reportedReply(isTold: boolean): string {
+  return isTold
+    ? "Thank you: the report is saved, and the moderators have been told."
+    : "Thank you: the report is saved. This server has no report channel, so tell a moderator if it is urgent.";
+}
+
+/** What moderators are told. @param report what was reported, by whom, and the reporter's words */
+export function reportNotice(report: {
+  readonly category: string;
+  readonly words: string;
+  readonly url: string;
+  readonly answer: string;
+  readonly by: string;
+}): string {
+  return [
+    `**Report** (${report.category}) by ${shorten(report.by)}: ${report.url}`,
+    ...(report.words === "" ? [] : [`> ${shorten(report.words, REPORT_EXCERPT_CHARACTERS)}`]),
+    `The answer: “${shorten(report.answer, REPORT_EXCERPT_CHARACTERS)}”`,
+  ].join("\n");
 }
 
 /** The vote is withdrawn. */
@@ -121,8 +146,8 @@ function millions(parameters: number): string {
 }
 
 /** One line that cannot leave its quotation marks' line. */
-function shorten(text: string): string {
+function shorten(text: string, most = EXCERPT_CHARACTERS): string {
   const line = text.replaceAll(/[\s`*_~|>#]+/g, " ").trim();
-  const short = [...line].slice(0, EXCERPT_CHARACTERS).join("");
+  const short = [...line].slice(0, most).join("");
   return short === line ? line : `${short}…`;
 }

@@ -14,12 +14,17 @@ import type {
 import { CONTROL } from "../answer/controls.ts";
 import { helpCommand, statusCommand } from "../commands/about.ts";
 import { chatCommand } from "../commands/chat.ts";
+import { compareCommand } from "../commands/compare.ts";
 import { mydataCommand } from "../commands/mydata.ts";
 import { rateCommand, rateMessageCommand } from "../commands/rate.ts";
+import { reportMessageCommand } from "../commands/report.ts";
+import { COMPARE_BUTTON } from "../compare/comparison.ts";
 import { help, status } from "./commands/about.ts";
 import { chat } from "./commands/chat.ts";
+import { compare, pressCompare, suggestAdapters } from "./commands/compare.ts";
 import { MYDATA_BUTTON, mydata, pressMydata } from "./commands/mydata.ts";
 import { openRating, rate, submitRating } from "./commands/rate.ts";
+import { openReport, REPORT_FORM, submitReport } from "./commands/report.ts";
 import { again, more, stop, unvote, vote } from "./components/answer-buttons.ts";
 import { replyPrivately } from "./private-reply.ts";
 import { RATING_FORM } from "./rating-form.ts";
@@ -30,6 +35,7 @@ type Handlers<I> = ReadonlyMap<string, (room: Room, interaction: I) => Promise<v
 /** By the command's name. */
 const SLASH: Handlers<ChatInputCommandInteraction> = new Map([
   [chatCommand.name, chat],
+  [compareCommand.name, compare],
   [rateCommand.name, rate],
   [helpCommand.name, help],
   [statusCommand.name, status],
@@ -39,6 +45,7 @@ const SLASH: Handlers<ChatInputCommandInteraction> = new Map([
 /** By the menu entry's name. */
 const MESSAGE_MENU: Handlers<MessageContextMenuCommandInteraction> = new Map([
   [rateMessageCommand.name, openRating],
+  [reportMessageCommand.name, openReport],
 ]);
 
 /** By what stands before the first colon of their custom id. */
@@ -49,16 +56,22 @@ const BUTTONS: Handlers<ButtonInteraction> = new Map([
   [CONTROL.vote, vote],
   [CONTROL.unvote, unvote],
   [MYDATA_BUTTON, pressMydata],
+  [COMPARE_BUTTON, pressCompare],
 ]);
 
 /** Likewise. */
 const SELECTS: Handlers<AnySelectMenuInteraction> = new Map([]);
 
 /** Likewise. */
-const FORMS: Handlers<ModalSubmitInteraction> = new Map([[RATING_FORM, submitRating]]);
+const FORMS: Handlers<ModalSubmitInteraction> = new Map([
+  [RATING_FORM, submitRating],
+  [REPORT_FORM, submitReport],
+]);
 
 /** Choices while an option is typed, by the command's name. */
-const CHOICES: Handlers<AutocompleteInteraction> = new Map([]);
+const CHOICES: Handlers<AutocompleteInteraction> = new Map([
+  [compareCommand.name, suggestAdapters],
+]);
 
 /** Does what was asked for. */
 export async function onInteraction(room: Room, interaction: Interaction): Promise<void> {

@@ -5,11 +5,13 @@ import type { ConsentBook } from "#trainer/feedback/consent.ts";
 import type { Pseudonymise } from "#trainer/feedback/pseudonym.ts";
 import type { AnswerDesk } from "../answer/answer-desk.ts";
 import type { Learning } from "../commands/replies.ts";
+import type { Comparisons } from "../compare/comparisons.ts";
 import type { SeenIds } from "../conversation/addressed.ts";
 import type { ConversationMemory } from "../conversation/memory.ts";
 import type { FeedbackCapture } from "../feedback/capture.ts";
 import type { Notices } from "../feedback/notices.ts";
 import type { PersonalData } from "../privacy/personal-data.ts";
+import type { SettingsBook } from "../settings/settings-book.ts";
 import type { Stamps } from "./stamps.ts";
 
 /** The parts of a running bot. */
@@ -26,6 +28,12 @@ export type Room = {
   /** Days for which questions and answers are kept. */
   readonly retentionDays: number;
   readonly learning: Learning;
+  /** What each server's managers decided. */
+  readonly settings: SettingsBook;
+  /** Blind comparisons that are open. */
+  readonly comparisons: Comparisons;
+  /** The adapters that there are; none when the engine is away. */
+  readonly adapterNames: () => Promise<readonly string[]>;
   /** The text of `/status` now. */
   readonly status: () => Promise<string>;
   /** Messages and interactions that were handled. */

@@ -1,6 +1,7 @@
 /** Puts the bot together from its settings, and takes it down again. */
 import { randomInt, randomUUID } from "node:crypto";
 import { join } from "node:path";
+import type { Client } from "discord.js";
 import { Keyv } from "keyv";
 import { type Clock, systemClock } from "#engine/base/clock.ts";
 import type { Config } from "#engine/base/config.ts";
@@ -18,6 +19,7 @@ import { EditSchedulers } from "../answer/edit-scheduler.ts";
 import { cacheEngineFigures } from "../answer/engine-figures.ts";
 import { RequestLimits } from "../answer/request-limits.ts";
 import { type Learning, statusReply } from "../commands/replies.ts";
+import { Comparisons } from "../compare/comparisons.ts";
 import { SeenIds } from "../conversation/addressed.ts";
 import { ConversationMemory } from "../conversation/memory.ts";
 import { FeedbackCapture } from "../feedback/capture.ts";
@@ -26,6 +28,7 @@ import { PersonalData } from "../privacy/personal-data.ts";
 import { type PrivacyPage, servePrivacyPage } from "../privacy/privacy-page.ts";
 import { keepRetention } from "../privacy/retention.ts";
 import { privacyStatement } from "../privacy/statement.ts";
+import { SettingsBook } from "../settings/settings-book.ts";
 import { openSqliteStore, type SqliteStore } from "../storage/sqlite-store.ts";
 import {
   type DiscordAccess,
@@ -34,6 +37,7 @@ import {
   lossOf,
   prepareClient,
 } from "./client.ts";
+import { reveal } from "./commands/compare.ts";
 import { ConnectionPace } from "./connection-pace.ts";
 import { IdentifyBudget } from "./identify-budget.ts";
 import { InvalidRequestCircuit } from "./invalid-requests.ts";
@@ -116,6 +120,9 @@ export async function startBot(
     }),
     retentionDays: config.RETENTION_DAYS,
     learning,
+    settings: new SettingsBook(openKeyv(store, "guild-settings", log)),
+    comparisons: opened.use(openComparisons({ store, feedback, client, clock, log })),
+    adapterNames: () => readAdapterNames(engine),
     status: () => readStatus({ engine, feedback, limits, desk, learning }),
     seen: new SeenIds(),
     notices: new Notices(clock),
@@ -244,6 +251,27 @@ function openDesk(parts: {
     log,
   };
   return { desk: new AnswerDesk(answering, schedulers), limits, engine };
+}
+
+function openComparisons(parts: {
+  readonly store: SqliteStore;
+  readonly feedback: FeedbackLog;
+  readonly client: Client;
+  readonly clock: Clock;
+  readonly log: Logger;
+}): Comparisons {
+  const { store, feedback, client, clock, log } = parts;
+  return new Comparisons(openKeyv(store, "comparisons", log), {
+    clock,
+    eventsOf: (candidateId) => feedback.eventsOf(candidateId),
+    reveal: (comparison, tally) => reveal({ client, log }, comparison, tally),
+    log,
+  });
+}
+
+async function readAdapterNames(engine: EngineClient): Promise<readonly string[]> {
+  const list = await engine.adapters(AbortSignal.timeout(STATUS_TIMEOUT_MS)).catch(() => undefined);
+  return list?.adapters.map(({ name }) => name) ?? [];
 }
 
 async function readStatus(parts: {

@@ -6,7 +6,7 @@ import { isCoded } from "#engine/base/errors.ts";
 import type { Logger } from "#engine/base/log.ts";
 import type { CandidateInExchange, FeedbackLog } from "#trainer/feedback/log.ts";
 import type { Pseudonymise } from "#trainer/feedback/pseudonym.ts";
-import type { FeedbackEvent } from "#trainer/feedback/records.ts";
+import type { Exchange, FeedbackEvent } from "#trainer/feedback/records.ts";
 import type { Stamp } from "./gateway-order.ts";
 import { reactionEvent, standingReactions, voteOf } from "./reactions.ts";
 
@@ -59,6 +59,7 @@ type Log = Pick<
   | "record"
   | "recordDeletion"
   | "recordMessage"
+  | "recordExchange"
 >;
 
 /** Records feedback. No method throws for an expected failure. */
@@ -104,6 +105,17 @@ export class FeedbackCapture {
     this.#early.delete(messageId);
     this.#earlyCount -= early.length;
     for (const change of early) this.reaction(change);
+  }
+
+  /**
+   * Messages show several answers of an exchange: a reaction on them is no vote, and deleting one
+   * erases the exchange.
+   */
+  shownTogether(exchange: Exchange, messageIds: readonly string[]): CaptureOutcome {
+    return this.#guard(() => {
+      this.#feedback.recordExchange({ ...exchange, messageIds }, []);
+      return { kind: "recorded" };
+    });
   }
 
   /** All reactions of a message were removed, or all of one emoji. */

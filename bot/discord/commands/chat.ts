@@ -4,8 +4,7 @@ import { conversationKey } from "../../conversation/memory.ts";
 import { EPHEMERAL } from "../private-reply.ts";
 import { channelOf, placeOf, privatePlace, type Room } from "../room.ts";
 import { interactionSurface } from "../surfaces.ts";
-
-const HEADING_CHARACTERS = 200;
+import { headingOf } from "./heading.ts";
 
 /** Answers below the question, or to the person alone. */
 export async function chat(room: Room, interaction: ChatInputCommandInteraction): Promise<void> {
@@ -29,11 +28,4 @@ export async function chat(room: Room, interaction: ChatInputCommandInteraction)
   const sendable = channel?.isSendable() === true ? channel : undefined;
   const surface = interactionSurface(interaction, sendable);
   await room.desk.answer(question, surface, interaction.channelId);
-}
-
-/** The question as a quotation of one line. */
-function headingOf(text: string): string {
-  const line = text.replaceAll(/\s+/g, " ").replaceAll("`", "'").trim();
-  const short = [...line].slice(0, HEADING_CHARACTERS).join("");
-  return `> ${short}${short.length < line.length ? "…" : ""}`;
 }

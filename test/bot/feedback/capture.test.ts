@@ -219,5 +219,6 @@ function bound(of: FeedbackLog) {
     eventsOf: of.eventsOf.bind(of),
     recordDeletion: of.recordDeletion.bind(of),
     recordMessage: of.recordMessage.bind(of),
+    recordExchange: of.recordExchange.bind(of),
   };
 }

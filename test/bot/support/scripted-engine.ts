@@ -16,6 +16,7 @@ export type Step =
 const bodySchema = z.object({
   messages: z.array(z.object({ role: z.string(), content: z.string() })),
   seed: z.number(),
+  model: z.string().optional(),
   metadata: z.object({ person: z.string(), guild: z.string().optional() }),
 });
 
@@ -33,6 +34,8 @@ export class ScriptedEngine {
   /** Decides the answer; a test may replace it. */
   script: (asked: Asked) => Script = () => [{ text: "An answer." }, { end: "stop" }];
   adapter: string | null = null;
+  /** Names of the registry's adapters. */
+  adapterNames: string[] = [];
   contextTokens = 2_048;
   readonly #server: Server;
 
@@ -70,6 +73,7 @@ export class ScriptedEngine {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (request.url === "/health") return this.#health(response);
+    if (request.url === "/v1/adapters") return this.#adapters(response);
     const asked = bodySchema.parse(JSON.parse(await readAll(request)));
     this.asked.push(asked);
     const script = this.script(asked);
@@ -80,25 +84,37 @@ export class ScriptedEngine {
       return;
     }
     response.writeHead(200, { "content-type": "text/event-stream" });
-    for (const step of script) await this.#step(step, response);
+    const named = asked.model?.split(":")[1];
+    const adapter = named === undefined ? this.adapter : named === "base" ? null : named;
+    for (const step of script) await this.#step(step, response, adapter);
     response.end("data: [DONE]\n\n");
   }
 
-  async #step(step: Step, response: ServerResponse): Promise<void> {
+  async #step(step: Step, response: ServerResponse, adapter: string | null): Promise<void> {
     if ("queued" in step) response.write(`: queued position=${step.queued}\n\n`);
-    else if ("text" in step) this.#send(response, { delta: { content: step.text } });
+    else if ("text" in step) this.#send(response, adapter, { delta: { content: step.text } });
     else if ("wait" in step) await step.wait;
-    else if ("end" in step) this.#send(response, { delta: {}, finish_reason: step.end });
+    else if ("end" in step) this.#send(response, adapter, { delta: {}, finish_reason: step.end });
     else if ("crash" in step) response.destroy();
     else {
       const verdict = { stage: "output", category: "S1", reason: step.blocked };
-      this.#send(response, { delta: {}, finish_reason: "content_filter", verdict });
+      this.#send(response, adapter, { delta: {}, finish_reason: "content_filter", verdict });
     }
   }
 
-  #send(response: ServerResponse, choice: object): void {
-    const chunk = { model: "nano", adapter: this.adapter, choices: [{ index: 0, ...choice }] };
+  #send(response: ServerResponse, adapter: string | null, choice: object): void {
+    const chunk = { model: "nano", adapter, choices: [{ index: 0, ...choice }] };
     response.write(`data: ${JSON.stringify(chunk)}\n\n`);
+  }
+
+  #adapters(response: ServerResponse): void {
+    const adapters = this.adapterNames.map((name) => ({
+      name,
+      active: name === this.adapter,
+      loaded: true,
+    }));
+    response.writeHead(200, { "content-type": "application/json" });
+    response.end(JSON.stringify({ active: this.adapter, adapters }));
   }
 
   #health(response: ServerResponse): void {

@@ -1,0 +1,164 @@
+/** `/compare`: draws two answers, shows them blind, takes votes, and reveals which was which. */
+import type {
+  AutocompleteInteraction,
+  ButtonInteraction,
+  ChatInputCommandInteraction,
+  Client,
+} from "discord.js";
+import type { Logger } from "#engine/base/log.ts";
+import { AnswerView } from "../../answer/answer-view.ts";
+import { toDrafts } from "../../answer/draft.ts";
+import { EditScheduler } from "../../answer/edit-scheduler.ts";
+import { answerContents, failureNotice, queueNotice, refusalNotice } from "../../answer/wording.ts";
+import { DEFAULT_MINUTES, DEFAULT_QUORUM } from "../../commands/compare.ts";
+import { notSavedReply } from "../../commands/replies.ts";
+import {
+  blindText,
+  type Comparison,
+  compareButtons,
+  openFooter,
+  revealFooter,
+  type Tally,
+  withFooter,
+} from "../../compare/comparison.ts";
+import type { DrawnTwo } from "../../compare/draw-two.ts";
+import { conversationKey } from "../../conversation/memory.ts";
+import { replyPrivately } from "../private-reply.ts";
+import { channelOf, placeOf, type Room } from "../room.ts";
+import { interactionSurface } from "../surfaces.ts";
+import { headingOf } from "./heading.ts";
+
+const MINUTE_MS = 60_000;
+const CLOSED = "This comparison is closed: the result stands below it.";
+const CHOICES_SHOWN = 25;
+
+/** Asks, shows and opens the vote. */
+export async function compare(room: Room, interaction: ChatInputCommandInteraction): Promise<void> {
+  await interaction.deferReply();
+  const channel = await channelOf(room, interaction);
+  const surface = interactionSurface(interaction, channel?.isSendable() ? channel : undefined);
+  const view = new AnswerView(surface, new EditScheduler());
+  const place = placeOf(interaction, channel);
+  const personKey = room.pseudonymise(interaction.user.id);
+  const text = interaction.options.getString("text", true);
+  const question = {
+    text,
+    ...place,
+    personKey,
+    personName: interaction.user.displayName,
+    conversation: conversationKey({ ...place, personKey }),
+  };
+  const first = interaction.options.getString("first") ?? undefined;
+  const second = interaction.options.getString("second") ?? first;
+  try {
+    const admission = await room.desk.drawTwo(question, [first, second], (position) =>
+      view.show([{ content: queueNotice(position) }]),
+    );
+    if (admission.kind === "refused") await view.finish([{ content: refusalNotice(admission) }]);
+    else await show(room, interaction, view, admission.value);
+  } catch (error) {
+    room.log.warn({ err: error }, "a comparison failed");
+    await view.finish([{ content: failureNotice(error) }]);
+  }
+}
+
+/** A vote's button. The choice is each person's own until the comparison is closed. */
+export async function pressCompare(room: Room, interaction: ButtonInteraction): Promise<void> {
+  const [, choice, id = ""] = interaction.customId.split(":");
+  const comparison = await room.comparisons.find(id);
+  if (comparison === undefined || comparison.isClosed) {
+    return replyPrivately(interaction, CLOSED);
+  }
+  const outcome = choose(room, interaction, comparison, choice ?? "");
+  if (outcome !== undefined) return replyPrivately(interaction, outcome);
+  const footer = openFooter(comparison, room.comparisons.tally(comparison));
+  await interaction.update({ content: withFooter(interaction.message.content, footer) });
+  await room.comparisons.closeDue();
+}
+
+/** The adapters that can be compared. */
+export async function suggestAdapters(
+  room: Room,
+  interaction: AutocompleteInteraction,
+): Promise<void> {
+  const typed = interaction.options.getFocused().toLowerCase();
+  const names = await room.adapterNames();
+  const fitting = ["base", ...names].filter((name) => name.toLowerCase().includes(typed));
+  await interaction.respond(fitting.slice(0, CHOICES_SHOWN).map((name) => ({ name, value: name })));
+}
+
+/** Edits a comparison's last message so that it says which was which. Never rejects. */
+export async function reveal(
+  { client, log }: { readonly client: Client; readonly log: Logger },
+  comparison: Comparison,
+  tally: Tally,
+): Promise<void> {
+  try {
+    const channel = await client.channels.fetch(comparison.channelId);
+    const last = comparison.messageIds.at(-1);
+    if (channel?.isSendable() !== true || last === undefined) return;
+    const message = await channel.messages.fetch(last);
+    const content = withFooter(message.content, revealFooter(comparison, tally));
+    await channel.messages.edit(last, { content, components: [] });
+  } catch (error) {
+    log.warn({ err: error }, "a comparison could not be revealed");
+  }
+}
+
+async function show(
+  room: Room,
+  interaction: ChatInputCommandInteraction,
+  view: AnswerView,
+  drawn: DrawnTwo,
+): Promise<void> {
+  if (drawn.kind !== "drawn") {
+    const content =
+      drawn.kind === "blocked"
+        ? drawn.reason
+        : "Both answers came out the same, so there is nothing to compare. Please try again.";
+    await view.finish([{ content }]);
+    return;
+  }
+  const { two, exchange } = drawn;
+  const { options } = interaction;
+  const minutes = options.getInteger("minutes") ?? DEFAULT_MINUTES;
+  const [a, b] = two;
+  const draft: Comparison = {
+    id: interaction.id,
+    channelId: interaction.channelId,
+    messageIds: [],
+    sides: [
+      { candidateId: a.candidateId, name: a.name },
+      { candidateId: b.candidateId, name: b.name },
+    ],
+    quorum: options.getInteger("votes") ?? DEFAULT_QUORUM,
+    closesAtMs: interaction.createdTimestamp + minutes * MINUTE_MS,
+    isClosed: false,
+  };
+  const contents = answerContents(blindText(a.text, b.text), {
+    heading: headingOf(options.getString("text", true)),
+    footer: openFooter(draft, { a: 0, b: 0 }),
+  });
+  const shown = await view.finish(toDrafts(contents, { buttons: compareButtons(draft.id) }));
+  // A deleted message of it erases the exchange.
+  room.capture.shownTogether(exchange, shown.messageIds);
+  await room.comparisons.open({ ...draft, messageIds: [...shown.messageIds] });
+}
+
+/** @returns what to tell where it was not saved */
+function choose(
+  room: Room,
+  interaction: ButtonInteraction,
+  comparison: Comparison,
+  choice: string,
+): string | undefined {
+  const stamp = room.stamps.ofInteraction(interaction);
+  const personId = interaction.user.id;
+  const outcomes = comparison.sides.map(({ candidateId }, index) => {
+    const said = { candidateId, personId, stamp };
+    if (choice === "none") return room.capture.unvote(said);
+    return room.capture.vote(said, (choice === "a") === (index === 0) ? 1 : -1);
+  });
+  const failed = outcomes.find((outcome) => outcome.kind === "not_saved");
+  return failed === undefined ? undefined : notSavedReply(failed.isDiskFull);
+}

@@ -1,0 +1,95 @@
+/** "Report this answer": a form, an event in the feedback log, a message in the report channel. */
+import {
+  LabelBuilder,
+  type MessageContextMenuCommandInteraction,
+  ModalBuilder,
+  type ModalSubmitInteraction,
+  StringSelectMenuBuilder,
+  TextInputBuilder,
+  TextInputStyle,
+} from "discord.js";
+import {
+  NO_SUCH_ANSWER,
+  notSavedReply,
+  reportedReply,
+  reportNotice,
+} from "../../commands/replies.ts";
+import { REPORT_CATEGORIES, REPORT_CHARACTERS } from "../../commands/report.ts";
+import { replyPrivately } from "../private-reply.ts";
+import type { Room } from "../room.ts";
+
+/** The kind of form, before the colon of its custom id. */
+export const REPORT_FORM = "report";
+const FIELD = { category: "category", reason: "reason" } as const;
+
+/** Opens the form for the message whose menu was used. */
+export async function openReport(
+  room: Room,
+  interaction: MessageContextMenuCommandInteraction,
+): Promise<void> {
+  const found = room.capture.answerOfMessage(interaction.targetId);
+  if (found === undefined) return replyPrivately(interaction, NO_SUCH_ANSWER);
+  await interaction.showModal(form(found.candidate.id, interaction.targetId));
+}
+
+/** Records the report, and tells the moderators where there is a channel for it. */
+export async function submitReport(room: Room, interaction: ModalSubmitInteraction): Promise<void> {
+  const [, candidateId = "", messageId = ""] = interaction.customId.split(":");
+  const found = room.capture.answer(candidateId);
+  if (found === undefined) return replyPrivately(interaction, NO_SUCH_ANSWER);
+  const [category = "other"] = interaction.fields.getStringSelectValues(FIELD.category);
+  const words = interaction.fields.getTextInputValue(FIELD.reason).trim();
+  const stamp = room.stamps.ofInteraction(interaction);
+  const said = { candidateId, personId: interaction.user.id, stamp };
+  const outcome = room.capture.reported(said, `${category}: ${words}`);
+  if (outcome.kind === "not_saved") {
+    return replyPrivately(interaction, notSavedReply(outcome.isDiskFull));
+  }
+  await interaction.deferReply({ flags: "Ephemeral" });
+  const url = `https://discord.com/channels/${interaction.guildId ?? "@me"}/${interaction.channelId}/${messageId}`;
+  const isTold = await tellModerators(
+    room,
+    interaction,
+    reportNotice({
+      category,
+      words,
+      url,
+      answer: found.candidate.text,
+      by: interaction.user.displayName,
+    }),
+  );
+  await interaction.editReply({ content: reportedReply(isTold) });
+}
+
+async function tellModerators(
+  room: Room,
+  interaction: ModalSubmitInteraction,
+  content: string,
+): Promise<boolean> {
+  const { reportChannelId } = await room.settings.of(interaction.guildId);
+  if (reportChannelId === null) return false;
+  const channel = await room.client.channels.fetch(reportChannelId).catch(() => null);
+  if (channel?.isSendable() !== true) return false;
+  return channel.send({ content }).then(
+    () => true,
+    () => false,
+  );
+}
+
+function form(candidateId: string, messageId: string): ModalBuilder {
+  const category = new StringSelectMenuBuilder()
+    .setCustomId(FIELD.category)
+    .addOptions(REPORT_CATEGORIES.map((each) => ({ ...each })));
+  const reason = new TextInputBuilder()
+    .setCustomId(FIELD.reason)
+    .setStyle(TextInputStyle.Paragraph)
+    .setMaxLength(REPORT_CHARACTERS)
+    .setRequired(false);
+  return new ModalBuilder()
+    .setCustomId(`${REPORT_FORM}:${candidateId}:${messageId}`)
+    .setTitle("Report this answer")
+    .addLabelComponents(
+      new LabelBuilder().setLabel("What is wrong with it?").setStringSelectMenuComponent(category),
+      new LabelBuilder().setLabel("In your own words").setTextInputComponent(reason),
+    );
+}
