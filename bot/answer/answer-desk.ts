@@ -65,7 +65,8 @@ export class AnswerDesk {
     adapters: readonly [string | undefined, string | undefined],
     onPosition: (position: number) => void,
   ): Promise<Admission<DrawnTwo>> {
-    const who = { person: question.personKey, guild: question.guildId ?? question.channelId };
+    const { personKey: person, perMinute } = question;
+    const who = { person, guild: question.guildId ?? question.channelId, perMinute };
     const work = () => drawTwo(question, adapters, this.#parts);
     return this.#parts.limits.run(who, work, onPosition);
   }

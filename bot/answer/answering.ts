@@ -13,7 +13,11 @@ import { answerContents, failureNotice, NOTES, queueNotice, refusalNotice } from
 /** Answers one question into its view. Never rejects. */
 export async function answerQuestion(job: Job): Promise<AnswerOutcome> {
   const { question, view, parts } = job;
-  const who = { person: question.personKey, guild: question.guildId ?? question.channelId };
+  const who = {
+    person: question.personKey,
+    guild: question.guildId ?? question.channelId,
+    perMinute: question.perMinute,
+  };
   const shown = { text: "" };
   try {
     // The place in the queue is given back once the engine is done: the last edits may take a while.

@@ -6,7 +6,7 @@ import type { Turn } from "../conversation/window.ts";
 import { stopButton } from "./controls.ts";
 import { toDrafts } from "./draft.ts";
 import type { EngineFigures } from "./engine-figures.ts";
-import { answerTokens, conversationMessages, questionText } from "./prompt.ts";
+import { answerTokens, conversationMessages, questionText, systemPrompt } from "./prompt.ts";
 import { type Job, STOPPED } from "./question.ts";
 import { SAMPLING } from "./sampling.ts";
 import { answerContents, queueNotice } from "./wording.ts";
@@ -41,7 +41,7 @@ export type Asked = {
 export async function askEngine(job: Job, shown: { text: string }): Promise<Asked> {
   const { parts } = job;
   const figures = await parts.figures();
-  const prompt = parts.prompt();
+  const prompt = systemPrompt(parts.prompt(), job.question.instructions);
   const turn = questionTurn(job);
   const limits = { systemPrompt: prompt.text, contextTokens: figures.contextTokens };
   const sampling = {
@@ -91,13 +91,16 @@ async function messagesOf(
   limits: { readonly systemPrompt: string; readonly contextTokens: number },
 ): Promise<readonly ChatMessage[]> {
   if (question.messages !== undefined) return question.messages;
+  if (question.isRemembered === false) return conversationMessages([], turn, limits);
   return conversationMessages(await parts.memory.turns(question.conversation), turn, limits);
 }
 
 function questionTurn({ question, parts }: Job): Turn {
   return {
     role: "user",
-    content: question.messages?.at(-1)?.content ?? questionText(question.text, question.quote),
+    content:
+      question.messages?.at(-1)?.content ??
+      questionText(question.text, question.quote, question.attached),
     messageIds: [question.messageId ?? [], question.quote?.messageId ?? []].flat(),
     // A deleted question then erases its exchange: the log knows both by one id.
     exchangeId: question.again?.exchange.id ?? question.messageId ?? parts.newId(),
@@ -142,14 +145,22 @@ async function stream(
   { question, view, parts, signal, candidateId }: Job,
   shown: { text: string },
   messages: readonly ChatMessage[],
-  { sampling }: Drawing,
+  { sampling, figures }: Drawing,
 ): Promise<End> {
+  const { adapter } = question;
+  const model = adapter === undefined ? {} : { model: `${figures.modelId}:${adapter}` };
   const buttons = [stopButton(candidateId)];
   const metadata = {
     person: question.personKey,
     ...(question.guildId === null ? {} : { guild: question.guildId }),
   };
-  for await (const chunk of parts.engine.chat({ messages, ...sampling, metadata, signal })) {
+  for await (const chunk of parts.engine.chat({
+    messages,
+    ...sampling,
+    ...model,
+    metadata,
+    signal,
+  })) {
     if (chunk.type === "end") return chunk;
     if (chunk.type === "queued") view.show([{ content: queueNotice(chunk.position), buttons }]);
     else shown.text += chunk.text;

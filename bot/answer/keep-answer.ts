@@ -43,6 +43,7 @@ async function remember(
   content: string,
   messageIds: readonly string[],
 ): Promise<void> {
+  if (question.isRemembered === false) return;
   const answer: Turn = { ...turn, role: "assistant", content, messageIds };
   if (question.again === undefined)
     await parts.memory.append(question.conversation, [turn, answer]);

@@ -6,6 +6,7 @@ import type { EngineClient } from "#engine/client/engine-client.ts";
 import type { Prompt } from "#prompts/load.ts";
 import type { FeedbackLog } from "#trainer/feedback/log.ts";
 import type { Exchange, Source } from "#trainer/feedback/records.ts";
+import type { AttachedFile } from "../conversation/attached-text.ts";
 import type { ConversationMemory } from "../conversation/memory.ts";
 import type { Quote } from "../conversation/untrusted-text.ts";
 import type { AnswerView } from "./answer-view.ts";
@@ -16,6 +17,8 @@ import type { RequestLimits } from "./request-limits.ts";
 export type Question = {
   readonly text: string;
   readonly quote?: Quote;
+  /** Text files that came with it. */
+  readonly attached?: readonly AttachedFile[];
   readonly guildId: string | null;
   readonly channelId: string;
   readonly threadId: string | null;
@@ -23,6 +26,14 @@ export type Question = {
   readonly personName: string;
   /** Key of the conversation that it continues (`conversationKey`). */
   readonly conversation: string;
+  /** Whether it goes on with that conversation, and is kept in it; yes when left out. */
+  readonly isRemembered?: boolean;
+  /** How to speak here, from the server's managers; stands below the system prompt. */
+  readonly instructions?: string;
+  /** The adapter that answers, or `base`; left out: the one that serves. */
+  readonly adapter?: string;
+  /** Questions a minute that this person may ask; left out: the installation's limit. */
+  readonly perMinute?: number;
   /** The message that asks; a slash command has none. */
   readonly messageId?: string;
   /** Shown above the answer. */

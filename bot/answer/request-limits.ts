@@ -37,27 +37,19 @@ type GuildQueue = { readonly waiting: OnPosition[]; running: number };
 
 /** All limits of one bot. */
 export class RequestLimits {
-  readonly #people: Bottleneck.Group;
+  /** By the requests a minute that they allow. */
+  readonly #people = new Map<number, Bottleneck.Group>();
   readonly #guilds: Bottleneck.Group;
   /** Lets one request at a time look at a person's reservoir and take from it. */
   readonly #counter = new Bottleneck({ maxConcurrent: 1 });
   readonly #queues = new Map<string, GuildQueue>();
   readonly #places: number;
-  readonly #msForEachRequest: number;
+  readonly #perMinute: number;
   #isClosing = false;
 
   constructor(settings: LimitSettings) {
-    const perMinute = settings.personRequestsPerMinute;
-    const intervalMs = Math.max(HEARTBEAT_MS, MINUTE_MS / perMinute);
-    this.#msForEachRequest = MINUTE_MS / perMinute;
+    this.#perMinute = settings.personRequestsPerMinute;
     this.#places = settings.guildConcurrentRequests;
-    this.#people = new Bottleneck.Group({
-      reservoir: perMinute,
-      reservoirIncreaseAmount: Math.max(1, Math.round((perMinute * intervalMs) / MINUTE_MS)),
-      reservoirIncreaseInterval: intervalMs,
-      reservoirIncreaseMaximum: perMinute,
-      timeout: IDLE_MS,
-    });
     this.#guilds = new Bottleneck.Group({ maxConcurrent: this.#places, timeout: IDLE_MS });
   }
 
@@ -68,7 +60,12 @@ export class RequestLimits {
 
   /** Does the work when its turn comes, and returns what it returned; or does not begin it. */
   async run<T>(
-    who: { readonly person: string; readonly guild: string },
+    who: {
+      readonly person: string;
+      readonly guild: string;
+      /** Requests a minute for this person; undefined: the settings'. */
+      readonly perMinute?: number | undefined;
+    },
     work: () => Promise<T>,
     onPosition: OnPosition,
   ): Promise<Admission<T>> {
@@ -76,8 +73,9 @@ export class RequestLimits {
     if ((this.#queues.get(who.guild)?.waiting.length ?? 0) >= GUILD_QUEUE_LIMIT) {
       return { kind: "refused", reason: "guild_queue_full" };
     }
-    if (!(await this.#counter.schedule(() => this.#takeFromPerson(who.person)))) {
-      const retryAfterSeconds = Math.ceil(this.#msForEachRequest / 1_000);
+    const perMinute = who.perMinute ?? this.#perMinute;
+    if (!(await this.#counter.schedule(() => this.#takeFromPerson(who.person, perMinute)))) {
+      const retryAfterSeconds = Math.ceil(MINUTE_MS / perMinute / 1_000);
       return { kind: "refused", reason: "person_rate", retryAfterSeconds };
     }
     return this.#runInGuild(who.guild, work, onPosition);
@@ -90,15 +88,31 @@ export class RequestLimits {
 
   /** Stops all timers. */
   async disconnect(): Promise<void> {
-    await Promise.all([this.#people.disconnect(), this.#guilds.disconnect()]);
+    const groups = [...this.#people.values(), this.#guilds];
+    await Promise.all(groups.map((group) => group.disconnect()));
   }
 
   /** The job does nothing: a person's limiter only counts. */
-  async #takeFromPerson(person: string): Promise<boolean> {
-    const limiter = this.#people.key(person);
+  async #takeFromPerson(person: string, perMinute: number): Promise<boolean> {
+    const limiter = this.#peopleAt(perMinute).key(person);
     if ((await limiter.currentReservoir()) === 0) return false;
     await limiter.schedule(() => Promise.resolve());
     return true;
+  }
+
+  #peopleAt(perMinute: number): Bottleneck.Group {
+    const present = this.#people.get(perMinute);
+    if (present !== undefined) return present;
+    const intervalMs = Math.max(HEARTBEAT_MS, MINUTE_MS / perMinute);
+    const group = new Bottleneck.Group({
+      reservoir: perMinute,
+      reservoirIncreaseAmount: Math.max(1, Math.round((perMinute * intervalMs) / MINUTE_MS)),
+      reservoirIncreaseInterval: intervalMs,
+      reservoirIncreaseMaximum: perMinute,
+      timeout: IDLE_MS,
+    });
+    this.#people.set(perMinute, group);
+    return group;
   }
 
   async #runInGuild<T>(

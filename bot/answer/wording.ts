@@ -80,6 +80,8 @@ const GENERAL_FAILURE = "Something went wrong on my side, so there is no answer.
 const FAILURES: Partial<Record<ErrorCode, string>> = {
   engine_unreachable:
     "My engine is not running right now, so I can't answer. Please try again in a minute.",
+  model_unknown:
+    "The adapter chosen here is not served any more. A manager can choose another in `/settings`.",
   prompt_too_long: "That is longer than my model can read. Please shorten it.",
   queue_full: "Too many questions are waiting already. Please try again in a minute.",
   out_of_memory: "My engine is out of memory right now. Please try again in a minute.",

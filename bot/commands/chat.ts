@@ -22,9 +22,28 @@ export const chatCommand = {
       max_length: QUESTION_CHARACTERS,
     },
     {
+      type: ApplicationCommandOptionType.Attachment,
+      name: "attachment",
+      description: "A text file that the question is about",
+    },
+    {
       type: ApplicationCommandOptionType.Boolean,
       name: "ephemeral",
       description: "Show the answer only to you",
+    },
+    {
+      type: ApplicationCommandOptionType.String,
+      name: "persona",
+      description: "Who answers, of this server's personas",
+      max_length: 32,
+      autocomplete: true,
+    },
+    {
+      type: ApplicationCommandOptionType.String,
+      name: "adapter",
+      description: "Which adapter answers, or base; without it, the one that serves here",
+      max_length: 64,
+      autocomplete: true,
     },
   ],
 } satisfies RESTPostAPIApplicationCommandsJSONBody;

@@ -8,13 +8,16 @@ import type { RESTPostAPIApplicationCommandsJSONBody } from "discord-api-types/v
 import { helpCommand, statusCommand } from "./about.ts";
 import { chatCommand } from "./chat.ts";
 import { compareCommand } from "./compare.ts";
+import { adapterCommand, learningCommand, personaCommand, settingsCommand } from "./managing.ts";
 import { mydataCommand } from "./mydata.ts";
 import { rateCommand, rateMessageCommand } from "./rate.ts";
 import { reportMessageCommand } from "./report.ts";
+import { threadCommand } from "./thread.ts";
 
 /** All commands. */
 export const COMMANDS: readonly RESTPostAPIApplicationCommandsJSONBody[] = [
   chatCommand,
+  threadCommand,
   compareCommand,
   rateCommand,
   rateMessageCommand,
@@ -22,6 +25,10 @@ export const COMMANDS: readonly RESTPostAPIApplicationCommandsJSONBody[] = [
   helpCommand,
   statusCommand,
   mydataCommand,
+  settingsCommand,
+  personaCommand,
+  adapterCommand,
+  learningCommand,
 ];
 
 /** Changes when any command does. */

@@ -11,3 +11,10 @@ export const ANYWHERE = {
   contexts: [InteractionContextType.Guild, InteractionContextType.BotDM],
   default_member_permissions: String(PermissionFlagsBits.SendMessages),
 };
+
+/** In servers only, for those who may manage one. */
+export const FOR_MANAGERS = {
+  integration_types: [ApplicationIntegrationType.GuildInstall],
+  contexts: [InteractionContextType.Guild],
+  default_member_permissions: String(PermissionFlagsBits.ManageGuild),
+};

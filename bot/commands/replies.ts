@@ -1,5 +1,5 @@
 /** What the commands reply. Pure text; it knows neither Discord nor where the figures come from. */
-import type { Health } from "#engine/client/engine-client.ts";
+import type { Adapters, Health } from "#engine/client/engine-client.ts";
 import type { LogCounts } from "#trainer/feedback/log.ts";
 import type { Source } from "#trainer/feedback/records.ts";
 import type { CaptureOutcome } from "../feedback/capture.ts";
@@ -24,6 +24,9 @@ export type StatusFigures = {
 };
 
 const EXCERPT_CHARACTERS = 80;
+const ADAPTERS_SHOWN = 20;
+/** Discord's limit on a message. */
+const REPLY_CHARACTERS = 2_000;
 /** Of a report and of what is reported, as moderators are shown them. */
 const REPORT_EXCERPT_CHARACTERS = 600;
 
@@ -44,7 +47,7 @@ export function statusReply(figures: StatusFigures): string {
 export function helpReply(name: string, learning: Learning): string {
   return [
     `**Talk with ${name}**`,
-    "• `/chat` asks a question; with `ephemeral` only you see the answer.",
+    "• `/chat` asks a question; with `ephemeral` only you see the answer. `/thread` opens a thread for it.",
     `• Mention ${name}, reply to one of its answers, or write to it directly.`,
     "• In a thread that it takes part in, everybody's messages make one conversation. Elsewhere you have a conversation of your own in each channel.",
     "**Say what you think of an answer**",
@@ -58,6 +61,7 @@ export function helpReply(name: string, learning: Learning): string {
     "• `/mydata` shows what I keep of you, gives it to you, erases it, and says whether I may learn from you.",
     "• Delete your question or an answer, and it is forgotten: its text is erased and never trained on.",
     ...(learning.privacyUrl === undefined ? [] : [`• Privacy: <${learning.privacyUrl}>`]),
+    "• For a server's managers: `/settings`, `/persona`, `/adapter`, `/learning`.",
     "-# `/status` shows which model and adapter answers. It is a language model: check what matters.",
   ].join("\n");
 }
@@ -115,6 +119,60 @@ export function notSavedReply(isDiskFull: boolean): string {
 /** No answer of ours is meant. */
 export const NO_SUCH_ANSWER =
   "I found no answer of mine there that can be rated. Give the link of one (right-click it → Copy Message Link), or wait until it is finished.";
+
+/** Why a question is not taken here, or from this person. */
+export const DIRECT_ONLY_HINT = {
+  channel: "I don't answer in this channel. The server's managers chose others in `/settings`.",
+  role: "The server's managers let only some roles ask me questions.",
+} as const;
+
+/** The text of `/adapter list`. */
+export function adapterList({ active, canary, adapters }: Adapters): string {
+  const lines = adapters
+    .slice(0, ADAPTERS_SHOWN)
+    .map(({ name, gate_passed, created_at, problem }) => {
+      const marks = [
+        ...(name === active ? ["serves"] : []),
+        ...(name === canary?.name
+          ? [`on trial with ${Math.round(canary.share * 100)}% of the servers`]
+          : []),
+        ...(gate_passed === false ? ["refused by the gate"] : []),
+        ...(problem === undefined ? [] : [problem]),
+      ];
+      const made = created_at === undefined ? "" : `, made ${created_at.slice(0, 10)}`;
+      return `• **${name}**${made}${marks.length === 0 ? "" : `: ${marks.join("; ")}`}`;
+    });
+  const base = active === null ? "The base weights serve." : `**${active}** serves.`;
+  return [base, ...lines].join("\n").slice(0, REPLY_CHARACTERS);
+}
+
+/** What an operator is told who changed which adapter serves. */
+export function swapReply(after: {
+  readonly active: string | null;
+  readonly canary: { readonly name: string; readonly share: number } | null;
+}): string {
+  const { active, canary } = after;
+  const serves = `${active ?? "The base weights"} ${active === null ? "serve" : "serves"} now.`;
+  if (canary === null) return serves;
+  return `${serves} On trial with ${Math.round(canary.share * 100)}% of the servers: ${canary.name}.`;
+}
+
+/** The text of `/learning status`. */
+export function learningStatus(
+  learning: Learning,
+  now: { readonly isPaused: boolean; readonly isAllowedHere: boolean },
+): string {
+  return [
+    `**Training:** ${now.isPaused ? "paused by an operator" : learningLine(learning)}`,
+    `**This server's managers:** ${now.isAllowedHere ? "allow it" : "have not allowed it (`/settings`)"}`,
+    "**Each person** decides alone: `/mydata consent`.",
+  ].join("\n");
+}
+
+/** Why a question with files is not answered. @param reason as `attachmentProblem` words it */
+export function unreadReply(reason: string): string {
+  return `I can't answer that: ${reason}`;
+}
 
 /** A mention without a question. */
 export const EMPTY_QUESTION = "Hello! Write your question behind the mention, or use `/chat`.";

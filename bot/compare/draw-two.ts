@@ -1,12 +1,12 @@
 /** Two answers to one question, recorded as candidates of one exchange. It knows the engine by its client. */
 import type { ChatMessage } from "#engine/backends/backend.ts";
 import type { Exchange } from "#trainer/feedback/records.ts";
-import { answerTokens, questionText } from "../answer/prompt.ts";
+import { answerTokens, questionText, systemPrompt } from "../answer/prompt.ts";
 import type { AnsweringParts, Question } from "../answer/question.ts";
 import { SAMPLING } from "../answer/sampling.ts";
 
 /** One of the two. */
-export type Drawn = {
+type Drawn = {
   readonly candidateId: string;
   readonly text: string;
   /** Which adapter drew it, in words. */
@@ -31,7 +31,7 @@ export async function drawTwo(
   parts: AnsweringParts,
 ): Promise<DrawnTwo> {
   const figures = await parts.figures();
-  const prompt = parts.prompt();
+  const prompt = systemPrompt(parts.prompt(), question.instructions);
   const messages: readonly ChatMessage[] = [{ role: "user", content: questionText(question.text) }];
   const request = [{ role: "system" as const, content: prompt.text }, ...messages];
   const drawn = await Promise.all(

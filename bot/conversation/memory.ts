@@ -26,15 +26,21 @@ const KEPT_TURNS = 60;
 /** A conversation that nobody continues is forgotten. */
 const KEPT_MS = 30 * 24 * 60 * 60 * 1_000;
 
-/** A thread is one conversation; elsewhere each person has one in each channel. */
-export function conversationKey(place: {
-  readonly channelId: string;
-  readonly threadId: string | null;
-  readonly personKey: string;
-}): string {
-  return place.threadId === null
-    ? `channel:${place.channelId}:${place.personKey}`
-    : `thread:${place.threadId}`;
+/**
+ * A thread is one conversation. Elsewhere each person has one in each channel, or all who are in the
+ * channel have one together.
+ */
+export function conversationKey(
+  place: {
+    readonly channelId: string;
+    readonly threadId: string | null;
+    readonly personKey: string;
+  },
+  mode: "person" | "channel" | "off" = "person",
+): string {
+  if (place.threadId !== null) return `thread:${place.threadId}`;
+  const shared = `channel:${place.channelId}`;
+  return mode === "channel" ? shared : `${shared}:${place.personKey}`;
 }
 
 /** Conversations by key. Writes are done one after another, so none overwrites another's. */
@@ -148,14 +154,20 @@ export class ConversationMemory {
     });
   }
 
-  /** Notes that the bot takes part in a thread, so that it answers there without a mention. */
-  async joinThread(threadId: string): Promise<void> {
-    await this.#store.set(`joined:${threadId}`, true, KEPT_MS);
+  /**
+   * Notes that the bot takes part in a thread.
+   * @param answers all messages there, or only those that mention it; undefined: as it was, else all
+   */
+  async joinThread(threadId: string, answers?: "all" | "mention"): Promise<void> {
+    const before = await this.threadMode(threadId);
+    await this.#store.set(`joined:${threadId}`, answers ?? before ?? "all", KEPT_MS);
   }
 
-  /** Whether the bot takes part in a thread. */
-  async isInThread(threadId: string): Promise<boolean> {
-    return (await this.#store.get(`joined:${threadId}`)) === true;
+  /** Which messages of a thread the bot answers; undefined where it takes no part in it. */
+  async threadMode(threadId: string): Promise<"all" | "mention" | undefined> {
+    const mode: unknown = await this.#store.get(`joined:${threadId}`);
+    // `true` is from before there was a choice.
+    return mode === true || mode === "all" ? "all" : mode === "mention" ? "mention" : undefined;
   }
 
   async #save(key: string, turns: readonly Turn[]): Promise<void> {

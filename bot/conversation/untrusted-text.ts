@@ -27,9 +27,12 @@ export function cleanName(name: string): string {
   return [...cleaned].slice(0, NAME_CHARACTERS).join("") || "someone";
 }
 
-/** One line of a conversation of several people, under its speaker's name. */
+/**
+ * One line of a conversation of several people, under its speaker's name.
+ * @param text clean already (`questionText`): its own quotes and attachments keep their delimiters
+ */
 export function withSpeaker(name: string, text: string): string {
-  return `<said by="${cleanName(name)}">\n${withoutDelimiters(text)}\n</said>`;
+  return `<said by="${cleanName(name)}">\n${text.replaceAll(/<(?=\/?said\b)/gi, "‹")}\n</said>`;
 }
 
 /** A message together with the one that it is about. */
@@ -40,5 +43,5 @@ export function withQuote(quote: Quote, text: string): string {
 
 /** Text that cannot close or open a delimiter of ours: the bracket becomes a look-alike. */
 export function withoutDelimiters(text: string): string {
-  return text.replaceAll(/<(?=\/?(?:said|quoted)\b)/gi, "‹");
+  return text.replaceAll(/<(?=\/?(?:said|quoted|attached|summary)\b)/gi, "‹");
 }

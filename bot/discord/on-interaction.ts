@@ -15,16 +15,28 @@ import { CONTROL } from "../answer/controls.ts";
 import { helpCommand, statusCommand } from "../commands/about.ts";
 import { chatCommand } from "../commands/chat.ts";
 import { compareCommand } from "../commands/compare.ts";
+import {
+  adapterCommand,
+  learningCommand,
+  personaCommand,
+  settingsCommand,
+} from "../commands/managing.ts";
 import { mydataCommand } from "../commands/mydata.ts";
 import { rateCommand, rateMessageCommand } from "../commands/rate.ts";
 import { reportMessageCommand } from "../commands/report.ts";
+import { threadCommand } from "../commands/thread.ts";
 import { COMPARE_BUTTON } from "../compare/comparison.ts";
+import { PANEL } from "../settings/panel.ts";
 import { help, status } from "./commands/about.ts";
-import { chat } from "./commands/chat.ts";
+import { chat, suggestForChat } from "./commands/chat.ts";
 import { compare, pressCompare, suggestAdapters } from "./commands/compare.ts";
 import { MYDATA_BUTTON, mydata, pressMydata } from "./commands/mydata.ts";
+import { adapter, learning } from "./commands/operating.ts";
+import { PERSONA_FORM, persona, submitPersona, suggestPersonas } from "./commands/persona.ts";
 import { openRating, rate, submitRating } from "./commands/rate.ts";
 import { openReport, REPORT_FORM, submitReport } from "./commands/report.ts";
+import { chooseSetting, pressSetting, settings, submitSetting } from "./commands/settings.ts";
+import { thread } from "./commands/thread.ts";
 import { again, more, stop, unvote, vote } from "./components/answer-buttons.ts";
 import { replyPrivately } from "./private-reply.ts";
 import { RATING_FORM } from "./rating-form.ts";
@@ -39,6 +51,11 @@ const SLASH: Handlers<ChatInputCommandInteraction> = new Map([
   [rateCommand.name, rate],
   [helpCommand.name, help],
   [statusCommand.name, status],
+  [threadCommand.name, thread],
+  [settingsCommand.name, settings],
+  [personaCommand.name, persona],
+  [adapterCommand.name, adapter],
+  [learningCommand.name, learning],
   [mydataCommand.name, mydata],
 ]);
 
@@ -57,19 +74,25 @@ const BUTTONS: Handlers<ButtonInteraction> = new Map([
   [CONTROL.unvote, unvote],
   [MYDATA_BUTTON, pressMydata],
   [COMPARE_BUTTON, pressCompare],
+  [PANEL.button, pressSetting],
 ]);
 
 /** Likewise. */
-const SELECTS: Handlers<AnySelectMenuInteraction> = new Map([]);
+const SELECTS: Handlers<AnySelectMenuInteraction> = new Map([[PANEL.select, chooseSetting]]);
 
 /** Likewise. */
 const FORMS: Handlers<ModalSubmitInteraction> = new Map([
   [RATING_FORM, submitRating],
   [REPORT_FORM, submitReport],
+  [PANEL.form, submitSetting],
+  [PERSONA_FORM, submitPersona],
 ]);
 
 /** Choices while an option is typed, by the command's name. */
 const CHOICES: Handlers<AutocompleteInteraction> = new Map([
+  [chatCommand.name, suggestForChat],
+  [personaCommand.name, suggestPersonas],
+  [adapterCommand.name, suggestAdapters],
   [compareCommand.name, suggestAdapters],
 ]);
 

@@ -1,12 +1,13 @@
 /** A message was written: is it meant for the bot, what does it ask, and in which conversation? */
 import { cleanContent, type Message, MessageType, type SendableChannels } from "discord.js";
 import type { MessageSurface } from "../answer/answer-view.ts";
-import { EMPTY_QUESTION } from "../commands/replies.ts";
+import { EMPTY_QUESTION, unreadReply } from "../commands/replies.ts";
 import { isAddressed, type MessageFacts } from "../conversation/addressed.ts";
-import { conversationKey } from "../conversation/memory.ts";
 import type { Quote } from "../conversation/untrusted-text.ts";
+import { readAttachments } from "./attachments.ts";
 import { isInThread, type Place, placeOf, type Room, speakerName } from "./room.ts";
 import { replySurface } from "./surfaces.ts";
+import { termsFor } from "./terms.ts";
 
 /** Discord shows typing for ten seconds. */
 const TYPING_INTERVAL_MS = 8_000;
@@ -17,27 +18,41 @@ export async function onMessage(room: Room, message: Message): Promise<void> {
   const { channel } = message;
   if (!channel.isSendable() || !isAddressed(await readFacts(room, message))) return;
   const place = placeOf(message, channel);
-  if (place.threadId !== null) await room.memory.joinThread(place.threadId);
   const personKey = room.pseudonymise(message.author.id);
-  const conversation = conversationKey({ ...place, personKey });
-  const asked = await readQuestion(room, message, place, conversation);
-  if (asked.text === "") {
-    await channel.send({ content: EMPTY_QUESTION, reply: { messageReference: message.id } });
+  const offer = await termsFor(room, { place, channel, member: message.member, personKey });
+  if (offer.kind === "refused") {
+    const reply = { messageReference: message.id };
+    if (!offer.isSilent) await channel.send({ content: offer.notice, reply });
+    return;
+  }
+  const { terms } = offer;
+  if (place.threadId !== null) await room.memory.joinThread(place.threadId);
+  const asked = await readQuestion(room, message, place, terms.conversation);
+  const attached = await readAttachments(room, [...message.attachments.values()]);
+  const refusal = whyNotAsked(asked.text, attached);
+  if (refusal !== undefined || typeof attached === "string") {
+    await channel.send({ content: refusal ?? "", reply: { messageReference: message.id } });
     return;
   }
   const personName = speakerName(message);
   const question = {
     ...asked,
+    attached,
     ...place,
     personKey,
     personName,
-    conversation,
+    ...terms,
     messageId: message.id,
   };
   const typing = keepTyping(channel);
   const surface = replySurface(message, channel);
   await room.desk.answer(question, typing.until(surface), channel.id);
   typing.stop();
+}
+
+function whyNotAsked(text: string, attached: readonly unknown[] | string): string | undefined {
+  if (typeof attached === "string") return unreadReply(attached);
+  return text === "" && attached.length === 0 ? EMPTY_QUESTION : undefined;
 }
 
 async function readFacts(room: Room, message: Message): Promise<MessageFacts> {
@@ -53,7 +68,7 @@ async function readFacts(room: Room, message: Message): Promise<MessageFacts> {
       (botRole !== undefined && botRole !== null && mentions.roles.has(botRole.id)),
     repliesToBot: repliesTo !== undefined && isOwnMessage(room, message, repliesTo),
     isInJoinedThread: channel.isThread() && (await isInThread(room, channel)),
-    hasText: message.content !== "",
+    hasText: message.content !== "" || message.attachments.size > 0,
   };
 }
 

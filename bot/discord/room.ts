@@ -1,8 +1,10 @@
 /** What the listeners of Discord's events work with. */
 import type { AnyThreadChannel, Channel, Client, Message } from "discord.js";
 import type { Logger } from "#engine/base/log.ts";
+import type { EngineClient } from "#engine/client/engine-client.ts";
 import type { ConsentBook } from "#trainer/feedback/consent.ts";
 import type { Pseudonymise } from "#trainer/feedback/pseudonym.ts";
+import type { TrainingWishes } from "#trainer/feedback/training-wishes.ts";
 import type { AnswerDesk } from "../answer/answer-desk.ts";
 import type { Learning } from "../commands/replies.ts";
 import type { Comparisons } from "../compare/comparisons.ts";
@@ -34,6 +36,11 @@ export type Room = {
   readonly comparisons: Comparisons;
   /** The adapters that there are; none when the engine is away. */
   readonly adapterNames: () => Promise<readonly string[]>;
+  readonly adapters: Pick<EngineClient, "adapters" | "activate" | "deactivate">;
+  /** What operators wish of the training. */
+  readonly wishes: TrainingWishes;
+  /** Whether a person runs this bot. */
+  readonly isOperator: (personId: string) => Promise<boolean>;
   /** The text of `/status` now. */
   readonly status: () => Promise<string>;
   /** Messages and interactions that were handled. */
@@ -74,10 +81,11 @@ export function privatePlace(place: Place, personKey: string): Place {
   return { ...place, channelId: `${place.channelId}:only:${personKey}`, threadId: null };
 }
 
-/** Whether the bot takes part in a thread: it was asked there, or the thread is about its answer. */
+/** Whether the bot answers a thread's messages without a mention: it was asked there, or the thread is about its answer. */
 export async function isInThread(room: Room, thread: AnyThreadChannel): Promise<boolean> {
-  if (thread.ownerId === room.client.user.id || (await room.memory.isInThread(thread.id)))
-    return true;
+  const mode = await room.memory.threadMode(thread.id);
+  if (mode !== undefined) return mode === "all";
+  if (thread.ownerId === room.client.user.id) return true;
   // A thread on a message has that message's id.
   return room.capture.answerOfMessage(thread.id) !== undefined;
 }

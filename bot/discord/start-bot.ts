@@ -14,6 +14,7 @@ import { KeyRing } from "#trainer/feedback/key-ring.ts";
 import { FeedbackLog } from "#trainer/feedback/log.ts";
 import { openPseudonyms } from "#trainer/feedback/pseudonym.ts";
 import type { Source } from "#trainer/feedback/records.ts";
+import { TrainingWishes } from "#trainer/feedback/training-wishes.ts";
 import { AnswerDesk } from "../answer/answer-desk.ts";
 import { EditSchedulers } from "../answer/edit-scheduler.ts";
 import { cacheEngineFigures } from "../answer/engine-figures.ts";
@@ -42,6 +43,7 @@ import { ConnectionPace } from "./connection-pace.ts";
 import { IdentifyBudget } from "./identify-budget.ts";
 import { InvalidRequestCircuit } from "./invalid-requests.ts";
 import { listen } from "./listeners.ts";
+import { knowOperators } from "./operators.ts";
 import { registerCommands } from "./register-commands.ts";
 import type { Room } from "./room.ts";
 import { Stamps } from "./stamps.ts";
@@ -122,6 +124,9 @@ export async function startBot(
     learning,
     settings: new SettingsBook(openKeyv(store, "guild-settings", log)),
     comparisons: opened.use(openComparisons({ store, feedback, client, clock, log })),
+    adapters: engine,
+    wishes: new TrainingWishes(config.DATA_DIR),
+    isOperator: knowOperators(client),
     adapterNames: () => readAdapterNames(engine),
     status: () => readStatus({ engine, feedback, limits, desk, learning }),
     seen: new SeenIds(),
@@ -134,24 +139,29 @@ export async function startBot(
   const page = await openPrivacyPage(config, client.user.displayName, log);
   left.move();
   const resources = opened.move();
-  let stopping: Promise<void> | undefined;
-  const stop = async (drainMs: number) => {
+  const stop = once(async (drainMs: number) => {
     await desk.drain(drainMs);
     life.pace.stop();
     await client.destroy();
     await limits.disconnect();
     await page?.close();
     resources.dispose();
-  };
+  });
   return {
     inviteUrl: inviteUrl(client.application.id),
     name: client.user.tag,
     privacyUrl: page?.url,
     lost,
-    stop: (drainMs) => {
-      stopping ??= stop(drainMs);
-      return stopping;
-    },
+    stop,
+  };
+}
+
+/** What is done the first time alone; later calls wait for that. */
+function once(work: (drainMs: number) => Promise<void>): (drainMs: number) => Promise<void> {
+  let done: Promise<void> | undefined;
+  return (drainMs) => {
+    done ??= work(drainMs);
+    return done;
   };
 }
 

@@ -49,6 +49,14 @@ export function replySurface(question: Message, channel: SendableChannels): Mess
   };
 }
 
+/** Messages of the bot in a channel. */
+export function channelSurface(channel: SendableChannels): MessageSurface {
+  return {
+    create: async (draft) => (await channel.send(toPayload(draft))).id,
+    ...ownMessages(channel),
+  };
+}
+
 /**
  * The response to a command or button that has been deferred, and messages that follow it. When the
  * interaction's token is over (15 minutes), it goes on as the bot itself.

@@ -4,6 +4,7 @@
  */
 import { constants, setPriority } from "node:os";
 import { Cron } from "croner";
+import { TrainingWishes } from "#trainer/feedback/training-wishes.ts";
 import { unfinishedRun } from "#trainer/nightly/run-folder.ts";
 import type { Announce } from "./announce.ts";
 import { type ChildLine, type RunningChild, startChild } from "./child.ts";
@@ -26,6 +27,8 @@ export type TrainingOptions = {
   readonly onLog: (line: string) => void;
 };
 
+/** How often it looks for an operator's wish. */
+const WISH_INTERVAL_MS = 5_000;
 /** Niceness of the training process: whoever chats goes first. */
 const LOW_PRIORITY = constants.priority.PRIORITY_LOW;
 
@@ -33,6 +36,7 @@ const LOW_PRIORITY = constants.priority.PRIORITY_LOW;
 export function scheduleTraining(options: TrainingOptions): Training {
   let running: RunningChild | undefined;
   let stopped = false;
+  const wishes = new TrainingWishes(options.dataDir);
   const train = async (message: string): Promise<void> => {
     if (running !== undefined || stopped) return;
     options.announce({ event: "training", message });
@@ -47,8 +51,13 @@ export function scheduleTraining(options: TrainingOptions): Training {
   };
   const isOn = options.at !== "off";
   const cron = isOn
-    ? new Cron(cronPattern(options.at), () => train("Training on the feedback so far …"))
+    ? new Cron(cronPattern(options.at), () =>
+        wishes.isPaused ? undefined : train("Training on the feedback so far …"),
+      )
     : null;
+  const looking = setInterval(() => {
+    if (wishes.take()) void train("Training, as an operator wished …");
+  }, WISH_INTERVAL_MS).unref();
   if (isOn && unfinishedRun(options.dataDir) !== undefined) {
     // Its outcome is announced; a failure to start it is one, too.
     void train("Taking up the training that was cut short …");
@@ -57,6 +66,7 @@ export function scheduleTraining(options: TrainingOptions): Training {
     next: () => cron?.nextRun() ?? null,
     stop: async (graceMs) => {
       stopped = true;
+      clearInterval(looking);
       cron?.stop();
       await running?.stop(graceMs);
     },

@@ -1,31 +1,60 @@
 /** `/chat`: a question in its conversation. */
-import type { ChatInputCommandInteraction } from "discord.js";
-import { conversationKey } from "../../conversation/memory.ts";
-import { EPHEMERAL } from "../private-reply.ts";
+import type { AutocompleteInteraction, ChatInputCommandInteraction } from "discord.js";
+import { unreadReply } from "../../commands/replies.ts";
+import { readAttachments } from "../attachments.ts";
+import { EPHEMERAL, replyPrivately } from "../private-reply.ts";
 import { channelOf, placeOf, privatePlace, type Room } from "../room.ts";
 import { interactionSurface } from "../surfaces.ts";
+import { termsFor } from "../terms.ts";
+import { suggestAdapters } from "./compare.ts";
 import { headingOf } from "./heading.ts";
 
 /** Answers below the question, or to the person alone. */
 export async function chat(room: Room, interaction: ChatInputCommandInteraction): Promise<void> {
   const isEphemeral = interaction.options.getBoolean("ephemeral") ?? false;
-  await interaction.deferReply(isEphemeral ? EPHEMERAL : {});
   const channel = await channelOf(room, interaction);
   const personKey = room.pseudonymise(interaction.user.id);
   const open = placeOf(interaction, channel);
   const place = isEphemeral ? privatePlace(open, personKey) : open;
+  const persona = interaction.options.getString("persona") ?? undefined;
+  const adapter = interaction.options.getString("adapter") ?? undefined;
+  const { member } = interaction;
+  const offer = await termsFor(room, { place, channel, member, personKey }, { persona, adapter });
+  if (offer.kind === "refused") return replyPrivately(interaction, offer.notice);
+  await interaction.deferReply(isEphemeral ? EPHEMERAL : {});
   if (place.threadId !== null) await room.memory.joinThread(place.threadId);
   const text = interaction.options.getString("text", true);
+  const file = interaction.options.getAttachment("attachment");
+  const attached = await readAttachments(room, file === null ? [] : [file]);
+  if (typeof attached === "string") {
+    await interaction.editReply({ content: unreadReply(attached) });
+    return;
+  }
   const question = {
     text,
+    attached,
     ...place,
     personKey,
     personName: interaction.user.displayName,
-    conversation: conversationKey({ ...place, personKey }),
+    ...offer.terms,
     // Others see who used the command, but not what was asked.
     ...(isEphemeral ? {} : { heading: headingOf(text) }),
   };
   const sendable = channel?.isSendable() === true ? channel : undefined;
   const surface = interactionSurface(interaction, sendable);
   await room.desk.answer(question, surface, interaction.channelId);
+}
+
+/** The personas and adapters that there are. */
+export async function suggestForChat(
+  room: Room,
+  interaction: AutocompleteInteraction,
+): Promise<void> {
+  if (interaction.options.getFocused(true).name === "adapter") {
+    return suggestAdapters(room, interaction);
+  }
+  const typed = interaction.options.getFocused().toLowerCase();
+  const { personas } = await room.settings.of(interaction.guildId);
+  const fitting = personas.filter(({ name }) => name.toLowerCase().includes(typed));
+  await interaction.respond(fitting.map(({ name }) => ({ name, value: name })));
 }

@@ -22,10 +22,10 @@ import {
   withFooter,
 } from "../../compare/comparison.ts";
 import type { DrawnTwo } from "../../compare/draw-two.ts";
-import { conversationKey } from "../../conversation/memory.ts";
 import { replyPrivately } from "../private-reply.ts";
 import { channelOf, placeOf, type Room } from "../room.ts";
 import { interactionSurface } from "../surfaces.ts";
+import { termsFor } from "../terms.ts";
 import { headingOf } from "./heading.ts";
 
 const MINUTE_MS = 60_000;
@@ -34,21 +34,24 @@ const CHOICES_SHOWN = 25;
 
 /** Asks, shows and opens the vote. */
 export async function compare(room: Room, interaction: ChatInputCommandInteraction): Promise<void> {
-  await interaction.deferReply();
   const channel = await channelOf(room, interaction);
-  const surface = interactionSurface(interaction, channel?.isSendable() ? channel : undefined);
-  const view = new AnswerView(surface, new EditScheduler());
   const place = placeOf(interaction, channel);
   const personKey = room.pseudonymise(interaction.user.id);
+  const { member } = interaction;
+  const offer = await termsFor(room, { place, channel, member, personKey });
+  if (offer.kind === "refused") return replyPrivately(interaction, offer.notice);
+  await interaction.deferReply();
+  const surface = interactionSurface(interaction, channel?.isSendable() ? channel : undefined);
+  const view = new AnswerView(surface, new EditScheduler());
   const text = interaction.options.getString("text", true);
   const question = {
     text,
     ...place,
     personKey,
     personName: interaction.user.displayName,
-    conversation: conversationKey({ ...place, personKey }),
+    ...offer.terms,
   };
-  const first = interaction.options.getString("first") ?? undefined;
+  const first = interaction.options.getString("first") ?? offer.terms.adapter;
   const second = interaction.options.getString("second") ?? first;
   try {
     const admission = await room.desk.drawTwo(question, [first, second], (position) =>

@@ -9,6 +9,7 @@ import { toRows } from "../payload.ts";
 import { EPHEMERAL, replyPrivately } from "../private-reply.ts";
 import { channelOf, type Room } from "../room.ts";
 import { interactionSurface } from "../surfaces.ts";
+import { termsFor } from "../terms.ts";
 
 /** Records a thumb, and offers to take it back. */
 export async function vote(room: Room, interaction: ButtonInteraction): Promise<void> {
@@ -80,9 +81,12 @@ async function answerAnew(
   { exchange }: CandidateInExchange,
   asked: Pick<Question, "messages" | "again">,
 ): Promise<void> {
-  await interaction.deferReply(isPrivate(interaction) ? EPHEMERAL : {});
   const channel = await channelOf(room, interaction);
   const personKey = room.pseudonymise(interaction.user.id);
+  const { member } = interaction;
+  const offer = await termsFor(room, { place: exchange, channel, member, personKey });
+  if (offer.kind === "refused") return replyPrivately(interaction, offer.notice);
+  await interaction.deferReply(isPrivate(interaction) ? EPHEMERAL : {});
   const { guildId, channelId, threadId } = exchange;
   const conversation =
     (await room.memory.endingWith(interaction.message.id)) ?? `branch:${interaction.message.id}`;
@@ -91,6 +95,7 @@ async function answerAnew(
     ...{ guildId, channelId, threadId },
     personKey,
     personName: interaction.user.displayName,
+    ...offer.terms,
     conversation,
     ...asked,
   };

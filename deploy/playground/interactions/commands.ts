@@ -1,5 +1,6 @@
 /** The application's commands: definition, listing, and a person's options turned into Discord's form. */
 import {
+  type APIAttachment,
   ApplicationCommandType as CommandType,
   ApplicationCommandOptionType as OptionType,
   PermissionFlagsBits,
@@ -8,6 +9,7 @@ import { z } from "zod";
 import { DiscordError, fieldError } from "../world/discord-error.ts";
 import type { ResolvedIds } from "../world/events.ts";
 import { isRecord, parseBody } from "../world/message-input.ts";
+import { storeUpload } from "../world/posting.ts";
 import type { CommandRecord } from "../world/records.ts";
 import { BOT_ID } from "../world/seed.ts";
 import type { World } from "../world/world.ts";
@@ -175,8 +177,17 @@ export function usableCommands(world: World, userId: string, channelId: string):
   });
 }
 
+/** A file that a person chose for an option. */
+type GivenFile = {
+  readonly name: string;
+  readonly contentType: string;
+  readonly base64: string;
+};
+
 /** What a person typed: a flat record by option name. */
-export type GivenOptions = Readonly<Record<string, string | number | boolean>>;
+export type GivenOptions = Readonly<Record<string, string | number | boolean | GivenFile>>;
+
+type PlainOptions = Readonly<Record<string, string | number | boolean>>;
 
 /**
  * Builds an interaction's `data` for a slash command.
@@ -188,10 +199,11 @@ export function commandData(
   world: World,
   command: CommandRecord,
   path: readonly string[],
-  given: GivenOptions,
+  typed: GivenOptions,
   focused: string | null,
 ): { data: object; resolves: ResolvedIds; fullName: string } {
   const nest = descend(optionsOf(command.body), path.slice(1));
+  const { given, attachments } = storeFiles(world, typed);
   const leaves = nest.leaves.flatMap((each) => leafOf(world, each, given, focused));
   for (const name of Object.keys(given)) {
     if (!nest.leaves.some((each) => each.name === name)) {
@@ -211,8 +223,29 @@ export function commandData(
       ...(command.guildId === null ? {} : { guild_id: command.guildId }),
       ...(options.length === 0 ? {} : { options }),
     },
-    resolves: resolvedOf(nest.leaves, given),
+    resolves: { ...resolvedOf(nest.leaves, given), attachments },
   };
+}
+
+/** Files are kept, and named by their ids from then on. */
+function storeFiles(
+  world: World,
+  typed: GivenOptions,
+): { readonly given: PlainOptions; readonly attachments: readonly APIAttachment[] } {
+  const given: Record<string, string | number | boolean> = {};
+  const attachments: APIAttachment[] = [];
+  for (const [option, value] of Object.entries(typed)) {
+    if (typeof value !== "object") {
+      given[option] = value;
+      continue;
+    }
+    const { name, contentType, base64 } = value;
+    const bytes = Buffer.from(base64, "base64");
+    const attachment = storeUpload(world, { index: "0", name, contentType, bytes }, {});
+    attachments.push(attachment);
+    given[option] = attachment.id;
+  }
+  return { given, attachments };
 }
 
 /** The options of a command's or subcommand's body. */
@@ -239,7 +272,7 @@ function descend(
 function leafOf(
   world: World,
   each: CommandOption,
-  given: GivenOptions,
+  given: PlainOptions,
   focused: string | null,
 ): object[] {
   const value = given[each.name];
@@ -310,7 +343,7 @@ function checkNumber(each: CommandOption, value: unknown): number {
   return value;
 }
 
-function resolvedOf(leaves: readonly CommandOption[], given: GivenOptions): ResolvedIds {
+function resolvedOf(leaves: readonly CommandOption[], given: PlainOptions): ResolvedIds {
   const ids = (type: number) =>
     leaves
       .filter((each) => each.type === type && given[each.name] !== undefined)

@@ -35,7 +35,10 @@ export function readComponent(
  * An interaction's `data` for a filled-in form.
  * @throws DiscordError 50035 naming the field that is missing, too long or too short
  */
-export function readModalValues(modal: OpenModal, values: FormValues): object {
+export function readModalValues(
+  modal: OpenModal,
+  values: FormValues,
+): { data: object; resolves: ResolvedIds } {
   const components = modal.components.flatMap((each: unknown, index) => {
     if (!isRecord(each)) return [];
     if (Array.isArray(each["components"])) {
@@ -51,7 +54,13 @@ export function readModalValues(modal: OpenModal, values: FormValues): object {
       ? [{ type: each["type"], id: index, component: readField(each["component"], values) }]
       : [{ type: each["type"], id: index }];
   });
-  return { custom_id: modal.custom_id, components };
+  const resolves = [...walk(modal.components)].map((field) =>
+    resolvesOf(field["type"], [values[String(field["custom_id"])] ?? []].flat()),
+  );
+  return {
+    data: { custom_id: modal.custom_id, components },
+    resolves: Object.assign({}, ...resolves),
+  };
 }
 
 function readField(field: unknown, values: FormValues): object {
@@ -106,5 +115,6 @@ function checkSelection(
 function resolvesOf(type: unknown, values: readonly string[]): ResolvedIds {
   if (type === ComponentType.UserSelect) return { users: values };
   if (type === ComponentType.ChannelSelect) return { channels: values };
+  if (type === ComponentType.RoleSelect) return { roles: values };
   return {};
 }

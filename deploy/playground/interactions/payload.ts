@@ -3,6 +3,7 @@ import { InteractionType } from "discord-api-types/v10";
 import type { PendingInteraction } from "../world/events.ts";
 import {
   presentChannel,
+  presentGuild,
   presentMember,
   presentMemberOnly,
   presentMessage,
@@ -66,7 +67,15 @@ function withResolved(world: World, interaction: PendingInteraction, baseUrl: st
   const users = (resolves.users ?? []).map((id) => world.user(id));
   const channels = (resolves.channels ?? []).map((id) => world.channel(id));
   const messages = (resolves.messages ?? []).flatMap((id) => world.store.message(id) ?? []);
-  if (users.length + channels.length + messages.length === 0) return data;
+  const roles = presentGuild(world).roles.filter(({ id }) => resolves.roles?.includes(id));
+  const attachments = (resolves.attachments ?? []).map((each) => ({
+    ...each,
+    url: baseUrl + each.url,
+    proxy_url: baseUrl + each.proxy_url,
+    ephemeral: true,
+  }));
+  const all = [users, channels, messages, roles, attachments];
+  if (all.every((some) => some.length === 0)) return data;
   const place = world.channel(interaction.channelId);
   return {
     ...data,
@@ -80,6 +89,8 @@ function withResolved(world: World, interaction: PendingInteraction, baseUrl: st
         ...presentChannel(world, channel),
         permissions: String(world.permissions(userId, channel)),
       })),
+      ...table("roles", roles, (role) => role),
+      ...table("attachments", attachments, (attachment) => attachment),
       ...table("messages", messages, (message) => presentMessage(world, message, BOT_ID, baseUrl)),
     },
   };

@@ -10,6 +10,7 @@ const BOOLEAN = 5;
 const USER = 6;
 const CHANNEL = 7;
 const NUMBER = 10;
+const ATTACHMENT = 11;
 
 /** What the form asks of the page. */
 export type FormHost = {
@@ -137,6 +138,8 @@ export class CommandForm {
         return pick(this.#host.users.map(({ id, name }) => ({ name, value: id })));
       case CHANNEL:
         return pick(this.#host.channels.map(({ id, name }) => ({ name: `#${name}`, value: id })));
+      case ATTACHMENT:
+        return el("input", { type: "file" });
       default:
         return option.autocomplete === true ? this.#completed(option) : textInput(option);
     }
@@ -214,8 +217,21 @@ export class CommandForm {
   #values(): OptionValues {
     const values: OptionValues = {};
     for (const { option, control } of this.#fields) {
-      if (control.value.trim() === "") continue;
+      if (control.value.trim() === "" || option.type === ATTACHMENT) continue;
       values[option.name] = readValue(option, control.value);
+    }
+    return values;
+  }
+
+  /** Files are read when the command is used, not while it is typed. */
+  async #files(): Promise<OptionValues> {
+    const values: OptionValues = {};
+    for (const { option, control } of this.#fields) {
+      const chosen = control instanceof HTMLInputElement ? control.files?.[0] : undefined;
+      if (chosen === undefined) continue;
+      const bytes = new Uint8Array(await chosen.arrayBuffer());
+      const base64 = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+      values[option.name] = { name: chosen.name, contentType: chosen.type, base64 };
     }
     return values;
   }
@@ -233,7 +249,7 @@ export class CommandForm {
       return;
     }
     try {
-      await this.#host.submit(this.#entry.name, this.#values());
+      await this.#host.submit(this.#entry.name, { ...this.#values(), ...(await this.#files()) });
     } catch (error) {
       this.#error.textContent = error instanceof Error ? error.message : String(error);
     }

@@ -1,7 +1,7 @@
 /** Buttons, selects and layouts of a message as elements. */
 import { el } from "./dom.ts";
 import type { MessageActions } from "./message-view.ts";
-import type { Message } from "./types.ts";
+import type { Message, Named } from "./types.ts";
 
 type Component = Readonly<Record<string, unknown>>;
 
@@ -9,6 +9,10 @@ type Component = Readonly<Record<string, unknown>>;
 const ROW = 1;
 const BUTTON = 2;
 const STRING_SELECT = 3;
+const USER_SELECT = 5;
+const ROLE_SELECT = 6;
+const MENTIONABLE_SELECT = 7;
+const CHANNEL_SELECT = 8;
 const SECTION = 9;
 const TEXT = 10;
 const SEPARATOR = 14;
@@ -33,17 +37,33 @@ export function childrenOf(component: Component): Component[] {
   return Array.isArray(children) ? children.map(asComponent) : [];
 }
 
-/** The options of a string select. */
+/** What each kind of select offers that takes people, roles or channels. */
+export type Entities = (type: number) => readonly Named[];
+
+/** The options of a select of any kind. */
 export function selectOptions(
   component: Component,
+  entities: Entities,
 ): { label: string; value: string; description: string; isDefault: boolean }[] {
   const options: unknown = component["options"];
-  if (!Array.isArray(options)) return [];
+  if (!Array.isArray(options)) return entityOptions(component, entities);
   return options.map(asComponent).map((each) => ({
     label: String(each["label"] ?? ""),
     value: String(each["value"] ?? ""),
     description: String(each["description"] ?? ""),
     isDefault: each["default"] === true,
+  }));
+}
+
+function entityOptions(component: Component, entities: Entities) {
+  const given = component["default_values"];
+  const chosen = Array.isArray(given) ? given.map((each) => asComponent(each)["id"]) : [];
+  const type = Number(component["type"]);
+  return entities(type).map(({ id, name }) => ({
+    label: type === CHANNEL_SELECT ? `#${name}` : name,
+    value: id,
+    description: "",
+    isDefault: chosen.includes(id),
   }));
 }
 
@@ -59,6 +79,10 @@ function view(
     case BUTTON:
       return buttonView(component, message, actions);
     case STRING_SELECT:
+    case USER_SELECT:
+    case ROLE_SELECT:
+    case MENTIONABLE_SELECT:
+    case CHANNEL_SELECT:
       return selectView(component, message, actions);
     case TEXT:
       return el("div", { class: "content" }, actions.render(String(component["content"] ?? "")));
@@ -112,7 +136,8 @@ function buttonView(component: Component, message: Message, actions: MessageActi
 function selectView(component: Component, message: Message, actions: MessageActions): HTMLElement {
   const most = Number(component["max_values"] ?? 1);
   const placeholder = String(component["placeholder"] ?? "Make a selection");
-  const options = selectOptions(component);
+  const options = selectOptions(component, actions.entities);
+  const isOptional = component["min_values"] === 0;
   const customId = String(component["custom_id"]);
   const select = el(
     "select",
@@ -127,7 +152,11 @@ function selectView(component: Component, message: Message, actions: MessageActi
       ? null
       : el(
           "option",
-          { value: "", disabled: true, selected: !options.some((each) => each.isDefault) },
+          {
+            value: "",
+            disabled: !isOptional,
+            selected: !options.some((each) => each.isDefault),
+          },
           placeholder,
         ),
     ...options.map((each) =>
@@ -138,8 +167,11 @@ function selectView(component: Component, message: Message, actions: MessageActi
       ),
     ),
   );
+  if (most > 1) select.title = placeholder;
   select.addEventListener("change", () => {
-    const values = [...select.selectedOptions].map((each) => each.value);
+    const values = [...select.selectedOptions]
+      .map((each) => each.value)
+      .filter((value) => value !== "");
     void actions.onComponent(message, customId, values);
   });
   return select;

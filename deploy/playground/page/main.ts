@@ -37,6 +37,7 @@ composer.focus();
 
 function messageActions(): MessageActions {
   return {
+    entities: (type) => state.entities(type),
     myId: state.me.id,
     render,
     onMenu: openMessageMenu,
@@ -134,6 +135,7 @@ function handleOutcome(outcome: Outcome): void {
   if (outcome.kind !== "modal") return;
   const { connection } = state;
   openModal(outcome.modal, {
+    entities: (type) => state.entities(type),
     render,
     cancel: () => void attempt(connection.dismissModal()),
     submit: async (values) => handleOutcome(await connection.submitModal(values)),

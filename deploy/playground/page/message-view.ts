@@ -3,7 +3,7 @@ import { componentViews } from "./component-view.ts";
 import { avatar, el } from "./dom.ts";
 import { embedViews } from "./embed-view.ts";
 import { emojiView } from "./emoji-view.ts";
-import type { Message } from "./types.ts";
+import type { Message, Named } from "./types.ts";
 
 /** Bits of Discord's message flags. */
 const EPHEMERAL = 64;
@@ -18,6 +18,8 @@ const GROUP_MS = 7 * 60_000;
 
 /** What a message's parts ask of the page. */
 export type MessageActions = {
+  /** What selects of people, roles and channels offer. */
+  readonly entities: (type: number) => readonly Named[];
   readonly myId: string;
   readonly render: (content: string) => DocumentFragment;
   readonly onMenu: (message: Message, at: { x: number; y: number }) => void;

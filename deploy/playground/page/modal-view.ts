@@ -1,5 +1,5 @@
 /** Forms of the application as dialogs. */
-import { asComponent, childrenOf, selectOptions } from "./component-view.ts";
+import { asComponent, childrenOf, type Entities, selectOptions } from "./component-view.ts";
 import { el } from "./dom.ts";
 import { openDialog } from "./overlay.ts";
 import type { Modal } from "./types.ts";
@@ -16,6 +16,7 @@ export type ModalHost = {
   readonly submit: (values: FormValues) => Promise<void>;
   readonly cancel: () => void;
   readonly render: (content: string) => DocumentFragment;
+  readonly entities: Entities;
 };
 
 /** Shows a form until it is sent or cancelled. */
@@ -61,7 +62,7 @@ function fieldView(
       ? childrenOf(component)[0]
       : asComponent(component["component"]);
   const field = inner ?? {};
-  const control = controlView(field);
+  const control = controlView(field, host);
   controls.set(String(field["custom_id"]), control);
   const label = String(component["label"] ?? field["label"] ?? "");
   const isNeeded = field["required"] !== false;
@@ -75,8 +76,8 @@ function fieldView(
   );
 }
 
-function controlView(field: Readonly<Record<string, unknown>>): Control {
-  if (field["type"] !== TEXT_INPUT) return selectControl(field);
+function controlView(field: Readonly<Record<string, unknown>>, host: ModalHost): Control {
+  if (field["type"] !== TEXT_INPUT) return selectControl(field, host);
   const shared = {
     placeholder: String(field["placeholder"] ?? ""),
     maxlength: Number(field["max_length"] ?? 4_000),
@@ -89,13 +90,16 @@ function controlView(field: Readonly<Record<string, unknown>>): Control {
   return control;
 }
 
-function selectControl(field: Readonly<Record<string, unknown>>): HTMLSelectElement {
+function selectControl(
+  field: Readonly<Record<string, unknown>>,
+  host: ModalHost,
+): HTMLSelectElement {
   const isMany = Number(field["max_values"] ?? 1) > 1;
   return el(
     "select",
     { multiple: isMany },
     isMany ? null : el("option", { value: "" }, String(field["placeholder"] ?? "choose…")),
-    ...selectOptions(field).map((each) =>
+    ...selectOptions(field, host.entities).map((each) =>
       el("option", { value: each.value, selected: each.isDefault }, each.label),
     ),
   );

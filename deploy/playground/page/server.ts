@@ -5,7 +5,14 @@ import type { Channel, Command, Community, FeedEvent, Message, Outcome, Status }
 export class Refusal extends Error {}
 
 /** What a person types into a command's options. */
-export type OptionValues = Record<string, string | number | boolean>;
+export type OptionValues = Record<string, string | number | boolean | GivenFile>;
+
+/** A file chosen for an option. */
+export type GivenFile = {
+  readonly name: string;
+  readonly contentType: string;
+  readonly base64: string;
+};
 
 /** Everybody, and who the bot is. */
 export function fetchCommunity(): Promise<Community> {

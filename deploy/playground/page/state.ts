@@ -1,6 +1,14 @@
 /** What the page knows: who I am, where I am, and the messages of each channel that was opened. */
 import { fetchCommunity, PersonConnection } from "./server.ts";
-import type { Channel, Command, Community, FeedEvent, Message, PersonInfo } from "./types.ts";
+import type {
+  Channel,
+  Command,
+  Community,
+  FeedEvent,
+  Message,
+  Named,
+  PersonInfo,
+} from "./types.ts";
 
 /** https://discord.com/developers/docs/resources/message#message-object-message-types */
 const THREAD_STARTER = 21;
@@ -54,6 +62,13 @@ export class ChatState {
     const me = listed.find((person) => person.id === remembered) ?? listed[0];
     if (me === undefined) throw new Error("The playground has nobody to be.");
     return new ChatState(community, me.id);
+  }
+
+  /** What a select of users (5), roles (6) or channels (8) offers. */
+  entities(type: number): readonly Named[] {
+    if (type === 6) return this.community.roles;
+    if (type === 8) return this.channels.filter(({ kind }) => kind === "text");
+    return this.community.people.filter((person) => person.listed || person.bot);
   }
 
   subscribe(listener: (change: Change) => void): void {

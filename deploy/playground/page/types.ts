@@ -14,7 +14,11 @@ export type Community = {
   readonly guild: string;
   readonly botId: string;
   readonly people: readonly PersonInfo[];
+  readonly roles: readonly Named[];
 };
+
+/** Something that a select can offer. */
+export type Named = { readonly id: string; readonly name: string };
 
 /** A channel, thread or direct message. */
 export type Channel = {

@@ -200,7 +200,7 @@ export class PersonActions {
   ): Promise<InteractionOutcome> {
     const modal = this.#desk.modalOf(personId);
     if (modal === undefined) throw new DiscordError("unknownInteraction");
-    const data = readModalValues(modal, values);
+    const { data, resolves } = readModalValues(modal, values);
     this.#desk.closeModal(personId);
     return this.#desk.send({
       type: InteractionType.ModalSubmit,
@@ -208,7 +208,7 @@ export class PersonActions {
       channelId: modal.channelId,
       messageId: modal.messageId,
       data,
-      resolves: {},
+      resolves,
       commandName: null,
       targetMessageId: null,
     });

@@ -8,6 +8,7 @@ import { readId, readLimit } from "../rest/query.ts";
 import { noContent } from "../rest/services.ts";
 import { DiscordError } from "../world/discord-error.ts";
 import { parseBody } from "../world/message-input.ts";
+import { presentGuild } from "../world/present.ts";
 import { BOT_ID, GUILD_NAME } from "../world/seed.ts";
 import type { World } from "../world/world.ts";
 import type { PersonActions } from "./actions.ts";
@@ -19,7 +20,10 @@ const FEED_LIMIT = 1_000;
 /** A comment that keeps the stream open, and tells of a page that is gone. */
 const KEEP_ALIVE_MS = 20_000;
 
-const options = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({});
+const file = z.object({ name: z.string(), contentType: z.string(), base64: z.string() });
+const options = z
+  .record(z.string(), z.union([z.string(), z.number(), z.boolean(), file]))
+  .default({});
 const BODIES = {
   say: z.object({
     content: z.string().default(""),
@@ -234,5 +238,6 @@ function presentPeople(world: World): object {
   const people = world.store
     .users()
     .map(({ id, displayName, bot, listed }) => ({ id, name: displayName, bot, listed }));
-  return { guild: GUILD_NAME, botId: BOT_ID, people };
+  const roles = presentGuild(world).roles.map(({ id, name }) => ({ id, name }));
+  return { guild: GUILD_NAME, botId: BOT_ID, people, roles };
 }

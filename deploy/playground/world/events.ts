@@ -1,5 +1,5 @@
 /** What happens in the local Discord, told to whoever listens: the gateway, the page, scripted people. */
-import type { APIModalInteractionResponseCallbackData } from "discord-api-types/v10";
+import type { APIAttachment, APIModalInteractionResponseCallbackData } from "discord-api-types/v10";
 import type { ChannelRecord, MessageRecord, UserRecord } from "./records.ts";
 
 /** Ids that an interaction's data refers to. */
@@ -7,6 +7,8 @@ export type ResolvedIds = {
   readonly users?: readonly string[];
   readonly channels?: readonly string[];
   readonly messages?: readonly string[];
+  readonly roles?: readonly string[];
+  readonly attachments?: readonly APIAttachment[];
 };
 
 /** An interaction on its way to the application. */

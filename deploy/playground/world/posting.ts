@@ -168,7 +168,8 @@ function mentionsOf(
   return { mentionIds, mentionEveryone };
 }
 
-function storeUpload(world: World, upload: Upload, input: MessageInput): APIAttachment {
+/** Keeps a file. @throws DiscordError 40005 when it is too large */
+export function storeUpload(world: World, upload: Upload, input: MessageInput): APIAttachment {
   if (upload.bytes.length > UPLOAD_LIMIT_BYTES) throw new DiscordError("tooLarge");
   const meta = input.attachments?.find((each) => each.id === upload.index);
   const name =

@@ -89,9 +89,12 @@ describe("whose conversation", () => {
   });
 
   test("the bot remembers which threads it takes part in", async () => {
-    expect(await memory.isInThread("t")).toBe(false);
+    expect(await memory.threadMode("t")).toBeUndefined();
     await memory.joinThread("t");
-    expect(await memory.isInThread("t")).toBe(true);
+    expect(await memory.threadMode("t")).toBe("all");
+    await memory.joinThread("t", "mention");
+    await memory.joinThread("t");
+    expect(await memory.threadMode("t")).toBe("mention");
   });
 });
 

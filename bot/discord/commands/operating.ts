@@ -1,0 +1,102 @@
+/** `/adapter` and `/learning`: seen by a server's managers, changed by the bot's operators alone. */
+import type { ChatInputCommandInteraction } from "discord.js";
+import { isCoded } from "#engine/base/errors.ts";
+import { adapterList, learningStatus, swapReply } from "../../commands/replies.ts";
+import { EPHEMERAL } from "../private-reply.ts";
+import type { Room } from "../room.ts";
+
+const NOT_OPERATOR =
+  "Only the bot's operators can do that: it concerns every server. This server's own adapter is set in `/settings`.";
+const DEFAULT_PERCENT = 10;
+
+/** Lists, tries, promotes or takes back an adapter. */
+export async function adapter(room: Room, interaction: ChatInputCommandInteraction): Promise<void> {
+  await interaction.deferReply(EPHEMERAL);
+  const content = await answer(room, interaction, () => adapterReply(room, interaction));
+  await interaction.editReply({ content });
+}
+
+/** Says what is learnt from, starts a training, pauses the nightly one. */
+export async function learning(
+  room: Room,
+  interaction: ChatInputCommandInteraction,
+): Promise<void> {
+  await interaction.deferReply(EPHEMERAL);
+  const content = await answer(room, interaction, () => learningReply(room, interaction));
+  await interaction.editReply({ content });
+}
+
+/** Anybody who may use the command sees; operators change. */
+async function answer(
+  room: Room,
+  interaction: ChatInputCommandInteraction,
+  work: () => Promise<string>,
+): Promise<string> {
+  const isLook = ["list", "status"].includes(interaction.options.getSubcommand());
+  try {
+    return isLook || (await room.isOperator(interaction.user.id)) ? await work() : NOT_OPERATOR;
+  } catch (error) {
+    if (!isCoded(error)) throw error;
+    return error.message;
+  }
+}
+
+async function adapterReply(
+  { adapters }: Room,
+  { options }: ChatInputCommandInteraction,
+): Promise<string> {
+  switch (options.getSubcommand()) {
+    case "canary": {
+      const share = (options.getInteger("percent") ?? DEFAULT_PERCENT) / 100;
+      return swapReply(await adapters.activate(options.getString("name", true), share));
+    }
+    case "promote":
+      return swapReply(await adapters.activate(options.getString("name", true)));
+    case "rollback":
+      return rollback(adapters);
+    default:
+      return adapterList(await adapters.adapters());
+  }
+}
+
+/** A trial ends first; else the adapter's parent answers again, or the base weights. */
+async function rollback(adapters: Room["adapters"]): Promise<string> {
+  const { active, canary, adapters: known } = await adapters.adapters();
+  if (canary !== null) return swapReply(await adapters.deactivate(canary.name));
+  if (active === null) return "The base weights answer already.";
+  const before = known
+    .filter(({ name, gate_passed }) => name !== active && gate_passed !== false)
+    .filter(({ created_at }) => (created_at ?? "") < createdAt(known, active))
+    .sort((a, b) => ((a.created_at ?? "") < (b.created_at ?? "") ? 1 : -1))
+    .at(0);
+  return swapReply(await adapters.activate(before?.name ?? "base"));
+}
+
+function createdAt(
+  known: readonly { readonly name: string; readonly created_at?: string | undefined }[],
+  name: string,
+): string {
+  return known.find((each) => each.name === name)?.created_at ?? "";
+}
+
+async function learningReply(
+  room: Room,
+  { options, guildId }: ChatInputCommandInteraction,
+): Promise<string> {
+  switch (options.getSubcommand()) {
+    case "run":
+      room.wishes.want();
+      return "A training starts within some seconds, if none runs. `/learning status` shows what serves.";
+    case "pause": {
+      const isPaused = !room.wishes.isPaused;
+      room.wishes.pause(isPaused);
+      return isPaused
+        ? "The nightly training is paused. `/learning pause` again lets it go on."
+        : "The nightly training goes on.";
+    }
+    default: {
+      const isAllowedHere = guildId !== null && room.consent.guild(guildId)?.allows === true;
+      return learningStatus(room.learning, { isPaused: room.wishes.isPaused, isAllowedHere });
+    }
+  }
+}

@@ -1,0 +1,202 @@
+/** `/settings`: a panel that only its user sees, and the same settings as a file. */
+import {
+  type AnySelectMenuInteraction,
+  type ButtonInteraction,
+  type ChatInputCommandInteraction,
+  LabelBuilder,
+  ModalBuilder,
+  type ModalSubmitInteraction,
+  PermissionFlagsBits,
+  RoleSelectMenuBuilder,
+  TextInputBuilder,
+  TextInputStyle,
+} from "discord.js";
+import { type GuildSettings, PROMPT_CHARACTERS } from "../../settings/guild-settings.ts";
+import {
+  changeOf,
+  PANEL,
+  type PanelFacts,
+  type PanelPage,
+  panelRows,
+  panelText,
+} from "../../settings/panel.ts";
+import { readAttachment } from "../attachments.ts";
+import { EPHEMERAL, replyPrivately } from "../private-reply.ts";
+import type { Room } from "../room.ts";
+
+const NOT_ALLOWED = "Only those who may manage this server can change its settings.";
+const FIELD = { text: "text", role: "role", count: "count" } as const;
+const LARGEST_LIMIT = 600;
+
+/** Shows the panel, gives the file, or takes one. */
+export async function settings(
+  room: Room,
+  interaction: ChatInputCommandInteraction,
+): Promise<void> {
+  const { guildId } = interaction;
+  if (guildId === null) return replyPrivately(interaction, NOT_ALLOWED);
+  await interaction.deferReply(EPHEMERAL);
+  switch (interaction.options.getSubcommand()) {
+    case "export":
+      return exportFile(room, interaction, guildId);
+    case "import":
+      return importFile(room, interaction, guildId);
+    default:
+      await interaction.editReply(await panel(room, guildId, "who"));
+  }
+}
+
+/** A choice in one of the panel's selects. */
+export async function chooseSetting(
+  room: Room,
+  interaction: AnySelectMenuInteraction,
+): Promise<void> {
+  const { guildId } = interaction;
+  if (guildId === null || !manages(interaction)) return replyPrivately(interaction, NOT_ALLOWED);
+  const field = interaction.customId.slice(PANEL.select.length + 1);
+  const change = changeOf(field, interaction.values);
+  if (change !== undefined) await room.settings.change(guildId, () => change);
+  const isFirst = ["channelIds", "roleIds", "persona", "adapter"].includes(field);
+  await interaction.update(await panel(room, guildId, isFirst ? "who" : "how"));
+}
+
+/** One of the panel's buttons. */
+export async function pressSetting(room: Room, interaction: ButtonInteraction): Promise<void> {
+  const { guildId } = interaction;
+  if (guildId === null || !manages(interaction)) return replyPrivately(interaction, NOT_ALLOWED);
+  const action = interaction.customId.slice(PANEL.button.length + 1);
+  switch (action) {
+    case "prompt":
+      await interaction.showModal(promptForm(await room.settings.of(guildId)));
+      return;
+    case "limit":
+      await interaction.showModal(limitForm());
+      return;
+    case "learn:on":
+    case "learn:off":
+      room.consent.setGuild(guildId, action === "learn:on", room.pseudonymise(interaction.user.id));
+      await interaction.update(await panel(room, guildId, "who"));
+      return;
+    default:
+      await interaction.update(await panel(room, guildId, action === "page:how" ? "how" : "who"));
+  }
+}
+
+/** One of the panel's forms. */
+export async function submitSetting(
+  room: Room,
+  interaction: ModalSubmitInteraction,
+): Promise<void> {
+  const { guildId } = interaction;
+  if (guildId === null || !manages(interaction)) return replyPrivately(interaction, NOT_ALLOWED);
+  const isPrompt = interaction.customId === `${PANEL.form}:prompt`;
+  if (isPrompt) {
+    const promptAddition = interaction.fields.getTextInputValue(FIELD.text).trim();
+    await room.settings.change(guildId, () => ({ promptAddition }));
+  } else {
+    const problem = await changeLimit(room, interaction, guildId);
+    if (problem !== undefined) return replyPrivately(interaction, problem);
+  }
+  const content = await panel(room, guildId, isPrompt ? "who" : "how");
+  if (interaction.isFromMessage()) await interaction.update(content);
+  else await interaction.reply({ ...content, ...EPHEMERAL });
+}
+
+async function panel(room: Room, guildId: string, page: PanelPage) {
+  const [current, adapterNames] = await Promise.all([
+    room.settings.of(guildId),
+    room.adapterNames(),
+  ]);
+  const isLearning = room.consent.guild(guildId)?.allows === true;
+  const facts: PanelFacts = { adapterNames, isLearning };
+  return { content: panelText(current, facts), components: panelRows(current, page, facts) };
+}
+
+async function exportFile(
+  room: Room,
+  interaction: ChatInputCommandInteraction,
+  guildId: string,
+): Promise<void> {
+  const text = `${JSON.stringify(await room.settings.of(guildId), null, 2)}\n`;
+  await interaction.editReply({
+    content:
+      "This server's settings. `/settings import` takes them back, here or in another server.",
+    files: [{ name: "settings.json", attachment: Buffer.from(text) }],
+  });
+}
+
+async function importFile(
+  room: Room,
+  interaction: ChatInputCommandInteraction,
+  guildId: string,
+): Promise<void> {
+  const read = await readAttachment(room, interaction.options.getAttachment("file", true));
+  const problem =
+    read.kind === "read" ? await room.settings.import(guildId, read.text) : read.reason;
+  if (problem === undefined) await interaction.editReply(await panel(room, guildId, "who"));
+  else await interaction.editReply({ content: `Nothing was changed: ${problem}` });
+}
+
+async function changeLimit(
+  room: Room,
+  interaction: ModalSubmitInteraction,
+  guildId: string,
+): Promise<string | undefined> {
+  const roleId = interaction.fields.getSelectedRoles(FIELD.role)?.firstKey();
+  const typed = interaction.fields.getTextInputValue(FIELD.count).trim();
+  const perMinute = Number(typed);
+  if (roleId === undefined) return "No role was chosen.";
+  const isCount = Number.isInteger(perMinute) && perMinute >= 1 && perMinute <= LARGEST_LIMIT;
+  if (typed !== "" && !isCount)
+    return `Expected a whole number from 1 to ${LARGEST_LIMIT}, or nothing.`;
+  await room.settings.change(guildId, ({ roleLimits }) => ({
+    roleLimits: [
+      ...roleLimits.filter((limit) => limit.roleId !== roleId),
+      ...(typed === "" ? [] : [{ roleId, perMinute }]),
+    ],
+  }));
+  return undefined;
+}
+
+function promptForm({ promptAddition }: GuildSettings): ModalBuilder {
+  const text = new TextInputBuilder()
+    .setCustomId(FIELD.text)
+    .setStyle(TextInputStyle.Paragraph)
+    .setMaxLength(PROMPT_CHARACTERS)
+    .setRequired(false)
+    .setValue(promptAddition);
+  return new ModalBuilder()
+    .setCustomId(`${PANEL.form}:prompt`)
+    .setTitle("Added to the system prompt")
+    .addLabelComponents(
+      new LabelBuilder()
+        .setLabel("How I should speak here")
+        .setDescription("It stands below the rules of what I refuse, and can't change them.")
+        .setTextInputComponent(text),
+    );
+}
+
+function limitForm(): ModalBuilder {
+  const role = new RoleSelectMenuBuilder().setCustomId(FIELD.role).setMaxValues(1);
+  const count = new TextInputBuilder()
+    .setCustomId(FIELD.count)
+    .setStyle(TextInputStyle.Short)
+    .setMaxLength(3)
+    .setRequired(false);
+  return new ModalBuilder()
+    .setCustomId(`${PANEL.form}:limit`)
+    .setTitle("Questions a minute for a role")
+    .addLabelComponents(
+      new LabelBuilder().setLabel("Role").setRoleSelectMenuComponent(role),
+      new LabelBuilder()
+        .setLabel("Questions a minute")
+        .setDescription("Nothing: the same as for everybody")
+        .setTextInputComponent(count),
+    );
+}
+
+function manages(interaction: {
+  readonly memberPermissions: { has(permission: bigint): boolean } | null;
+}): boolean {
+  return interaction.memberPermissions?.has(PermissionFlagsBits.ManageGuild) === true;
+}

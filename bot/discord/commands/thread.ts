@@ -1,0 +1,59 @@
+/** `/thread`: a thread with the first question in it. */
+import {
+  ChannelType,
+  type ChatInputCommandInteraction,
+  DiscordAPIError,
+  ThreadAutoArchiveDuration,
+} from "discord.js";
+import { EPHEMERAL, replyPrivately } from "../private-reply.ts";
+import { channelOf, placeOf, type Room } from "../room.ts";
+import { channelSurface } from "../surfaces.ts";
+import { termsFor } from "../terms.ts";
+import { headingOf } from "./heading.ts";
+
+const TITLE_CHARACTERS = 80;
+const ELSEWHERE = "Threads can be opened in a server's text channels.";
+
+/** Opens the thread, and answers in it. */
+export async function thread(room: Room, interaction: ChatInputCommandInteraction): Promise<void> {
+  const parent = await channelOf(room, interaction);
+  if (parent?.type !== ChannelType.GuildText) return replyPrivately(interaction, ELSEWHERE);
+  const text = interaction.options.getString("text", true);
+  const title = interaction.options.getString("title") ?? titleOf(text);
+  const needsMention = interaction.options.getBoolean("mention") ?? false;
+  const personKey = room.pseudonymise(interaction.user.id);
+  const { member } = interaction;
+  const here = { place: placeOf(interaction, parent), channel: parent, member, personKey };
+  const offer = await termsFor(room, here);
+  if (offer.kind === "refused") return replyPrivately(interaction, offer.notice);
+  await interaction.deferReply(EPHEMERAL);
+  const opened = await parent.threads
+    .create({ name: title, autoArchiveDuration: ThreadAutoArchiveDuration.OneDay })
+    .catch((error: unknown) => {
+      if (error instanceof DiscordAPIError) return undefined;
+      throw error;
+    });
+  if (opened === undefined) {
+    await interaction.editReply({ content: "I may not open threads in this channel." });
+    return;
+  }
+  await room.memory.joinThread(opened.id, needsMention ? "mention" : "all");
+  await interaction.editReply({ content: `Here it is: <#${opened.id}>` });
+  const place = placeOf({ guildId: interaction.guildId, channelId: opened.id }, opened);
+  const there = await termsFor(room, { place, channel: opened, member, personKey });
+  if (there.kind === "refused") return;
+  const question = {
+    text,
+    ...place,
+    personKey,
+    personName: interaction.user.displayName,
+    ...there.terms,
+    heading: headingOf(text),
+  };
+  await room.desk.answer(question, channelSurface(opened), opened.id);
+}
+
+function titleOf(text: string): string {
+  const line = text.replaceAll(/\s+/g, " ").trim();
+  return [...line].slice(0, TITLE_CHARACTERS).join("") || "A conversation";
+}

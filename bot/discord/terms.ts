@@ -1,0 +1,72 @@
+/** On which terms a question is answered: what the server's managers set, for this place and person. */
+import type { Channel, GuildMember } from "discord.js";
+import { DIRECT_ONLY_HINT } from "../commands/replies.ts";
+import { conversationKey } from "../conversation/memory.ts";
+import { isServed, personaText, personLimit } from "../settings/guild-settings.ts";
+import type { Place, Room } from "./room.ts";
+
+/** A member as discord.js has one, or as an interaction brings one from a server that is not cached. */
+type Member = GuildMember | { readonly roles: readonly string[] } | null;
+
+/** What a person chose for one question. */
+type Chosen = { readonly persona?: string | undefined; readonly adapter?: string | undefined };
+
+/** The terms, to be spread into a question; or why it is not answered. */
+export type Terms =
+  | {
+      readonly kind: "served";
+      readonly terms: {
+        readonly conversation: string;
+        readonly isRemembered: boolean;
+        readonly instructions?: string;
+        readonly adapter?: string;
+        readonly perMinute?: number;
+      };
+    }
+  | { readonly kind: "refused"; readonly isSilent: boolean; readonly notice: string };
+
+/** Reads the settings as they are now. Threads have their parent channel's. */
+export async function termsFor(
+  room: Room,
+  at: {
+    readonly place: Place;
+    readonly channel: Channel | null;
+    readonly member: Member;
+    readonly personKey: string;
+  },
+  chosen: Chosen = {},
+): Promise<Terms> {
+  const { place, channel, member, personKey } = at;
+  const settings = await room.settings.of(place.guildId);
+  const parentId = channel?.isThread() === true ? channel.parentId : null;
+  const roleIds = rolesOf(member);
+  // A private place is its channel's, too.
+  const channelId = place.channelId.split(":", 1)[0] ?? place.channelId;
+  const served = isServed(settings, { channelId, parentId, roleIds });
+  if (served !== "served") {
+    return { kind: "refused", isSilent: served === "channel", notice: DIRECT_ONLY_HINT[served] };
+  }
+  const persona = personaText(settings, chosen.persona);
+  const instructions = [persona, settings.promptAddition].filter(Boolean).join("\n");
+  const adapter = chosen.adapter ?? settings.adapter ?? undefined;
+  const perMinute = personLimit(settings, roleIds);
+  return {
+    kind: "served",
+    terms: {
+      conversation: conversationKey({ ...place, personKey }, settings.memory),
+      isRemembered: settings.memory !== "off",
+      ...(instructions === "" ? {} : { instructions }),
+      ...(adapter === undefined ? {} : { adapter }),
+      ...(perMinute === undefined ? {} : { perMinute }),
+    },
+  };
+}
+
+function rolesOf(member: Member): readonly string[] {
+  if (member === null) return [];
+  return Array.isArray(member.roles)
+    ? member.roles
+    : "cache" in member.roles
+      ? [...member.roles.cache.keys()]
+      : [];
+}
