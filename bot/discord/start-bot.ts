@@ -1,8 +1,6 @@
 /** Puts the bot together from its settings, and takes it down again. */
 import { randomInt, randomUUID } from "node:crypto";
 import { join } from "node:path";
-import type { Client } from "discord.js";
-import { Keyv } from "keyv";
 import { type Clock, systemClock } from "#engine/base/clock.ts";
 import type { Config } from "#engine/base/config.ts";
 import { CodedError } from "#engine/base/errors.ts";
@@ -14,13 +12,11 @@ import { KeyRing } from "#trainer/feedback/key-ring.ts";
 import { FeedbackLog } from "#trainer/feedback/log.ts";
 import { openPseudonyms } from "#trainer/feedback/pseudonym.ts";
 import type { Source } from "#trainer/feedback/records.ts";
-import { TrainingWishes } from "#trainer/feedback/training-wishes.ts";
 import { AnswerDesk } from "../answer/answer-desk.ts";
 import { EditSchedulers } from "../answer/edit-scheduler.ts";
 import { cacheEngineFigures } from "../answer/engine-figures.ts";
 import { RequestLimits } from "../answer/request-limits.ts";
 import { type Learning, statusReply } from "../commands/replies.ts";
-import { Comparisons } from "../compare/comparisons.ts";
 import { SeenIds } from "../conversation/addressed.ts";
 import { ConversationMemory } from "../conversation/memory.ts";
 import { FeedbackCapture } from "../feedback/capture.ts";
@@ -29,8 +25,8 @@ import { PersonalData } from "../privacy/personal-data.ts";
 import { type PrivacyPage, servePrivacyPage } from "../privacy/privacy-page.ts";
 import { keepRetention } from "../privacy/retention.ts";
 import { privacyStatement } from "../privacy/statement.ts";
-import { SettingsBook } from "../settings/settings-book.ts";
-import { openSqliteStore, type SqliteStore } from "../storage/sqlite-store.ts";
+import { openKeyv } from "../storage/open-keyv.ts";
+import { openSqliteStore } from "../storage/sqlite-store.ts";
 import {
   type DiscordAccess,
   inviteUrl,
@@ -38,12 +34,11 @@ import {
   lossOf,
   prepareClient,
 } from "./client.ts";
-import { reveal } from "./commands/compare.ts";
 import { ConnectionPace } from "./connection-pace.ts";
 import { IdentifyBudget } from "./identify-budget.ts";
 import { InvalidRequestCircuit } from "./invalid-requests.ts";
 import { listen } from "./listeners.ts";
-import { knowOperators } from "./operators.ts";
+import { managedParts } from "./managed-parts.ts";
 import { registerCommands } from "./register-commands.ts";
 import type { Room } from "./room.ts";
 import { Stamps } from "./stamps.ts";
@@ -106,6 +101,8 @@ export async function startBot(
   const parts = { config, memory, feedback, capture, schedulers, clock, log };
   const { desk, limits, engine } = openDesk(parts);
   const learning = learningOf(config);
+  const managed = managedParts({ config, store, feedback, engine, client, clock, log });
+  opened.use(managed.comparisons);
   opening.resolve({
     client,
     desk,
@@ -122,12 +119,7 @@ export async function startBot(
     }),
     retentionDays: config.RETENTION_DAYS,
     learning,
-    settings: new SettingsBook(openKeyv(store, "guild-settings", log)),
-    comparisons: opened.use(openComparisons({ store, feedback, client, clock, log })),
-    adapters: engine,
-    wishes: new TrainingWishes(config.DATA_DIR),
-    isOperator: knowOperators(client),
-    adapterNames: () => readAdapterNames(engine),
+    ...managed,
     status: () => readStatus({ engine, feedback, limits, desk, learning }),
     seen: new SeenIds(),
     notices: new Notices(clock),
@@ -219,13 +211,6 @@ function requireToken(config: Config): string {
   );
 }
 
-/** Keyv reports a failing store by an event; the conversation then goes on without it. */
-function openKeyv(store: SqliteStore, namespace: string, log: Logger): Keyv {
-  const keyv = new Keyv({ store, namespace });
-  keyv.on("error", (error: unknown) => log.error({ err: error, namespace }, "the store failed"));
-  return keyv;
-}
-
 function openDesk(parts: {
   readonly config: Config;
   readonly memory: ConversationMemory;
@@ -261,27 +246,6 @@ function openDesk(parts: {
     log,
   };
   return { desk: new AnswerDesk(answering, schedulers), limits, engine };
-}
-
-function openComparisons(parts: {
-  readonly store: SqliteStore;
-  readonly feedback: FeedbackLog;
-  readonly client: Client;
-  readonly clock: Clock;
-  readonly log: Logger;
-}): Comparisons {
-  const { store, feedback, client, clock, log } = parts;
-  return new Comparisons(openKeyv(store, "comparisons", log), {
-    clock,
-    eventsOf: (candidateId) => feedback.eventsOf(candidateId),
-    reveal: (comparison, tally) => reveal({ client, log }, comparison, tally),
-    log,
-  });
-}
-
-async function readAdapterNames(engine: EngineClient): Promise<readonly string[]> {
-  const list = await engine.adapters(AbortSignal.timeout(STATUS_TIMEOUT_MS)).catch(() => undefined);
-  return list?.adapters.map(({ name }) => name) ?? [];
 }
 
 async function readStatus(parts: {

@@ -1,0 +1,53 @@
+/** The parts of a room that managers and operators work with. */
+import type { Client } from "discord.js";
+import type { Clock } from "#engine/base/clock.ts";
+import type { Config } from "#engine/base/config.ts";
+import type { Logger } from "#engine/base/log.ts";
+import type { EngineClient } from "#engine/client/engine-client.ts";
+import type { FeedbackLog } from "#trainer/feedback/log.ts";
+import { TrainingWishes } from "#trainer/feedback/training-wishes.ts";
+import { Comparisons } from "../compare/comparisons.ts";
+import { SettingsBook } from "../settings/settings-book.ts";
+import { openKeyv } from "../storage/open-keyv.ts";
+import type { SqliteStore } from "../storage/sqlite-store.ts";
+import { reveal } from "./commands/compare.ts";
+import { knowOperators } from "./operators.ts";
+import type { Room } from "./room.ts";
+
+const TIMEOUT_MS = 2_500;
+
+type Managed = Pick<
+  Room,
+  "settings" | "comparisons" | "adapters" | "wishes" | "isOperator" | "adapterNames"
+>;
+
+/** Puts them together. */
+export function managedParts(parts: {
+  readonly config: Config;
+  readonly store: SqliteStore;
+  readonly feedback: FeedbackLog;
+  readonly engine: EngineClient;
+  readonly client: Client<true>;
+  readonly clock: Clock;
+  readonly log: Logger;
+}): Managed {
+  const { config, store, feedback, engine, client, clock, log } = parts;
+  return {
+    settings: new SettingsBook(openKeyv(store, "guild-settings", log)),
+    comparisons: new Comparisons(openKeyv(store, "comparisons", log), {
+      clock,
+      eventsOf: (candidateId) => feedback.eventsOf(candidateId),
+      reveal: (comparison, tally) => reveal({ client, log }, comparison, tally),
+      log,
+    }),
+    adapters: engine,
+    wishes: new TrainingWishes(config.DATA_DIR),
+    isOperator: knowOperators(client),
+    adapterNames: () => readAdapterNames(engine),
+  };
+}
+
+async function readAdapterNames(engine: EngineClient): Promise<readonly string[]> {
+  const list = await engine.adapters(AbortSignal.timeout(TIMEOUT_MS)).catch(() => undefined);
+  return list?.adapters.map(({ name }) => name) ?? [];
+}
