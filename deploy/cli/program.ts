@@ -186,6 +186,23 @@ function addModel(program: Command): void {
   leaf(model, "info", "what the model's file says of itself").action(({ json }: WithJson) =>
     reported(json, async (config) => (await import("./model-info.ts")).modelInfo(config)),
   );
+  leaf(model, "get", "download Zephyr-7B in what suits this machine's memory, or any GGUF")
+    .addArgument(new Argument("<name>", "zephyr, or hf:<user>/<repo>/<file>.gguf"))
+    .addOption(
+      new Option("--quantisation <name>", "of Zephyr, such as Q4_K_M, instead of the choice"),
+    )
+    .action((name: string, { json, quantisation }: WithJson & { quantisation?: string }) =>
+      reported(json, async (config) => {
+        const { getModel } = await import("./model-get.ts");
+        const { progressLine } = await import("./progress-line.ts");
+        const leave = new AbortController();
+        process.once("SIGINT", () => leave.abort(new Error("Stopped; run it again to go on.")));
+        using progress = progressLine(name, json === true ? undefined : process.stderr);
+        const { onProgress } = progress;
+        const { signal } = leave;
+        return await getModel(config, { model: name, quantisation, onProgress, signal });
+      }),
+    );
 }
 
 function addDoctor(program: Command): void {

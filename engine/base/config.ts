@@ -40,6 +40,7 @@ const schema = z.object({
   DISCORD_API_URL: url.default("https://discord.com/api"),
   DATA_DIR: z.string().min(1).default("./data"),
   MODEL: z.string().min(1).default("nano"),
+  HF_ENDPOINT: url.default("https://huggingface.co"),
   GPU: z.enum(["auto", "cuda", "vulkan", "metal", "cpu"]).default("auto"),
   GPU_LAYERS: z.coerce.number().int().min(0).default(999),
   THREADS: count.optional(),
