@@ -2,19 +2,25 @@
  * `zephyr doctor`: what this installation needs, each thing looked at by itself, with what to do where
  * it is not well. It changes nothing.
  */
-import { existsSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, statfsSync, statSync } from "node:fs";
+import { totalmem } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { openRegistry } from "#engine/adapters/registry.ts";
 import { writeFileAtomic } from "#engine/base/atomic-file.ts";
 import { type Config, loadConfig } from "#engine/base/config.ts";
+import { isZephyrTemplate } from "#engine/llama/chat-template.ts";
 import { chooseBuild } from "#engine/llama/gpu-build.ts";
+import { checkModelFile } from "#engine/llama/model-file.ts";
+import { GgufFile } from "#engine/native/gguf.ts";
 import { loadLibraries } from "#engine/native/library.ts";
 import { locateModel } from "#engine/service/model-path.ts";
 import { feedbackPath } from "#trainer/feedback/log.ts";
 import { assertPortFree } from "../start/ports.ts";
 import type { CommandResult } from "./adapters.ts";
+import { checkDiscord } from "./discord-check.ts";
 import { runningEngine } from "./engine-access.ts";
+import { gpuSystem, missingGpuLibraries } from "./gpu-libraries.ts";
 
 /** The outcome of one look. */
 type Finding = { readonly check: string; readonly ok: boolean; readonly detail: string };
@@ -24,6 +30,8 @@ type Look = { readonly check: string; readonly look: () => string | Promise<stri
 const NODE_NEEDED = [24, 12] as const;
 const FREE_BYTES_WANTED = 1 << 30;
 const GIBIBYTE = 1 << 30;
+/** The rest is for the cache, the bot and the system. */
+const MODEL_SHARE_MOST = 0.8;
 
 /** Looks at everything. `healthy` is false when anything is not as it must be. */
 export async function doctor(): Promise<CommandResult & { readonly healthy: boolean }> {
@@ -41,7 +49,10 @@ export async function doctor(): Promise<CommandResult & { readonly healthy: bool
 function looksFor(config: Config): readonly Look[] {
   return [
     { check: "libraries", look: () => lookAtLibraries(config) },
+    { check: "GPU", look: () => lookAtGpu() },
     { check: "model", look: () => lookAtModel(config) },
+    { check: "template", look: () => lookAtTemplate(config) },
+    { check: "memory", look: () => lookAtMemory(config) },
     { check: "data folder", look: () => lookAtDataFolder(config) },
     { check: "feedback", look: () => lookAtFeedback(config) },
     { check: "adapters", look: () => lookAtAdapters(config) },
@@ -87,10 +98,52 @@ async function lookAtLibraries(config: Config): Promise<string> {
   return build.reason;
 }
 
+function lookAtGpu(): string {
+  const missing = missingGpuLibraries(gpuSystem());
+  if (missing !== undefined) throw new Error(missing);
+  return "no library is missing";
+}
+
 async function lookAtModel(config: Config): Promise<string> {
+  if (config.BACKEND_URL !== undefined) return `that of ${config.BACKEND_URL}`;
+  const found = await modelFile(config);
+  return found === undefined
+    ? `${config.MODEL}, looked for when it is first served; "npx zephyr model get" fetches one before`
+    : `${found.id} at ${found.path}`;
+}
+
+/** The model's file, where there is one on this machine already. */
+async function modelFile(config: Config) {
+  if (config.BACKEND_URL !== undefined) return undefined;
   const refuse = () => Promise.resolve("");
-  const { id, path } = await locateModel(config.MODEL, config.DATA_DIR, refuse);
-  return path === "" ? `${config.MODEL}, looked for when it is first served` : `${id} at ${path}`;
+  const found = await locateModel(config.MODEL, config.DATA_DIR, refuse);
+  return found.path === "" ? undefined : found;
+}
+
+async function lookAtTemplate(config: Config): Promise<string> {
+  const found = await modelFile(config);
+  if (found === undefined) return "looked at once there is a model";
+  const build = await chooseBuild(config.GPU);
+  using file = GgufFile.open(found.path, loadLibraries(build.folder));
+  checkModelFile(file);
+  const template = file.value("tokenizer.chat_template");
+  if (template === undefined) return "none in the file, so Zephyr's is used";
+  if (typeof template === "string" && isZephyrTemplate(template)) return "Zephyr's";
+  throw new Error(
+    `${found.path} has another chat template than Zephyr's (<|user|>, <|assistant|> and EOS); its answers would be garbled. Use a model of Zephyr's family ("npx zephyr model get zephyr"), or serve this one by llama-server and BACKEND_URL.`,
+  );
+}
+
+/** Weights are mapped, so a model larger than the memory would load, and then be read from disk all the time. */
+async function lookAtMemory(config: Config): Promise<string> {
+  const [totalBytes, availableBytes] = [totalmem(), process.availableMemory()];
+  const there = `${(availableBytes / GIBIBYTE).toFixed(1)} of ${(totalBytes / GIBIBYTE).toFixed(1)} GiB free`;
+  const found = await modelFile(config);
+  const modelBytes = found === undefined ? 0 : statSync(found.path).size;
+  if (modelBytes <= totalBytes * MODEL_SHARE_MOST) return there;
+  throw new Error(
+    `${there}, but the model has ${(modelBytes / GIBIBYTE).toFixed(1)} GiB. Take a smaller quantisation: "npx zephyr model get zephyr" chooses one that fits.`,
+  );
 }
 
 function lookAtDataFolder({ DATA_DIR: folder }: Config): string {
@@ -150,9 +203,12 @@ async function lookAtPorts(config: Config): Promise<string> {
 }
 
 /** A bot's token has three parts, the first its id: https://discord.com/developers/docs/reference#authentication */
-function lookAtToken({ DISCORD_TOKEN: token }: Config): string {
+async function lookAtToken(config: Config): Promise<string> {
+  const { DISCORD_TOKEN: token } = config;
   if (token === undefined) return "none: the playground runs";
-  if (/^[\w-]{18,}\.[\w-]{6,}\.[\w-]{27,}$/.test(token)) return "has the form of a bot's token";
+  if (/^[\w-]{18,}\.[\w-]{6,}\.[\w-]{27,}$/.test(token)) {
+    return checkDiscord(config.DISCORD_API_URL, token);
+  }
   throw new Error(
     "DISCORD_TOKEN does not have the form of a bot's token (three parts between dots). Copy it anew: Developer Portal → your application → Bot → Reset token.",
   );
