@@ -54,6 +54,8 @@ export const healthSchema = z.looseObject({
     context_tokens: z.number(),
     streams: z.number(),
     device: z.string(),
+    /** How memory is divided; null where another server decides that. */
+    memory: z.string().nullish(),
   }),
   adapter: z.string().nullable(),
   queue: z.object({ waiting: z.number(), running: z.number(), limit: z.number() }),

@@ -168,6 +168,7 @@ function health(services: AppServices): object {
       context_tokens: info.contextTokens,
       streams: info.streams,
       device: info.device,
+      memory: info.memory ?? null,
     },
     adapter: services.adapters.active,
     queue: services.queue.counts,
