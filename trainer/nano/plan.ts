@@ -66,7 +66,7 @@ export const FULL_PLAN: NanoPlan = {
     contextTokens: 1024,
   },
   pretrain: {
-    rounds: 8,
+    rounds: 16,
     sequenceTokens: 256,
     options: { ...OPTIMISER, learningRate: 2e-3, batchSize: 12 },
   },
@@ -89,7 +89,7 @@ export const FULL_PLAN: NanoPlan = {
     {
       dialogues: 28_000,
       evalDialogues: 400,
-      style: { systemShare: 0.4, kinds: ["single", "longer", "judging"], wordings: "plain" },
+      style: { systemShare: 0.3, kinds: ["single", "longer", "judging"], wordings: "plain" },
       options: { ...SFT_DEFAULTS, ...OPTIMISER, learningRate: 8e-4, batchSize: 24 },
     },
     // The facts are known by now; here they are asked for with greetings and thanks around.

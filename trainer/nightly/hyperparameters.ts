@@ -48,9 +48,10 @@ const LOSSES: Readonly<Record<LossName, Partial<DpoOptions> & { readonly beta: n
   kto: { beta: 0.1 },
 };
 
-/** Zephyr's QLoRA rate for 7 G parameters (handbook); smaller models take larger ones. */
+/** Zephyr's QLoRA rate for 7 G parameters and an epoch of UltraFeedback (handbook) … */
 const REFERENCE_RATE = 5e-6;
 const REFERENCE_PARAMETERS = 7.24e9;
+const REFERENCE_STEPS = 61_135 / 16;
 const LARGEST_RATE = 5e-4;
 const SMALL_MODEL_PARAMETERS = 1e9;
 const BATCH_SIZE = 16;
@@ -73,15 +74,18 @@ type Sizes = {
 };
 
 /**
- * The settings: what was chosen, and where nothing was LoRA r16 α16 on all linear layers, β 0.1, cosine decay, the
- * learning rate growing with 1/√parameters from Zephyr's own at 7 G.
+ * The settings: what was chosen, and where nothing was LoRA r16 α16 on all linear layers, β 0.1, cosine decay.
+ * The learning rate grows from Zephyr's own with 1/√parameters, and with 1/√steps: under Adam a weight goes no
+ * further than rate × steps, so at Zephyr's rate a night of 48 steps would learn nothing (docs/experiments.md).
  */
 export function chooseHyperparameters(
   { parameters, examples, contextTokens }: Sizes,
   choices: Choices,
 ): Hyperparameters {
-  const rate = REFERENCE_RATE * Math.sqrt(REFERENCE_PARAMETERS / parameters);
   const stepsAnEpoch = Math.max(1, examples / BATCH_SIZE);
+  const epochs = Math.min(EPOCHS_MOST, Math.max(EPOCHS, Math.ceil(STEPS_WANTED / stepsAnEpoch)));
+  const fewer = Math.max(1, REFERENCE_STEPS / (stepsAnEpoch * epochs));
+  const rate = REFERENCE_RATE * Math.sqrt((REFERENCE_PARAMETERS / parameters) * fewer);
   const maxTokens = Math.min(1024, contextTokens);
   const { TRAIN_LOSS: loss, TRAIN_BETA: beta } = choices;
   return {
@@ -94,7 +98,7 @@ export function chooseHyperparameters(
       warmupRatio: 0.1,
       ...LOSSES[loss],
       ...(beta === undefined ? {} : { beta }),
-      epochs: Math.min(EPOCHS_MOST, Math.max(EPOCHS, Math.ceil(STEPS_WANTED / stepsAnEpoch))),
+      epochs,
       batchSize: BATCH_SIZE,
       maxTokens,
       maxPromptTokens: Math.floor(maxTokens / 2),

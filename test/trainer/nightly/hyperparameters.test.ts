@@ -7,11 +7,13 @@ import { DPO_DEFAULTS } from "#trainer/run/dpo.ts";
 const ZEPHYR = { parameters: 7.24e9, examples: 60_000, contextTokens: 32_768 };
 const plain = parseConfig({});
 
-test("settings at 7 G parameters are Zephyr's, a small model learns faster, a small data set longer", () => {
+test("much data at 7 G parameters gets Zephyr's settings; a small model or a short night learns faster", () => {
   const zephyr = chooseHyperparameters(ZEPHYR, plain);
   expect(zephyr.loss).toBe("sigmoid");
   expect(zephyr.dpo).toMatchObject({ learningRate: 5e-6, beta: 0.1, epochs: 3, maxTokens: 1024 });
   expect(zephyr.precision).toBe("bf16");
+  const night = chooseHyperparameters({ ...ZEPHYR, examples: 256 }, plain);
+  expect(night.dpo.learningRate).toBeCloseTo(5e-6 * Math.sqrt(61_135 / 16 / 48), 9);
   const sizes = { parameters: 5e6, examples: 64, contextTokens: 512 };
   const nano = chooseHyperparameters(sizes, plain);
   expect(nano.dpo.learningRate).toBeGreaterThan(1e-4);

@@ -7,10 +7,10 @@ import type { AskedQuestion } from "./questions.ts";
 import type { Topic } from "./topics.ts";
 
 /** Share of brief answers where the question leaves the length open. */
-const BRIEF_SHARE = 0.35;
+const BRIEF_SHARE = 0.22;
 const OPENER_SHARE = 0.12;
 const OPENERS = ["Sure!", "Good question.", "Gladly!", "Of course."];
-const ORDERLY_SHARE = 0.6;
+const ORDERLY_SHARE = 0.9;
 
 /** Which of the two forms an answer has. */
 export type AnswerForm = "brief" | "full";
