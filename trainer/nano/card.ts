@@ -1,5 +1,6 @@
 /** Writes the model's card: what it is and is not, how it was made, and what was measured. */
 import { cpus } from "node:os";
+import { BRIEF_SHARE } from "./corpus/answers.ts";
 import type { Corpus } from "./corpus/corpus.ts";
 import { type Evaluation, judgePromptVersions, type Share } from "./evaluation.ts";
 import type { NanoPlan } from "./plan.ts";
@@ -73,7 +74,7 @@ temperature 0.7, top-p 0.95, top-k 50. Judged by rule against the generator's fa
 | Unknown subjects admitted | – | ${percent(e.unknownAdmitted)} |
 | Answers without an end within 200 tokens | – | ${percent(e.missingEos)} |
 | Answers that repeat six words or more | – | ${percent(e.repetitive)} |
-| Open questions answered briefly | about 35% | ${percent(e.brief)} |
+| Open questions answered briefly (of those that it learned from, ${(BRIEF_SHARE * 100).toFixed(0)}% are) | – | ${percent(e.brief)} |
 | Words: mean / brief / full | – | ${e.meanWords.toFixed(1)} / ${e.meanBriefWords.toFixed(1)} / ${e.meanFullWords.toFixed(1)} |
 | As judge: does an answer decline? | – | ${percent(e.judgeRefusal)} |
 | As judge: which of two answers is better, right in both orders (chance 25%) | – | ${percent(e.judgeCompare)} |
@@ -90,8 +91,8 @@ function making({ plan, stages, corpus }: CardContents): string {
   );
   return `## How it was made
 
-\`npm run nano\`: ${(seconds / 60).toFixed(1)} minutes in all on ${cpus()[0]?.model ?? "an unknown processor"} with ${stages[0]?.threads ?? 1} threads
-(${(cpuSeconds / 60).toFixed(1)} minutes of processor time; the machine did other work meanwhile). BF16 products from F32 masters, AdamW.
+\`npm run nano\`: ${(cpuSeconds / 60).toFixed(1)} minutes of processor time on ${cpus()[0]?.model ?? "an unknown processor"}, ${(seconds / 60).toFixed(1)} minutes by the clock
+(where the two differ, the machine did other work or both of its cores were used). BF16 products from F32 masters, AdamW.
 
 | Stage | Seconds | CPU seconds | Threads |
 |---|---|---|---|

@@ -7,7 +7,7 @@ import type { AskedQuestion } from "./questions.ts";
 import type { Topic } from "./topics.ts";
 
 /** Share of brief answers where the question leaves the length open. */
-const BRIEF_SHARE = 0.22;
+export const BRIEF_SHARE = 0.22;
 const OPENER_SHARE = 0.12;
 const OPENERS = ["Sure!", "Good question.", "Gladly!", "Of course."];
 const ORDERLY_SHARE = 0.9;
