@@ -10,7 +10,7 @@ import type { Trainable } from "#trainer/model/trainable.ts";
 import { train } from "#trainer/run/loop.ts";
 import { readMetrics } from "#trainer/run/metrics.ts";
 import { preferenceLoss } from "#trainer/run/pair-loss.ts";
-import { splitReference } from "#trainer/run/preparation.ts";
+import { sharedHeads, splitReference } from "#trainer/run/preparation.ts";
 import { referenceLogps } from "#trainer/run/reference.ts";
 import { exampleOf, type Scenario, type TokenPair } from "./scenario.ts";
 
@@ -55,7 +55,7 @@ export async function trainOwn(
   using reference = await referenceLogps({
     model,
     modelSha256: "",
-    sources: [source],
+    sources: options.ldAlpha === 1 ? [source] : [source, sharedHeads(source)],
     maxTokensPerBatch: options.maxTokensPerBatch,
     cachePath: join(runDir, "reference.db"),
   });
