@@ -17,6 +17,7 @@ import { openBackend } from "./open-backend.ts";
 import { openModeration } from "./open-moderation.ts";
 import { type Service, startService } from "./server.ts";
 import { ServingAdapters } from "./serving-adapters.ts";
+import { Watchdog, watch } from "./watchdog.ts";
 
 const DRAIN_MS = 30_000;
 /** Progress of a download is told this often at most. */
@@ -111,6 +112,10 @@ async function start(
         ...config.ENGINE_CLIENT_KEYS,
       ],
     });
+    // Another server's progress is out of sight.
+    if (local !== undefined) {
+      held.use(watch(new Watchdog(backend, systemClock), (stillMs) => endHung(stillMs, log)));
+    }
     return { service, backend, held };
   } catch (error) {
     await held.disposeAsync();
@@ -138,6 +143,12 @@ function locate(
       },
     }),
   );
+}
+
+/** Nothing is drained: what hangs would hang the draining, too. */
+function endHung(stillMs: number, log: Logger): void {
+  log.fatal({ event: "hung", stillMs });
+  process.exit(1);
 }
 
 function endOnSignals({ service, held }: Running, log: Logger): void {
