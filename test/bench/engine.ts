@@ -99,8 +99,8 @@ async function reportLoop(modelPath: string): Promise<void> {
   print(
     runs[0]?.[0]?.device ?? "",
     "",
-    "| people | case | tokens/s | first token p50/p95 ms | micro-batches a decode | sequences a decode | longest block ms |",
-    "|---|---|---|---|---|---|---|",
+    "| people | case | tokens/s | tokens a processor second | first token p50/p95 ms | micro-batches a decode | sequences a decode | longest block ms |",
+    "|---|---|---|---|---|---|---|---|",
     ...cases.map(({ name, run }, i) => loopRow(run.streams, name, runs[i] ?? [])),
     "",
     ...ratios(cases, runs),
@@ -136,6 +136,7 @@ function loopRow(streams: number, name: string, timings: readonly LoopTiming[]):
     `${streams}`,
     name,
     of((timing) => timing.tokensPerSecond).toFixed(0),
+    thrift(timings).toFixed(0),
     firstToken(timings),
     of((timing) => timing.microBatchesPerDecode).toFixed(2),
     of((timing) => timing.sequencesPerDecode).toFixed(1),
@@ -154,8 +155,9 @@ function ratios(cases: readonly NamedCase[], runs: readonly (readonly LoopTiming
       median(timings.map((timing) => timing.tokensPerSecond));
     const ratio = (speed(second) / speed(first)).toFixed(2);
     const wait = (p95(second) / p95(first)).toFixed(2);
+    const cost = (thrift(second) / thrift(first)).toFixed(2);
     return [
-      `${run.streams} people, ${name} against ${before.name}: ${ratio} × tokens/s, ${wait} × first token p95`,
+      `${run.streams} people, ${name} against ${before.name}: ${ratio} × tokens/s, ${cost} × tokens a processor second, ${wait} × first token p95`,
     ];
   });
 }
@@ -213,7 +215,7 @@ function versus(results: readonly VersusResult[], streams: number): string[] {
   ];
 }
 
-function thrift(runs: readonly VersusTiming[]): number {
+function thrift(runs: readonly { readonly tokensPerProcessorSecond: number }[]): number {
   return median(runs.map((timing) => timing.tokensPerProcessorSecond));
 }
 

@@ -35,6 +35,8 @@ export type LoopCase = {
 /** One run's figures. */
 export type LoopTiming = {
   readonly tokensPerSecond: number;
+  /** For each second of processor time of this whole process: a busy host changes it little. */
+  readonly tokensPerProcessorSecond: number;
   readonly firstTokenMs: readonly number[];
   readonly microBatchesPerDecode: number;
   readonly sequencesPerDecode: number;
@@ -75,6 +77,7 @@ export async function timeLoop(run: LoopCase): Promise<LoopTiming> {
   const firstTokenMs: number[] = [];
   let tokens = 0;
   const start = performance.now();
+  const cpuBefore = process.cpuUsage();
   await Promise.all(
     Array.from({ length: streams }, async (_, person) => {
       for (let turn = 0; turn < run.requestsEach; turn += 1) {
@@ -86,11 +89,13 @@ export async function timeLoop(run: LoopCase): Promise<LoopTiming> {
     }),
   );
   const seconds = (performance.now() - start) / 1000;
+  const { user, system: inKernel } = process.cpuUsage(cpuBefore);
   delay.disable();
   const after = backend.laneStats();
   const decodes = after.decodes - before.decodes;
   return {
     tokensPerSecond: tokens / seconds,
+    tokensPerProcessorSecond: tokens / ((user + inKernel) / 1e6),
     firstTokenMs,
     microBatchesPerDecode: (after.microBatches - before.microBatches) / decodes,
     sequencesPerDecode: (after.sequences - before.sequences) / decodes,
