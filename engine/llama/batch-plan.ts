@@ -32,7 +32,7 @@ export type PlanShape = {
 };
 
 /** So many batches of prompts at most keep those who generate waiting. */
-const MAX_PROMPT_BATCHES = 4;
+const MAX_PROMPT_BATCHES = 8;
 
 /**
  * The next batch. With a pool of cells everything mixes. With cells of its own for each sequence llama.cpp computes
@@ -47,15 +47,12 @@ export function planBatch(demands: readonly Demand[], shape: PlanShape): readonl
     .toSorted((a, b) => a.order - b.order);
   if (shape.pooled) return mix(generating, prompts, shape.capacity);
   if (prompts.length === 0) return generate(generating, prompts);
-  const turns = promptBatchesInARow(generating.length, prompts.length);
-  if (shape.promptBatches < turns) return readPrompts(prompts, shape.capacity);
+  // A full house at once is read before it generates, a latecomer in turns with those who do.
+  const inARow = Math.min(MAX_PROMPT_BATCHES, prompts.length);
+  if (generating.length === 0 || shape.promptBatches < inARow) {
+    return readPrompts(prompts, shape.capacity);
+  }
   return generate(generating, prompts);
-}
-
-/** As many as prompts outnumber those who generate: a full house at once is read first, a latecomer in turn. */
-function promptBatchesInARow(generating: number, prompts: number): number {
-  if (generating === 0) return Number.POSITIVE_INFINITY;
-  return Math.max(1, Math.min(MAX_PROMPT_BATCHES, Math.round(prompts / generating)));
 }
 
 /** A token for every sequence that generates, then prompts in their order until the batch is full. */

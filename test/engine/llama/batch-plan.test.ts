@@ -98,11 +98,11 @@ describe("a plan for cells of one's own", () => {
     );
   });
 
-  test("those who generate get a token after four batches of prompts at most, all together", () => {
+  test("those who generate get a token after eight batches of prompts at most, all together", () => {
     fc.assert(
       fc.property(demandsOf, capacity, (demands, room) => {
         const ids = demands.filter(({ decoding }) => decoding).map(({ sequence }) => sequence);
-        const shares = planBatch(demands, own(room, 4));
+        const shares = planBatch(demands, own(room, 8));
         if (ids.length === 0) return;
         const served = shares.filter(({ sequence }) => ids.includes(sequence));
         expect(served.map(({ sequence }) => sequence).toSorted()).toEqual(ids.toSorted());
