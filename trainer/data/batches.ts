@@ -2,7 +2,7 @@
  * Which examples form each optimiser step, in an order that a seed fixes and a checkpoint can take up again;
  * and how a step is split into parts that fit the model's batch. It knows lengths, not contents.
  */
-import { paddedTokens } from "../model/batch.ts";
+import { columnsOf, paddedTokens } from "../model/batch.ts";
 import type { ExampleSource } from "./example-source.ts";
 import { permuted } from "./permutation.ts";
 import { type RandomState, SeededRandom } from "./random.ts";
@@ -98,9 +98,11 @@ export class EpochBatches {
 /** A step's examples in parts whose padded size fits the model. */
 export type MicroBatches = {
   readonly parts: readonly (readonly Example[])[];
-  /** Tokens that are computed: each part's sequences, padded as the model pads a batch. */
-  readonly paddedTokens: number;
-  /** Tokens that are there. */
+  /** Columns that are computed: each part's tokens, padded as the model pads a batch. */
+  readonly computedColumns: number;
+  /** Of these such that hold a token; a prompt that a pair shares counts once. */
+  readonly realColumns: number;
+  /** Tokens of all sequences. */
   readonly tokens: number;
 };
 
@@ -110,12 +112,14 @@ export type MicroBatches = {
  */
 export function splitStep(examples: readonly Example[], maxTokens: number): MicroBatches {
   const parts: Example[][] = [];
-  let paddedTokens = 0;
+  let [realColumns, computedColumns] = [0, 0];
   let current: Example[] = [];
   const close = (): void => {
     if (current.length === 0) return;
     parts.push(current);
-    paddedTokens += paddedSize(current);
+    const { real, computed } = columnsOf(current.flatMap(({ sequences }) => sequences));
+    realColumns += real;
+    computedColumns += computed;
     current = [];
   };
   const byLength = examples.toSorted((a, b) => longest(b.sequences) - longest(a.sequences));
@@ -131,7 +135,7 @@ export function splitStep(examples: readonly Example[], maxTokens: number): Micr
   const tokens = examples
     .flatMap(({ sequences }) => sequences)
     .reduce((sum, sequence) => sum + sequence.tokens.length, 0);
-  return { parts, paddedTokens, tokens };
+  return { parts, computedColumns, realColumns, tokens };
 }
 
 /**

@@ -45,6 +45,13 @@ export function paddedTokens(lengths: readonly number[]): number {
   return lengths.length * bucket(Math.max(1, ...lengths), BLOCK_PADDING);
 }
 
+/** Columns of a batch: those that hold a token, what neighbours share counted once, and those that are computed. */
+export function columnsOf(batch: readonly Sequence[]): { real: number; computed: number } {
+  const total = batch.reduce((sum, { tokens }) => sum + tokens.length, 0);
+  const real = sharedPrefixes(batch).reduce((left, shared) => left - shared, total);
+  return { real, computed: bucket(real, PADDING) };
+}
+
 /** The largest batch that fits: sequences of `maxTokens` that share nothing, with so many scored tokens each. */
 export function fullBatch({
   maxTokens,

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { type Clock, systemClock } from "#engine/base/clock.ts";
 import { CodedError } from "#engine/base/errors.ts";
-import { type DataPosition, EpochBatches, splitStep } from "../data/batches.ts";
+import { type DataPosition, EpochBatches, type MicroBatches, splitStep } from "../data/batches.ts";
 import { type ExampleSource, sourceOf } from "../data/example-source.ts";
 import type { Example } from "../data/sequence.ts";
 import { writeTrainingPlot } from "../plot/training-plot.ts";
@@ -52,8 +52,8 @@ class TrainingLoop {
   readonly #elapsedBeforeMs: number;
   #step: number;
   #tokens: number;
-  #tokensHere = 0;
-  #paddedHere = 0;
+  #realColumnsHere = 0;
+  #columnsHere = 0;
   #last: MetricsLine | undefined;
 
   constructor(run: TrainingRun) {
@@ -233,11 +233,11 @@ class TrainingLoop {
     });
   }
 
-  #count(split: { readonly tokens: number; readonly paddedTokens: number }): void {
+  #count(split: Omit<MicroBatches, "parts">): void {
     this.#step += 1;
     this.#tokens += split.tokens;
-    this.#tokensHere += split.tokens;
-    this.#paddedHere += split.paddedTokens;
+    this.#realColumnsHere += split.realColumns;
+    this.#columnsHere += split.computedColumns;
   }
 
   #learningRate(): number {
@@ -293,7 +293,7 @@ class TrainingLoop {
       elapsedMs: this.#elapsedMs,
       metrics: this.#last,
       best: this.#verdict?.best,
-      paddingFraction: this.#paddedHere === 0 ? 0 : 1 - this.#tokensHere / this.#paddedHere,
+      paddingFraction: this.#columnsHere === 0 ? 0 : 1 - this.#realColumnsHere / this.#columnsHere,
       resumedFrom: this.#resumedFrom,
       damagedCheckpoints: this.#damaged,
     };

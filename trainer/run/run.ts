@@ -147,7 +147,7 @@ export type TrainOutcome = {
   readonly metrics: MetricsLine | undefined;
   /** The evaluation whose parameters the model has at the end; undefined without `earlyStop`. */
   readonly best: Evaluation | undefined;
-  /** Share of computed tokens that were padding, in this call. */
+  /** Share of computed columns that were padding, in this call. */
   readonly paddingFraction: number;
   /** The step of the checkpoint that this call began from; 0 for the start. */
   readonly resumedFrom: number;
