@@ -112,6 +112,12 @@ type CacheStats = {
   readonly returnedConversations: number;
 };
 
+/** See `Backend.embed`. */
+export type Embeddings = {
+  readonly vectors: readonly (readonly number[] | Float32Array)[];
+  readonly tokens: number;
+};
+
 /** Computes tokens. All methods may be called while completions run. */
 export interface Backend extends AsyncDisposable {
   readonly info: ModelInfo;
@@ -131,6 +137,12 @@ export interface Backend extends AsyncDisposable {
   unloadAdapter(name: string): Promise<void>;
   loadedAdapters(): readonly string[];
   stats(): BackendStats;
+  /**
+   * Vectors of length 1 for texts, one for each, and how many tokens they have together. Left out where
+   * the backend has none.
+   * @throws CodedError `prompt_too_long`, `backend_refused` …
+   */
+  embed?(texts: readonly string[], signal: AbortSignal): Promise<Embeddings>;
   /** What keeps it from answering now, for people; undefined while nothing does. */
   readonly problem?: string | undefined;
 }

@@ -75,6 +75,9 @@ export type ContextParams = {
   readonly n_outputs_max_per_seq: number;
   readonly n_threads: number;
   readonly n_threads_batch: number;
+  /** enum llama_pooling_type; -1 takes the model's own. */
+  readonly pooling_type: number;
+  readonly embeddings: boolean;
   readonly flash_attn_type: number;
   readonly yarn_ext_factor: number;
   /** enum ggml_type */

@@ -207,6 +207,13 @@ function bindDecoding(lib: LibraryHandle) {
     /** 0 done, 1 no room in the KV cache, 2 aborted, negative an error. Aborts when n_tokens is above n_batch. */
     llama_decode: bind<[Context, Batch], number>(lib, "llama_decode", "int32_t", [P, BATCH]),
     llama_synchronize: bind<[Context], void>(lib, "llama_synchronize", "void", [P]),
+    /** The pooled vector of a sequence of the last decode, [n_embd]; null where the context pools none. */
+    llama_get_embeddings_seq: bind<[Context, sequence: number], bigint | null>(
+      lib,
+      "llama_get_embeddings_seq",
+      P,
+      [P, "int32_t"],
+    ),
     llama_get_logits_ith: bind<[Context, row: number], bigint | null>(
       lib,
       "llama_get_logits_ith",

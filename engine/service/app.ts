@@ -9,6 +9,7 @@ import { ADAPTER_ROUTES, addAdapterRoutes } from "./adapter-routes.ts";
 import { parseChatRequest } from "./chat-request.ts";
 import { type AnswerHead, toErrorEvent, toEvents, toJson } from "./chat-wire.ts";
 import { admitCompletion, type CompletionServices } from "./completion.ts";
+import { embedTexts, parseEmbeddingsRequest } from "./embeddings.ts";
 import { toByteStream } from "./event-stream.ts";
 import { HttpProblem, problemBody, toProblem } from "./http-problem.ts";
 import { moderate, parseModerationRequest } from "./moderations.ts";
@@ -46,6 +47,11 @@ export function createApp(services: AppServices): Hono<Env> {
     const requestId = c.get("requestId");
     return c.json(await moderate(services.moderation, request, { requestId, signal }));
   });
+  app.post("/v1/embeddings", async (c) => {
+    const request = parseEmbeddingsRequest(await readJson(c));
+    const signal = AbortSignal.any([c.req.raw.signal, services.stopped]);
+    return c.json(await embedTexts(services.backend, request, signal));
+  });
   app.get("/v1/models", (c) => c.json({ object: "list", data: models(services, createdS) }));
   app.get("/v1/models/:model", (c) => c.json(findModel(services, createdS, c.req.param("model"))));
   addAdapterRoutes(app, services.adapters);
@@ -59,7 +65,7 @@ export function createApp(services: AppServices): Hono<Env> {
   refuseOtherMethods(app);
   app.notFound((c) => {
     throw new HttpProblem(
-      `There is no ${c.req.path} here. Try POST /v1/chat/completions or /v1/moderations, GET /v1/models, /v1/adapters, /metrics or /health.`,
+      `There is no ${c.req.path} here. Try POST /v1/chat/completions, /v1/embeddings or /v1/moderations, GET /v1/models, /v1/adapters, /metrics or /health.`,
       { status: 404, code: "not_found" },
     );
   });
@@ -254,6 +260,7 @@ function refuseOtherMethods(app: Hono<Env>): void {
   const allowed = new Map([
     ["/v1/chat/completions", "POST"],
     ["/v1/moderations", "POST"],
+    ["/v1/embeddings", "POST"],
     ["/v1/models", "GET"],
     ["/v1/models/:model", "GET"],
     ...ADAPTER_ROUTES,

@@ -3,11 +3,13 @@
  * engine's; what a vendor does in its own way stands in vendors.ts.
  */
 import { createHash } from "node:crypto";
+import { z } from "zod";
 import { CodedError } from "../../base/errors.ts";
 import type {
   Backend,
   BackendStats,
   ChatMessage,
+  Embeddings,
   GenerateEvent,
   GenerateRequest,
   ModelInfo,
@@ -30,6 +32,10 @@ export type RemoteBackendOptions = LinkOptions & {
   readonly streams: number;
 };
 
+const embeddingsSchema = z.object({
+  data: z.array(z.object({ index: z.number(), embedding: z.array(z.number()) })),
+  usage: z.object({ prompt_tokens: z.number() }).nullish(),
+});
 const CALL_TIMEOUT_MS = 30_000;
 /** English text; a server that counts more refuses by itself. */
 const CHARACTERS_PER_TOKEN = 4;
@@ -145,6 +151,16 @@ class RemoteBackend implements Backend {
 
   loadedAdapters(): readonly string[] {
     return [...this.#adapters.keys()];
+  }
+
+  async embed(texts: readonly string[], signal: AbortSignal): Promise<Embeddings> {
+    const body = { model: this.#model, input: texts, encoding_format: "float" };
+    const answer = await this.#link.json({ method: "POST", path: "/v1/embeddings", body, signal });
+    const parsed = embeddingsSchema.safeParse(answer);
+    if (!parsed.success) throw this.#link.unreachable("it gave no embeddings", parsed.error);
+    const { data, usage } = parsed.data;
+    const vectors = data.toSorted((a, b) => a.index - b.index).map(({ embedding }) => embedding);
+    return { vectors, tokens: usage?.prompt_tokens ?? 0 };
   }
 
   stats(): BackendStats {

@@ -174,6 +174,30 @@ describe("a remote answer", () => {
   });
 });
 
+describe("remote embeddings", () => {
+  it("come back in the order of the texts, whatever the server's", async () => {
+    const { url } = await startVendor(({ path }, response) =>
+      path === "/v1/embeddings"
+        ? reply(response, {
+            data: [
+              { index: 1, embedding: [0, 1] },
+              { index: 0, embedding: [1, 0] },
+            ],
+            usage: { prompt_tokens: 4 },
+          })
+        : undefined,
+    );
+    await using backend = await open(url);
+    expect(await backend.embed?.(["a", "b"], new AbortController().signal)).toEqual({
+      vectors: [
+        [1, 0],
+        [0, 1],
+      ],
+      tokens: 4,
+    });
+  });
+});
+
 describe("vLLM", () => {
   it("loads an adapter's PEFT export in place, serves it by its name, and unloads it", async () => {
     const { url, requests } = await startVendor();
