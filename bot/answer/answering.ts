@@ -3,6 +3,7 @@
  * Discord only as an `AnswerView`, and people only by pseudonym and display name.
  */
 import { isCoded } from "#engine/base/errors.ts";
+import { APPEAL_BUTTON } from "../moderation/appeal-button.ts";
 import { type Asked, askEngine, type End } from "./ask-engine.ts";
 import { stopButton } from "./controls.ts";
 import { toDrafts } from "./draft.ts";
@@ -61,14 +62,21 @@ function conclude(job: Job, text: string, generated: Generated): Promise<AnswerO
 
 /** What was checked stays; what was withheld is neither recorded nor remembered. */
 async function showBlocked(
-  { question, view }: Job,
+  { question, view, parts }: Job,
   text: string,
   end: End,
 ): Promise<AnswerOutcome> {
   const reason = end.verdict?.reason ?? "The rest of this answer did not pass its check.";
   const shown = text.trim() === "" ? reason : `${text.trim()}\n\n${reason}`;
-  await view.finish(toDrafts(answerContents(shown, { heading: question.heading })));
-  return { kind: "blocked", code: end.verdict?.category ?? "unknown" };
+  const category = end.verdict?.category ?? "unknown";
+  const isAppealable = question.guildId !== null && category !== "S11";
+  const { messageIds } = await view.finish(
+    toDrafts(answerContents(shown, { heading: question.heading }), {
+      buttons: isAppealable ? [APPEAL_BUTTON] : [],
+    }),
+  );
+  parts.onBlocked?.(question, { category, reason }, messageIds);
+  return { kind: "blocked", code: category };
 }
 
 async function showFailure(

@@ -153,6 +153,9 @@ async function stream(
   const metadata = {
     person: question.personKey,
     ...(question.guildId === null ? {} : { guild: question.guildId }),
+    channel: question.channelId,
+    age_restricted: question.isAgeRestricted === true,
+    ...(question.locale === undefined ? {} : { locale: question.locale }),
   };
   for await (const chunk of parts.engine.chat({
     messages,

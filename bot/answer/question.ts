@@ -22,6 +22,10 @@ export type Question = {
   readonly guildId: string | null;
   readonly channelId: string;
   readonly threadId: string | null;
+  /** Whether the channel is marked as age-restricted. */
+  readonly isAgeRestricted?: boolean;
+  /** The language in which refusals are told, such as `de`. */
+  readonly locale?: string | undefined;
   readonly personKey: string;
   readonly personName: string;
   /** Key of the conversation that it continues (`conversationKey`). */
@@ -68,6 +72,12 @@ export type AnsweringParts = {
   readonly newId: () => string;
   /** A new sampling seed, 0 to 2^31 − 1. */
   readonly newSeed: () => number;
+  /** Told of each answer that a check refused or cut. */
+  readonly onBlocked?: (
+    question: Question,
+    verdict: { readonly category: string; readonly reason: string },
+    messageIds: readonly string[],
+  ) => void;
   readonly log: Logger;
 };
 

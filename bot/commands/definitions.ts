@@ -9,6 +9,7 @@ import { helpCommand, statusCommand } from "./about.ts";
 import { chatCommand } from "./chat.ts";
 import { compareCommand } from "./compare.ts";
 import { adapterCommand, learningCommand, personaCommand, settingsCommand } from "./managing.ts";
+import { appealMessageCommand, moderationCommand } from "./moderation.ts";
 import { mydataCommand } from "./mydata.ts";
 import { rateCommand, rateMessageCommand } from "./rate.ts";
 import { reportMessageCommand } from "./report.ts";
@@ -29,6 +30,8 @@ export const COMMANDS: readonly RESTPostAPIApplicationCommandsJSONBody[] = [
   personaCommand,
   adapterCommand,
   learningCommand,
+  moderationCommand,
+  appealMessageCommand,
 ];
 
 /** Changes when any command does. */

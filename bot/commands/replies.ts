@@ -56,6 +56,7 @@ export function helpReply(name: string, learning: Learning): string {
     "• Right-click an answer → Apps → Rate this answer, or Report this answer.",
     "• `/compare` shows two answers blind: vote for the better one.",
     "• Take a reaction back, or rate again, and the new word counts.",
+    "• Refused wrongly, or not refused though it should have been? Right-click it → Apps → Appeal this answer; moderators decide, with `/moderation`.",
     "**What happens with it**",
     `• Learning: ${learningLine(learning)}.`,
     "• `/mydata` shows what I keep of you, gives it to you, erases it, and says whether I may learn from you.",

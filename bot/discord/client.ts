@@ -60,7 +60,7 @@ export type DiscordAccess = {
 };
 
 /** What keeps the connection alive without getting the bot banned. */
-type ConnectionLife = {
+export type ConnectionLife = {
   readonly identify: IdentifyBudget;
   readonly pace: ConnectionPace;
   readonly circuit: InvalidRequestCircuit;

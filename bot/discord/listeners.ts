@@ -1,6 +1,7 @@
 /** Binds Discord's events to what the bot does. No event may end the process: each failure is logged. */
 import { type Client, Events, type GatewayDispatchPayload } from "discord.js";
 import type { Logger } from "#engine/base/log.ts";
+import { onAuditLog, onAutoMod, onBan, onLeave, onMemberUpdate } from "./moderation/events.ts";
 import { forgetMessage } from "./on-deletion.ts";
 import { onEdit } from "./on-edit.ts";
 import { onInteraction } from "./on-interaction.ts";
@@ -9,12 +10,14 @@ import { isReactionPacket, onReactionPacket } from "./on-reaction.ts";
 import type { Room } from "./room.ts";
 import type { Stamps } from "./stamps.ts";
 
+type Handle = (event: string, work: (room: Room) => Promise<unknown>) => void;
+
 /**
  * Begins to listen; to be called before connecting, so that nothing is missed.
  * @param opening events wait for it
  */
 export function listen(client: Client, opening: Promise<Room>, stamps: Stamps, log: Logger): void {
-  const handle = (event: string, work: (room: Room) => Promise<unknown>): void => {
+  const handle: Handle = (event, work) => {
     void opening.then(work).catch((error: unknown) => {
       log.error({ err: error, event }, "an event failed");
     });
@@ -36,9 +39,33 @@ export function listen(client: Client, opening: Promise<Room>, stamps: Stamps, l
   client.on(Events.MessageUpdate, (before, after) =>
     handle("edit", (room) => onEdit(room, before, after)),
   );
+  listenToModeration(client, handle);
   client.on(Events.MessageBulkDelete, (messages) => {
     for (const message of messages.values()) {
       handle("deletion", (room) => forgetMessage(room, message));
     }
   });
+}
+
+/** Discord's own moderation. */
+function listenToModeration(client: Client, handle: Handle): void {
+  client.on(Events.AutoModerationActionExecution, (execution) =>
+    handle("automod", (room) => onAutoMod(room, execution)),
+  );
+  for (const event of [Events.AutoModerationRuleCreate, Events.AutoModerationRuleDelete] as const) {
+    client.on(event, ({ guild }) => handle("rules", async (room) => room.rules.changed(guild.id)));
+  }
+  client.on(Events.AutoModerationRuleUpdate, (_, { guild }) =>
+    handle("rules", async (room) => room.rules.changed(guild.id)),
+  );
+  client.on(Events.GuildBanAdd, ({ guild, user }) =>
+    handle("ban", (room) => onBan(room, guild, user.id)),
+  );
+  client.on(Events.GuildMemberRemove, (member) => handle("leave", (room) => onLeave(room, member)));
+  client.on(Events.GuildMemberUpdate, (_, member) =>
+    handle("member", (room) => onMemberUpdate(room, member)),
+  );
+  client.on(Events.GuildAuditLogEntryCreate, (entry, guild) =>
+    handle("audit log", (room) => onAuditLog(room, entry, guild)),
+  );
 }

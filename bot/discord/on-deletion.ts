@@ -9,7 +9,7 @@ export async function forgetMessage(room: Room, message: Message | PartialMessag
   for (const exchangeId of tainted) room.capture.deleted(exchangeId);
   // Of a message that we still know, we know whether it can be in the log; of another we don't.
   const isStranger = !message.partial && !concernsBot(room, message) && tainted.length === 0;
-  if (!isStranger) room.capture.deleted(message.id);
+  if (!isStranger || room.capture.holds(message.id)) room.capture.deleted(message.id);
 }
 
 function concernsBot(room: Room, message: Message): boolean {

@@ -21,15 +21,19 @@ import {
   personaCommand,
   settingsCommand,
 } from "../commands/managing.ts";
+import { appealMessageCommand, moderationCommand } from "../commands/moderation.ts";
 import { mydataCommand } from "../commands/mydata.ts";
 import { rateCommand, rateMessageCommand } from "../commands/rate.ts";
 import { reportMessageCommand } from "../commands/report.ts";
 import { threadCommand } from "../commands/thread.ts";
 import { COMPARE_BUTTON } from "../compare/comparison.ts";
+import { APPEAL } from "../moderation/appeal-button.ts";
 import { PANEL } from "../settings/panel.ts";
 import { help, status } from "./commands/about.ts";
+import { openAppeal, pressAppeal } from "./commands/appeal.ts";
 import { chat, suggestForChat } from "./commands/chat.ts";
 import { compare, pressCompare, suggestAdapters } from "./commands/compare.ts";
+import { moderation, NOTE_FORM, pressCase, submitNote } from "./commands/moderation.ts";
 import { MYDATA_BUTTON, mydata, pressMydata } from "./commands/mydata.ts";
 import { adapter, learning } from "./commands/operating.ts";
 import { PERSONA_FORM, persona, submitPersona, suggestPersonas } from "./commands/persona.ts";
@@ -38,6 +42,7 @@ import { openReport, REPORT_FORM, submitReport } from "./commands/report.ts";
 import { chooseSetting, pressSetting, settings, submitSetting } from "./commands/settings.ts";
 import { thread } from "./commands/thread.ts";
 import { again, more, stop, unvote, vote } from "./components/answer-buttons.ts";
+import { CASE_BUTTON } from "./moderation/mod-log.ts";
 import { replyPrivately } from "./private-reply.ts";
 import { RATING_FORM } from "./rating-form.ts";
 import type { Room } from "./room.ts";
@@ -57,12 +62,14 @@ const SLASH: Handlers<ChatInputCommandInteraction> = new Map([
   [adapterCommand.name, adapter],
   [learningCommand.name, learning],
   [mydataCommand.name, mydata],
+  [moderationCommand.name, moderation],
 ]);
 
 /** By the menu entry's name. */
 const MESSAGE_MENU: Handlers<MessageContextMenuCommandInteraction> = new Map([
   [rateMessageCommand.name, openRating],
   [reportMessageCommand.name, openReport],
+  [appealMessageCommand.name, openAppeal],
 ]);
 
 /** By what stands before the first colon of their custom id. */
@@ -75,6 +82,8 @@ const BUTTONS: Handlers<ButtonInteraction> = new Map([
   [MYDATA_BUTTON, pressMydata],
   [COMPARE_BUTTON, pressCompare],
   [PANEL.button, pressSetting],
+  [APPEAL, pressAppeal],
+  [CASE_BUTTON, pressCase],
 ]);
 
 /** Likewise. */
@@ -86,6 +95,7 @@ const FORMS: Handlers<ModalSubmitInteraction> = new Map([
   [REPORT_FORM, submitReport],
   [PANEL.form, submitSetting],
   [PERSONA_FORM, submitPersona],
+  [NOTE_FORM, submitNote],
 ]);
 
 /** Choices while an option is typed, by the command's name. */

@@ -43,6 +43,7 @@ export async function onMessage(room: Room, message: Message): Promise<void> {
     personName,
     ...terms,
     messageId: message.id,
+    locale: message.guild?.preferredLocale,
   };
   const typing = keepTyping(channel);
   const surface = replySurface(message, channel);

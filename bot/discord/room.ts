@@ -1,5 +1,6 @@
 /** What the listeners of Discord's events work with. */
 import type { AnyThreadChannel, Channel, Client, Message } from "discord.js";
+import type { Clock } from "#engine/base/clock.ts";
 import type { Logger } from "#engine/base/log.ts";
 import type { EngineClient } from "#engine/client/engine-client.ts";
 import type { ConsentBook } from "#trainer/feedback/consent.ts";
@@ -12,8 +13,12 @@ import type { SeenIds } from "../conversation/addressed.ts";
 import type { ConversationMemory } from "../conversation/memory.ts";
 import type { FeedbackCapture } from "../feedback/capture.ts";
 import type { Notices } from "../feedback/notices.ts";
+import type { CaseBook } from "../moderation/case-book.ts";
+import type { ModerationChoicesBook } from "../moderation/choices.ts";
 import type { PersonalData } from "../privacy/personal-data.ts";
 import type { SettingsBook } from "../settings/settings-book.ts";
+import type { GuildRules } from "./moderation/guild-rules.ts";
+import type { ModLog } from "./moderation/mod-log.ts";
 import type { Stamps } from "./stamps.ts";
 
 /** The parts of a running bot. */
@@ -41,6 +46,16 @@ export type Room = {
   readonly wishes: TrainingWishes;
   /** Whether a person runs this bot. */
   readonly isOperator: (personId: string) => Promise<boolean>;
+  /** Numbered cases of each server's moderation, and their messages. */
+  readonly cases: CaseBook;
+  readonly modLog: ModLog;
+  /** What each server's managers chose about moderation. */
+  readonly moderation: ModerationChoicesBook;
+  /** AutoMod's keyword rules of each server. */
+  readonly rules: GuildRules;
+  /** Voids what a person has voted in a server so far. */
+  readonly voidVotes: (personKey: string, guildId: string) => void;
+  readonly clock: Clock;
   /** The text of `/status` now. */
   readonly status: () => Promise<string>;
   /** Messages and interactions that were handled. */
@@ -57,6 +72,8 @@ export type Place = {
   readonly guildId: string | null;
   readonly channelId: string;
   readonly threadId: string | null;
+  /** A thread is as its parent is. */
+  readonly isAgeRestricted: boolean;
 };
 
 /** @param channel null where it is not known, as in some direct messages */
@@ -65,7 +82,9 @@ export function placeOf(
   channel: Channel | null,
 ): Place {
   const threadId = channel?.isThread() === true ? channel.id : null;
-  return { guildId: at.guildId, channelId: at.channelId, threadId };
+  const holder = channel?.isThread() === true ? channel.parent : channel;
+  const isAgeRestricted = holder !== null && "nsfw" in holder && holder.nsfw;
+  return { guildId: at.guildId, channelId: at.channelId, threadId, isAgeRestricted };
 }
 
 /** The channel of an interaction, asked for where it is not known. */

@@ -15,12 +15,14 @@ import type { Source } from "#trainer/feedback/records.ts";
 import { AnswerDesk } from "../answer/answer-desk.ts";
 import { EditSchedulers } from "../answer/edit-scheduler.ts";
 import { cacheEngineFigures } from "../answer/engine-figures.ts";
+import type { AnsweringParts } from "../answer/question.ts";
 import { RequestLimits } from "../answer/request-limits.ts";
 import { type Learning, statusReply } from "../commands/replies.ts";
 import { SeenIds } from "../conversation/addressed.ts";
 import { ConversationMemory } from "../conversation/memory.ts";
 import { FeedbackCapture } from "../feedback/capture.ts";
 import { Notices } from "../feedback/notices.ts";
+import { type Screens, screenedEngine } from "../moderation/screened-engine.ts";
 import { PersonalData } from "../privacy/personal-data.ts";
 import { type PrivacyPage, servePrivacyPage } from "../privacy/privacy-page.ts";
 import { keepRetention } from "../privacy/retention.ts";
@@ -28,6 +30,7 @@ import { privacyStatement } from "../privacy/statement.ts";
 import { openKeyv } from "../storage/open-keyv.ts";
 import { openSqliteStore } from "../storage/sqlite-store.ts";
 import {
+  type ConnectionLife,
   type DiscordAccess,
   inviteUrl,
   join as joinDiscord,
@@ -39,6 +42,7 @@ import { IdentifyBudget } from "./identify-budget.ts";
 import { InvalidRequestCircuit } from "./invalid-requests.ts";
 import { listen } from "./listeners.ts";
 import { managedParts } from "./managed-parts.ts";
+import { openModeration } from "./moderation/open-moderation.ts";
 import { registerCommands } from "./register-commands.ts";
 import type { Room } from "./room.ts";
 import { Stamps } from "./stamps.ts";
@@ -72,17 +76,9 @@ export async function startBot(
   const { clock = systemClock, editIntervalMs } = pace;
   const access = accessOf(config);
   using opened = new DisposableStack();
-  const store = opened.use(openSqliteStore(join(config.DATA_DIR, "bot.db")));
-  const feedback = opened.use(FeedbackLog.openIn(config, clock));
-  const schedulers = new EditSchedulers({
-    clock,
-    ...(editIntervalMs === undefined ? {} : { intervalMs: editIntervalMs }),
-  });
-  const life = {
-    identify: IdentifyBudget.open(config.DATA_DIR, clock, log),
-    pace: new ConnectionPace(log),
-    circuit: new InvalidRequestCircuit(clock, log),
-  };
+  const { store, feedback, keys, consent } = opened.use(openStores(config, clock));
+  const schedulers = openSchedulers(clock, editIntervalMs);
+  const life = openLife(config, clock, log);
   const prepared = await prepareClient(access, { schedulers, life, log });
   using left = new DisposableStack();
   left.defer(() => void prepared.destroy());
@@ -91,14 +87,15 @@ export async function startBot(
   listen(prepared, opening.promise, stamps, log);
   const client = await joinDiscord(prepared, access);
   const lost = lossOf(client);
-  const keys = opened.use(KeyRing.open(config));
   const memory = new ConversationMemory(openKeyv(store, "conversations", log), keys);
   await memory.sealOld();
-  const consent = opened.use(ConsentBook.open(config.DATA_DIR, clock));
   opened.use(keepRetention(feedback, config.RETENTION_DAYS, { clock, log }));
   const pseudonymise = openPseudonyms(config.DATA_DIR);
   const capture = new FeedbackCapture({ feedback, pseudonymise, log });
-  const parts = { config, memory, feedback, capture, schedulers, clock, log };
+  const { screens, onBlocked, ...moderated } = opened.use(
+    openModeration({ dataDir: config.DATA_DIR, store, client, keys, clock, log }),
+  );
+  const parts = { config, memory, feedback, capture, schedulers, screens, onBlocked, clock, log };
   const { desk, limits, engine } = openDesk(parts);
   const learning = learningOf(config);
   const managed = managedParts({ config, store, feedback, engine, client, clock, log });
@@ -120,6 +117,8 @@ export async function startBot(
     retentionDays: config.RETENTION_DAYS,
     learning,
     ...managed,
+    ...{ ...moderated, clock },
+    voidVotes: (personKey, guildId) => feedback.voidVotes(personKey, guildId),
     status: () => readStatus({ engine, feedback, limits, desk, learning }),
     seen: new SeenIds(),
     notices: new Notices(clock),
@@ -154,6 +153,30 @@ function once(work: (drainMs: number) => Promise<void>): (drainMs: number) => Pr
   return (drainMs) => {
     done ??= work(drainMs);
     return done;
+  };
+}
+
+function openStores(config: Config, clock: Clock) {
+  using opened = new DisposableStack();
+  const stores = {
+    store: opened.use(openSqliteStore(join(config.DATA_DIR, "bot.db"))),
+    feedback: opened.use(FeedbackLog.openIn(config, clock)),
+    keys: opened.use(KeyRing.open(config)),
+    consent: opened.use(ConsentBook.open(config.DATA_DIR, clock)),
+  };
+  const kept = opened.move();
+  return { ...stores, [Symbol.dispose]: () => kept.dispose() };
+}
+
+function openSchedulers(clock: Clock, intervalMs: number | undefined): EditSchedulers {
+  return new EditSchedulers({ clock, ...(intervalMs === undefined ? {} : { intervalMs }) });
+}
+
+function openLife(config: Config, clock: Clock, log: Logger): ConnectionLife {
+  return {
+    identify: IdentifyBudget.open(config.DATA_DIR, clock, log),
+    pace: new ConnectionPace(log),
+    circuit: new InvalidRequestCircuit(clock, log),
   };
 }
 
@@ -217,10 +240,12 @@ function openDesk(parts: {
   readonly feedback: FeedbackLog;
   readonly capture: FeedbackCapture;
   readonly schedulers: EditSchedulers;
+  readonly screens: Screens;
+  readonly onBlocked: NonNullable<AnsweringParts["onBlocked"]>;
   readonly clock: Clock;
   readonly log: Logger;
 }): { readonly desk: AnswerDesk; readonly limits: RequestLimits; readonly engine: EngineClient } {
-  const { config, memory, feedback, capture, schedulers, clock, log } = parts;
+  const { config, memory, feedback, capture, schedulers, screens, onBlocked, clock, log } = parts;
   const engine = new EngineClient({
     url: config.ENGINE_URL ?? `http://${config.ENGINE_HOST}:${config.ENGINE_PORT}`,
     ...(config.ENGINE_API_KEY === undefined ? {} : { apiKey: config.ENGINE_API_KEY }),
@@ -230,7 +255,8 @@ function openDesk(parts: {
     guildConcurrentRequests: config.GUILD_CONCURRENT_REQUESTS,
   });
   const answering = {
-    engine,
+    engine: screenedEngine(engine, screens),
+    onBlocked,
     figures: cacheEngineFigures(engine, clock),
     limits,
     memory,

@@ -58,6 +58,7 @@ type Log = Pick<
   | "eventsOf"
   | "record"
   | "recordDeletion"
+  | "holdsMessage"
   | "recordMessage"
   | "recordExchange"
 >;
@@ -191,6 +192,11 @@ export class FeedbackCapture {
   /** An answer by its id. */
   answer(candidateId: string): CandidateInExchange | undefined {
     return withText(this.#feedback.candidate(candidateId));
+  }
+
+  /** Whether a message's text is in some exchange of the log. */
+  holds(messageId: string): boolean {
+    return this.#feedback.holdsMessage(messageId);
   }
 
   /** A message or an exchange is gone: its text is erased from the log, now or when it arrives. */

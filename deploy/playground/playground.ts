@@ -5,6 +5,7 @@
 import type { APIMessage } from "discord-api-types/v10";
 import type { Faults } from "./faults.ts";
 import type { Gateway } from "./gateway/gateway.ts";
+import { Moderators } from "./moderators.ts";
 import type { PersonActions } from "./people/actions.ts";
 import { Person } from "./people/person.ts";
 import type { InjectedLimit, RateLimits } from "./rest/rate-limits.ts";
@@ -135,6 +136,11 @@ export class Playground {
   /** Answers the next fitting REST request of the bot with 429. */
   limitNext(limit: InjectedLimit): void {
     this.#parts.limits.inject(limit);
+  }
+
+  /** What moderators and AutoMod do. */
+  get moderators(): Moderators {
+    return new Moderators(this.#parts.world);
   }
 
   /** Troubles to order: failing or slow requests, repeated or reordered events. */

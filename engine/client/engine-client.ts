@@ -38,8 +38,16 @@ export type ChatRequest = {
   readonly priority?: "interactive" | "background";
   /** Most time from now to the last token; then the request ends as `deadline_exceeded`. */
   readonly deadlineMs?: number;
-  /** Whose turn it is in the queue; pseudonymous keys, never shown. */
-  readonly metadata?: { readonly person?: string; readonly guild?: string };
+  /** Whose turn it is in the queue (pseudonymous keys, never shown), and where it is asked. */
+  readonly metadata?: {
+    readonly person?: string;
+    readonly guild?: string;
+    readonly channel?: string;
+    /** Whether the channel is marked as age-restricted. */
+    readonly age_restricted?: boolean;
+    /** Of what people are shown, such as `de`. */
+    readonly locale?: string;
+  };
   /** Aborting ends the request on both sides. */
   readonly signal?: AbortSignal;
 };

@@ -23,9 +23,19 @@ import {
   type StandingVote,
   standingVotes,
 } from "./records.ts";
-import { ERASE, MIGRATIONS, toCandidate, toEvent, toExchange } from "./schema.ts";
+import {
+  ERASE,
+  GUILD_OF,
+  HOLDS,
+  MIGRATIONS,
+  toCandidate,
+  toEvent,
+  toExchange,
+  VOID,
+} from "./schema.ts";
 import { sealOldText } from "./seal-old-text.ts";
 import { CONTEXT, openCandidate, openEvent, openExchange } from "./sealed-rows.ts";
+import { validEvents } from "./voided.ts";
 
 /** An exchange with its answers, oldest first. Deleted ones have lost their text. */
 export type RecordedExchange = {
@@ -164,16 +174,17 @@ export class FeedbackLog implements Disposable {
     return standingVotes(this.#valid(this.events()));
   }
 
-  /** Voids every vote that a person has given so far: after a ban, or when they want to be forgotten. */
-  voidVotes(raterKey: string, untilMs: number = this.#clock.nowMs()): void {
-    this.#write(() =>
-      this.#run(
-        `INSERT INTO voided_raters VALUES (?, ?) ON CONFLICT (rater_key)
-         DO UPDATE SET until_ms = max(until_ms, excluded.until_ms)`,
-        raterKey,
-        untilMs,
-      ),
-    );
+  /**
+   * Voids every vote that a person has given so far: after a ban from a server, or everywhere when
+   * they want to be forgotten.
+   */
+  voidVotes(raterKey: string, guildId?: string): void {
+    this.#write(() => this.#run(VOID, raterKey, guildId ?? "", this.#clock.nowMs()));
+  }
+
+  /** Whether a Discord message's text is in some exchange. */
+  holdsMessage(messageId: string): boolean {
+    return this.#all(HOLDS, messageId).length > 0;
   }
 
   /** Ids of the exchanges that hold a person's words, oldest first. */
@@ -214,15 +225,11 @@ export class FeedbackLog implements Disposable {
   }
 
   /** The events about one answer, in the order of arrival; of those by one rater, when named. */
-  eventsOf(candidateId: string, raterKey?: string): readonly FeedbackEvent[] {
-    const rows =
-      raterKey === undefined
-        ? this.#all("SELECT * FROM events WHERE candidate_id = ? ORDER BY sequence", candidateId)
-        : this.#all(
-            "SELECT * FROM events WHERE candidate_id = ? AND rater_key = ? ORDER BY sequence",
-            candidateId,
-            raterKey,
-          );
+  eventsOf(candidateId: string, raterKey = ""): readonly FeedbackEvent[] {
+    const rows = this.#all(
+      "SELECT * FROM events WHERE candidate_id = ?1 AND (?2 = '' OR rater_key = ?2) ORDER BY sequence",
+      ...[candidateId, raterKey],
+    );
     return rows.map((row) => openEvent(this.#keys, row));
   }
 
@@ -289,12 +296,9 @@ export class FeedbackLog implements Disposable {
     return standingVotes(this.#valid(events)).length;
   }
 
-  *#valid(events: Iterable<FeedbackEvent>): Generator<FeedbackEvent> {
+  #valid(events: Iterable<FeedbackEvent>): Iterable<FeedbackEvent> {
     const rows = this.#all("SELECT * FROM voided_raters");
-    const until = new Map(rows.map((row) => [String(row["rater_key"]), Number(row["until_ms"])]));
-    for (const event of events) {
-      if (event.atMs > (until.get(event.raterKey) ?? -1)) yield event;
-    }
+    return validEvents(events, rows, (id) => String(this.#all(GUILD_OF, id)[0]?.["guild_id"]));
   }
 
   /** What a destroyed key closes counts as deleted, also in a log that came from a backup. */

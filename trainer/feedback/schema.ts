@@ -77,8 +77,11 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX exchange_messages_by_message ON exchange_messages (message_id);
   CREATE TABLE voided_raters (
-    rater_key TEXT PRIMARY KEY,
-    until_ms INTEGER NOT NULL
+    rater_key TEXT NOT NULL,
+    -- '' stands for every server.
+    guild_id TEXT NOT NULL,
+    until_ms INTEGER NOT NULL,
+    PRIMARY KEY (rater_key, guild_id)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE sealing (is_done INTEGER NOT NULL CHECK (is_done = 1)) STRICT;
   `,
@@ -128,6 +131,17 @@ export const ERASE: readonly string[] = [
           OR EXISTS (SELECT 1 FROM messages m JOIN deletions d ON d.id = m.message_id
                      WHERE m.candidate_id = candidates.id))`,
 ];
+
+/** The exchanges that hold a message's text. */
+export const HOLDS = "SELECT 1 FROM exchange_messages WHERE message_id = ? LIMIT 1";
+
+/** The server in which an answer was given. */
+export const GUILD_OF =
+  "SELECT guild_id FROM exchanges WHERE id = (SELECT exchange_id FROM candidates WHERE id = ?)";
+
+/** Voids a rater's votes until now in one server, or in all (''). */
+export const VOID = `INSERT INTO voided_raters VALUES (?, ?, ?) ON CONFLICT (rater_key, guild_id)
+  DO UPDATE SET until_ms = max(until_ms, excluded.until_ms)`;
 
 /** What forbids changes to events, by name: sealing old comments has to lift it for a moment. */
 export const EVENTS_NEVER_CHANGE = {

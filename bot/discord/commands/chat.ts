@@ -37,6 +37,7 @@ export async function chat(room: Room, interaction: ChatInputCommandInteraction)
     personKey,
     personName: interaction.user.displayName,
     ...offer.terms,
+    locale: interaction.locale,
     // Others see who used the command, but not what was asked.
     ...(isEphemeral ? {} : { heading: headingOf(text) }),
   };

@@ -7,7 +7,7 @@ import { NO_SUCH_ANSWER, notSavedReply, TAKEN_BACK, voteReply } from "../../comm
 import type { CandidateInExchange } from "../../feedback/capture.ts";
 import { toRows } from "../payload.ts";
 import { EPHEMERAL, replyPrivately } from "../private-reply.ts";
-import { channelOf, type Room } from "../room.ts";
+import { channelOf, placeOf, type Room } from "../room.ts";
 import { interactionSurface } from "../surfaces.ts";
 import { termsFor } from "../terms.ts";
 
@@ -84,15 +84,18 @@ async function answerAnew(
   const channel = await channelOf(room, interaction);
   const personKey = room.pseudonymise(interaction.user.id);
   const { member } = interaction;
-  const offer = await termsFor(room, { place: exchange, channel, member, personKey });
+  const { isAgeRestricted } = placeOf(interaction, channel);
+  const { guildId, channelId, threadId } = exchange;
+  const place = { guildId, channelId, threadId, isAgeRestricted };
+  const offer = await termsFor(room, { place, channel, member, personKey });
   if (offer.kind === "refused") return replyPrivately(interaction, offer.notice);
   await interaction.deferReply(isPrivate(interaction) ? EPHEMERAL : {});
-  const { guildId, channelId, threadId } = exchange;
   const conversation =
     (await room.memory.endingWith(interaction.message.id)) ?? `branch:${interaction.message.id}`;
   const question = {
     text: "",
-    ...{ guildId, channelId, threadId },
+    ...place,
+    locale: interaction.locale,
     personKey,
     personName: interaction.user.displayName,
     ...offer.terms,

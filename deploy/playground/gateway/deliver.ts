@@ -162,6 +162,8 @@ export class Delivery {
             guildId: this.#guildOf(event.interaction.channelId),
           },
         ];
+      case "moderated":
+        return [{ name: event.name, data: event.data, intent: event.intent, guildId: GUILD_ID }];
       case "commandsChanged":
       case "interactionSettled":
       case "modalOpened":

@@ -77,6 +77,7 @@ export class PersonFeed {
         return { type: "commandsChanged" };
       case "botPresence":
         return { type: "statusChanged" };
+      case "moderated":
       case "memberAdded":
       case "interactionSent":
       case "interactionSettled":

@@ -1,5 +1,5 @@
 /** Routes of the gateway's address, the application, users and the guild. */
-import { ApplicationFlags } from "discord-api-types/v10";
+import { ApplicationFlags, PermissionFlagsBits as Bits } from "discord-api-types/v10";
 import type { Hono } from "hono";
 import { z } from "zod";
 import { DiscordError } from "../world/discord-error.ts";
@@ -67,6 +67,12 @@ function addMemberRoutes(api: Hono, world: World): void {
       .channels()
       .filter((each) => each.guildId !== null && each.thread === null);
     return Response.json(channels.map((each) => presentChannel(world, each)));
+  });
+  api.get("/guilds/:guild/auto-moderation/rules", (context) => {
+    requireGuild(context.req.param("guild"));
+    if ((world.botPermissions & Bits.ManageGuild) === 0n)
+      throw new DiscordError("missingPermissions");
+    return Response.json(world.rules);
   });
   api.get("/guilds/:guild/roles", (context) => {
     requireGuild(context.req.param("guild"));

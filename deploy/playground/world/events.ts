@@ -1,5 +1,9 @@
 /** What happens in the local Discord, told to whoever listens: the gateway, the page, scripted people. */
-import type { APIAttachment, APIModalInteractionResponseCallbackData } from "discord-api-types/v10";
+import type {
+  APIAttachment,
+  APIModalInteractionResponseCallbackData,
+  GatewayIntentBits,
+} from "discord-api-types/v10";
 import type { ChannelRecord, MessageRecord, UserRecord } from "./records.ts";
 
 /** Ids that an interaction's data refers to. */
@@ -61,6 +65,13 @@ export type WorldEvent =
     }
   | { readonly type: "memberAdded"; readonly user: UserRecord }
   | { readonly type: "typing"; readonly channelId: string; readonly userId: string }
+  | {
+      /** A moderator or AutoMod did something: an event as Discord sends it. */
+      readonly type: "moderated";
+      readonly name: string;
+      readonly intent: GatewayIntentBits;
+      readonly data: object;
+    }
   | { readonly type: "commandsChanged" }
   | { readonly type: "interactionSent"; readonly interaction: PendingInteraction }
   | {

@@ -91,7 +91,7 @@ export function presentChannel(world: World, channel: ChannelRecord): APIChannel
     name: channel.name,
     position: channel.position,
     parent_id: channel.parentId,
-    nsfw: false,
+    nsfw: channel.nsfw === true,
     permission_overwrites: channel.overwrites,
   };
   if (channel.type === ChannelType.GuildCategory) {

@@ -34,6 +34,8 @@ const channelRecord = z.object({
   type: z.number(),
   name: z.string(),
   topic: z.string().nullable(),
+  /** age-restricted */
+  nsfw: z.boolean().optional(),
   position: z.number(),
   recipientId: id.nullable(),
   lastMessageId: id.nullable(),

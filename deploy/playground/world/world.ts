@@ -3,6 +3,7 @@
  * Everything goes through here, be it asked for by the bot, the page or a scripted person.
  */
 import {
+  type APIAutoModerationRule,
   PermissionFlagsBits as Bits,
   ChannelType,
   MessageFlags,
@@ -37,6 +38,8 @@ export class World {
   readonly clock: Clock;
   readonly ids: Snowflakes;
   readonly bus = new EventBus();
+  /** AutoMod's rules; kept for as long as the server runs. */
+  rules: readonly APIAutoModerationRule[] = [];
   /** Permissions of the bot's role. */
   readonly botPermissions: bigint;
 

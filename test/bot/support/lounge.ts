@@ -36,6 +36,8 @@ export async function openLounge(
   settings: Record<string, string> = {},
   /** The local Discord's own. */
   clock: Clock = systemClock,
+  /** Of the bot's role; those of the chat's invitation when left out. */
+  botPermissions?: bigint,
 ): Promise<Lounge> {
   const dataDir = mkdtempSync(join(tmpdir(), "lounge-"));
   const playground = await startPlayground({
@@ -45,6 +47,7 @@ export async function openLounge(
     botToken: TOKEN,
     clock,
     ...recording(),
+    ...(botPermissions === undefined ? {} : { botPermissions }),
   });
   const engine = await ScriptedEngine.start();
   const tap = await Wiretap.start(playground.url);

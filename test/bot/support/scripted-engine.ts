@@ -9,7 +9,7 @@ export type Step =
   /** Holds the answer until the promise resolves. */
   | { readonly wait: Promise<unknown> }
   | { readonly end: "stop" | "length" }
-  | { readonly blocked: string }
+  | { readonly blocked: string; readonly category?: string }
   /** Breaks the connection off, as a crash does. */
   | { readonly crash: true };
 
@@ -17,7 +17,7 @@ const bodySchema = z.object({
   messages: z.array(z.object({ role: z.string(), content: z.string() })),
   seed: z.number(),
   model: z.string().optional(),
-  metadata: z.object({ person: z.string(), guild: z.string().optional() }),
+  metadata: z.looseObject({ person: z.string(), guild: z.string().optional() }),
 });
 
 /** What the engine was asked. */
@@ -99,7 +99,7 @@ export class ScriptedEngine {
     else if ("end" in step) this.#send(response, adapter, { delta: {}, finish_reason: step.end });
     else if ("crash" in step) response.destroy();
     else {
-      const verdict = { stage: "output", category: "S1", reason: step.blocked };
+      const verdict = { stage: "output", category: step.category ?? "S1", reason: step.blocked };
       this.#send(response, adapter, { delta: {}, finish_reason: "content_filter", verdict });
     }
   }

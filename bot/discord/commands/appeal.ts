@@ -1,0 +1,56 @@
+/** "Appeal this answer", and the buttons by which people appeal. Works for as long as the message stands. */
+import type { ButtonInteraction, MessageContextMenuCommandInteraction } from "discord.js";
+import type { Button } from "../../answer/draft.ts";
+import { APPEAL } from "../../moderation/appeal-button.ts";
+import { toRows } from "../payload.ts";
+import { EPHEMERAL, replyPrivately } from "../private-reply.ts";
+import type { Room } from "../room.ts";
+
+/** Asks which way the answer is wrong. */
+export async function openAppeal(
+  room: Room,
+  interaction: MessageContextMenuCommandInteraction,
+): Promise<void> {
+  if (interaction.targetMessage.author.id !== room.client.user.id) {
+    return replyPrivately(interaction, "That is none of my answers.");
+  }
+  const id = interaction.targetId;
+  const buttons: readonly Button[] = [
+    { id: `${APPEAL}:wrongly_refused:${id}`, label: "Wrongly refused", style: "primary" },
+    { id: `${APPEAL}:should_have_refused:${id}`, label: "Should have refused", style: "danger" },
+  ];
+  await interaction.reply({
+    content: "What is wrong with this answer? The server's moderators decide.",
+    components: toRows(buttons),
+    ...EPHEMERAL,
+  });
+}
+
+/** Opens a case. */
+export async function pressAppeal(room: Room, interaction: ButtonInteraction): Promise<void> {
+  const [, which, named] = interaction.customId.split(":");
+  const messageId = named ?? interaction.message.id;
+  const { guildId, channelId } = interaction;
+  if (guildId === null) return replyPrivately(interaction, "There are no moderators here to ask.");
+  await interaction.deferReply(EPHEMERAL);
+  const opened = await room.modLog.open(
+    {
+      guildId,
+      kind: which === "should_have_refused" ? "should_have_refused" : "wrongly_refused",
+      sourceId: room.capture.answerOfMessage(messageId)?.candidate.id ?? messageId,
+      subjectKey: room.pseudonymise(interaction.user.id),
+      actorKey: room.pseudonymise(interaction.user.id),
+      reason: "",
+      evidence: named === undefined ? interaction.message.content : messageId,
+      place: `https://discord.com/channels/${guildId}/${channelId}/${messageId}`,
+      isDryRun: false,
+    },
+    interaction.user.id,
+  );
+  await interaction.editReply({
+    content:
+      opened === undefined
+        ? "That has been appealed before; the moderators know of it."
+        : `Thank you: this is case ${opened.number}. The server's moderators decide it.`,
+  });
+}

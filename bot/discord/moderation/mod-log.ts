@@ -1,0 +1,102 @@
+/**
+ * Cases as messages in a server's mod-log channel, with buttons for those who moderate. The AI
+ * proposes, a person decides.
+ */
+import type { Client } from "discord.js";
+import type { Logger } from "#engine/base/log.ts";
+import type { Button } from "../../answer/draft.ts";
+import type { Case, CaseBook, NewCase } from "../../moderation/case-book.ts";
+import { caseText } from "../../moderation/case-text.ts";
+import type { ModerationChoicesBook } from "../../moderation/choices.ts";
+import type { SettingsBook } from "../../settings/settings-book.ts";
+import { toPayload } from "../payload.ts";
+
+/** What stands before the first colon of a case's buttons. */
+export const CASE_BUTTON = "case";
+
+/** What the mod-log works on. */
+export type ModLogParts = {
+  readonly client: Client;
+  readonly cases: CaseBook;
+  readonly choices: ModerationChoicesBook;
+  /** Where a server's mod-log is, where nothing else was chosen here. */
+  readonly settings: Pick<SettingsBook, "of">;
+  readonly log: Logger;
+};
+
+/** Opens cases and shows them. A case is kept also where it can't be shown. */
+export class ModLog {
+  readonly #parts: ModLogParts;
+
+  constructor(parts: ModLogParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Opens a case and posts it. Never rejects: moderation must not fail because its log does.
+   * @param personId whom it is about, shown as a mention that pings nobody
+   */
+  async open(given: NewCase, personId?: string): Promise<Case | undefined> {
+    const { cases, log } = this.#parts;
+    try {
+      const opened = cases.open(given);
+      if (opened !== undefined) await this.#post(opened, personId);
+      return opened;
+    } catch (error) {
+      log.error({ err: error, kind: given.kind }, "a case could not be opened");
+      return undefined;
+    }
+  }
+
+  /** Shows a case as it is now. */
+  async update(found: Case): Promise<void> {
+    const { client, log } = this.#parts;
+    const { logMessageId } = found;
+    if (logMessageId === undefined) return;
+    const { logChannelId } = await this.#channels(found.guildId);
+    const channel = await this.#channel(client, logChannelId);
+    if (channel === undefined) return;
+    const message = await channel.messages.fetch(logMessageId).catch(() => null);
+    const subject = /^About: (.+)$/m.exec(message?.content ?? "")?.[1];
+    await channel.messages
+      .edit(logMessageId, { content: caseText(found, subject) })
+      .catch((error: unknown) => log.warn({ err: error }, "a case's message could not be edited"));
+  }
+
+  async #post(opened: Case, personId: string | undefined): Promise<void> {
+    const { client, cases } = this.#parts;
+    const { logChannelId, alertChannelId } = await this.#channels(opened.guildId);
+    const isQuiet = opened.kind === "self_harm";
+    const channel = await this.#channel(
+      client,
+      isQuiet ? (alertChannelId ?? logChannelId) : logChannelId,
+    );
+    if (channel === undefined) return;
+    const subject = personId === undefined ? undefined : `<@${personId}>`;
+    const content = caseText(opened, subject);
+    const message = await channel.send(toPayload({ content, buttons: buttonsOf(opened) }));
+    cases.setLogMessage(opened.guildId, opened.number, message.id);
+  }
+
+  async #channels(guildId: string) {
+    const { choices, settings } = this.#parts;
+    const { logChannelId, alertChannelId } = await choices.of(guildId);
+    const { modLogChannelId } = await settings.of(guildId);
+    return { logChannelId: logChannelId ?? modLogChannelId, alertChannelId };
+  }
+
+  async #channel(client: Client, id: string | null) {
+    if (id === null) return undefined;
+    const channel = await client.channels.fetch(id).catch(() => null);
+    return channel?.isSendable() === true ? channel : undefined;
+  }
+}
+
+function buttonsOf({ number }: Case): readonly Button[] {
+  const id = (action: string) => `${CASE_BUTTON}:${action}:${number}`;
+  return [
+    { id: id("uphold"), label: "Uphold", style: "success" },
+    { id: id("overturn"), label: "Overturn", style: "danger" },
+    { id: id("note"), label: "Note", style: "secondary" },
+  ];
+}

@@ -1,0 +1,140 @@
+/** Puts a bot's moderation together: cases, mod-log, rules, and the engine behind them. */
+import type { Client } from "discord.js";
+import type { Clock } from "#engine/base/clock.ts";
+import type { Logger } from "#engine/base/log.ts";
+import type { ChatRequest } from "#engine/client/engine-client.ts";
+import type { KeyRing } from "#trainer/feedback/key-ring.ts";
+import type { AnsweringParts } from "../../answer/question.ts";
+import { CaseBook } from "../../moderation/case-book.ts";
+import { ModerationChoicesBook } from "../../moderation/choices.ts";
+import type { CompiledRule } from "../../moderation/keyword-rules.ts";
+import { type OutputScreen, screenBy } from "../../moderation/output-screen.ts";
+import type { Screens } from "../../moderation/screened-engine.ts";
+import { SettingsBook } from "../../settings/settings-book.ts";
+import { openKeyv } from "../../storage/open-keyv.ts";
+import type { SqliteStore } from "../../storage/sqlite-store.ts";
+import { GuildRules } from "./guild-rules.ts";
+import { ModLog } from "./mod-log.ts";
+
+/** The hazard that gets a quiet alert instead of a case of its own kind. */
+const SELF_HARM = "S11";
+
+/** A bot's moderation. */
+export type Moderation = Disposable & {
+  readonly cases: CaseBook;
+  readonly modLog: ModLog;
+  readonly moderation: ModerationChoicesBook;
+  readonly rules: GuildRules;
+  readonly screens: Screens;
+  readonly onBlocked: NonNullable<AnsweringParts["onBlocked"]>;
+};
+
+type Parts = {
+  readonly client: Client;
+  readonly dataDir: string;
+  readonly store: SqliteStore;
+  readonly keys: KeyRing;
+  readonly clock: Clock;
+  readonly log: Logger;
+};
+
+/** @throws CodedError `database_failed`, `disk_full` */
+export function openModeration(given: Parts): Moderation {
+  const { client, dataDir, store, keys, clock, log } = given;
+  const cases = CaseBook.open(dataDir, keys, clock);
+  const moderation = new ModerationChoicesBook(openKeyv(store, "moderation", log));
+  const settings = new SettingsBook(openKeyv(store, "guild-settings", log));
+  const rules = new GuildRules(client, clock, log);
+  const modLog = new ModLog({ client, cases, choices: moderation, settings, log });
+  const parts = { client, rules, moderation, modLog, clock };
+  return {
+    cases,
+    modLog,
+    moderation,
+    rules,
+    screens: {
+      of: (metadata) => screenOf(parts, metadata),
+      onBroken: (metadata, rule, text) =>
+        noteBroken(parts, metadata, { rule, text, isDryRun: false }),
+    },
+    onBlocked: (question, { category, reason }, messageIds) => {
+      const { guildId, channelId, personKey, text } = question;
+      // A broken rule of the server has its own case.
+      if (guildId === null || category === "server_rule") return;
+      void modLog.open({
+        guildId,
+        kind: category === SELF_HARM ? "self_harm" : "refused",
+        sourceId: question.messageId ?? messageIds[0] ?? `${personKey}:${clock.nowMs()}`,
+        subjectKey: personKey,
+        actorKey: "bot",
+        reason: category === SELF_HARM ? "Help lines were shown." : reason,
+        evidence: text,
+        place: linkTo(guildId, channelId, messageIds[0]),
+        isDryRun: false,
+      });
+    },
+    [Symbol.dispose]: () => cases[Symbol.dispose](),
+  };
+}
+
+type Metadata = NonNullable<ChatRequest["metadata"]>;
+type ScreenParts = Pick<Parts, "client" | "clock"> &
+  Pick<Moderation, "rules" | "moderation" | "modLog">;
+
+async function screenOf(parts: ScreenParts, metadata: Metadata): Promise<OutputScreen | undefined> {
+  const { guild: guildId, channel: channelId } = metadata;
+  if (guildId === undefined) return undefined;
+  const choices = await parts.moderation.of(guildId);
+  const told = new Set<string>();
+  return screenBy({
+    rules: await parts.rules.of(guildId),
+    links: choices.links,
+    channelIds: withParents(parts.client, channelId),
+    ...(choices.isDryRun
+      ? {
+          onDryRun: (rule: CompiledRule) => {
+            if (told.has(rule.id)) return;
+            told.add(rule.id);
+            noteBroken(parts, metadata, { rule, text: rule.name, isDryRun: true });
+          },
+        }
+      : {}),
+  });
+}
+
+function noteBroken(
+  { modLog, clock }: ScreenParts,
+  { guild, channel, person }: Metadata,
+  found: { readonly rule: CompiledRule; readonly text: string; readonly isDryRun: boolean },
+): void {
+  if (guild === undefined) return;
+  void modLog.open({
+    guildId: guild,
+    kind: "output_rule",
+    sourceId: `${channel}:${found.rule.id}:${clock.nowMs()}`,
+    subjectKey: person ?? "nobody",
+    actorKey: "bot",
+    reason: `Rule “${found.rule.name}”`,
+    evidence: found.text,
+    place: linkTo(guild, channel),
+    isDryRun: found.isDryRun,
+  });
+}
+
+/** The channel, a thread's parent, and the category. */
+function withParents(client: Client, channelId: string | undefined): readonly string[] {
+  // A private place is named after its channel.
+  const ids: string[] = [];
+  for (let id = channelId?.split(":")[0]; id !== undefined && ids.length < 3; ) {
+    ids.push(id);
+    const channel = client.channels.cache.get(id);
+    id =
+      channel !== undefined && "parentId" in channel ? (channel.parentId ?? undefined) : undefined;
+  }
+  return ids;
+}
+
+function linkTo(guildId: string, channelId: string | undefined, messageId?: string): string {
+  const place = channelId?.split(":")[0] ?? "";
+  return `https://discord.com/channels/${guildId}/${place}${messageId === undefined ? "" : `/${messageId}`}`;
+}

@@ -1,0 +1,39 @@
+/** What a server's managers chose about moderation, in Keyv. It knows nothing of what follows from it. */
+import type { Keyv } from "keyv";
+import { z } from "zod";
+import { DEFAULT_LINK_POLICY, linkPolicySchema } from "./link-policy.ts";
+
+const schema = z.object({
+  /** Where cases are posted; null: nowhere, they are only kept. */
+  logChannelId: z.string().nullable().default(null),
+  /** Where quiet alerts go; null: with the cases. */
+  alertChannelId: z.string().nullable().default(null),
+  /** Whether rules of this server are only logged, not enforced. */
+  isDryRun: z.boolean().default(false),
+  links: linkPolicySchema.default(DEFAULT_LINK_POLICY),
+});
+
+/** One server's choices. */
+export type ModerationChoices = z.infer<typeof schema>;
+
+/** All servers' choices. */
+export class ModerationChoicesBook {
+  readonly #store: Keyv;
+
+  constructor(store: Keyv) {
+    this.#store = store;
+  }
+
+  /** A server's choices, with the defaults for what nobody chose. */
+  async of(guildId: string): Promise<ModerationChoices> {
+    const parsed = schema.safeParse((await this.#store.get(guildId)) ?? {});
+    return parsed.success ? parsed.data : schema.parse({});
+  }
+
+  /** Changes some of them. @returns all, as they are now */
+  async change(guildId: string, changes: Partial<ModerationChoices>): Promise<ModerationChoices> {
+    const settings = { ...(await this.of(guildId)), ...changes };
+    await this.#store.set(guildId, settings);
+    return settings;
+  }
+}

@@ -1,0 +1,47 @@
+/** Which links and invitations the bot's answers may hold. Pure; it knows nothing of where they are shown. */
+import { z } from "zod";
+
+/** A server's choice. */
+export const linkPolicySchema = z.object({
+  /** `all`: every link; `listed`: only the domains named; `unlisted`: all but those; `none`: no link. */
+  links: z.enum(["all", "listed", "unlisted", "none"]),
+  /** Lower case, without a scheme; each stands for its subdomains, too. */
+  domains: z.array(z.string()).max(200),
+  /** Whether invitations to other servers may stand. */
+  invites: z.boolean(),
+});
+
+/** A parsed policy. */
+export type LinkPolicy = z.infer<typeof linkPolicySchema>;
+
+/** Where a server says nothing: links as the model writes them, but no invitations. */
+export const DEFAULT_LINK_POLICY: LinkPolicy = { links: "all", domains: [], invites: false };
+
+/** What stands in a link's place. */
+export const REMOVED = { link: "[link removed]", invite: "[invite removed]" } as const;
+
+const INVITE =
+  /(?:https?:\/\/)?(?:www\.|ptb\.|canary\.)?(?:discord\.gg|discord(?:app)?\.com\/invite|dsc\.gg|discord\.me|invite\.gg)\/[\w-]+/giu;
+/** Without the full stop or comma that ends the sentence behind it. */
+const LINK = /\bhttps?:\/\/[^\s<>()[\]"'`]*[^\s<>()[\]"'`.,;:!?]/giu;
+
+/** The text with each link that may not stand replaced. */
+export function applyLinkPolicy(text: string, policy: LinkPolicy): string {
+  const invited = policy.invites ? text : text.replaceAll(INVITE, REMOVED.invite);
+  if (policy.links === "all") return invited;
+  return invited.replaceAll(LINK, (link) => (mayStand(link, policy) ? link : REMOVED.link));
+}
+
+/** A domain as a person may write it, as the policy keeps it; undefined when it is none. */
+export function normaliseDomain(text: string): string | undefined {
+  const address = text.trim().toLowerCase().replace(/^\*\./, "");
+  const url = URL.parse(address.includes("://") ? address : `https://${address}`);
+  return url !== null && /^[^.\s]+(\.[^.\s]+)+$/.test(url.hostname) ? url.hostname : undefined;
+}
+
+function mayStand(link: string, { links, domains }: LinkPolicy): boolean {
+  if (links === "none") return false;
+  const host = URL.parse(link)?.hostname.toLowerCase() ?? "";
+  const isListed = domains.some((domain) => host === domain || host.endsWith(`.${domain}`));
+  return links === "listed" ? isListed : !isListed;
+}
