@@ -22,6 +22,17 @@ export const REMOVED = { link: "[link removed]", invite: "[invite removed]" } as
 
 const INVITE =
   /(?:https?:\/\/)?(?:www\.|ptb\.|canary\.)?(?:discord\.gg|discord(?:app)?\.com\/invite|dsc\.gg|discord\.me|invite\.gg)\/[\w-]+/giu;
+/** How links and invitations begin. */
+const STEMS = [
+  "https://",
+  "http://",
+  "discord",
+  "dsc.gg/",
+  "invite.gg/",
+  "www.",
+  "ptb.",
+  "canary.",
+];
 /** Without the full stop or comma that ends the sentence behind it. */
 const LINK = /\bhttps?:\/\/[^\s<>()[\]"'`]*[^\s<>()[\]"'`.,;:!?]/giu;
 
@@ -30,6 +41,14 @@ export function applyLinkPolicy(text: string, policy: LinkPolicy): string {
   const invited = policy.invites ? text : text.replaceAll(INVITE, REMOVED.invite);
   if (policy.links === "all") return invited;
   return invited.replaceAll(LINK, (link) => (mayStand(link, policy) ? link : REMOVED.link));
+}
+
+/** Whether a word that is still being written may turn out to be a link or an invitation. */
+export function mayBecomeLink(word: string): boolean {
+  const lower = word.toLowerCase();
+  if (/:\/\/|discord|dsc\.|invite\./.test(lower)) return true;
+  const tail = /[a-z0-9.:/]*$/.exec(lower)?.[0] ?? "";
+  return tail !== "" && STEMS.some((stem) => stem.startsWith(tail));
 }
 
 /** A domain as a person may write it, as the policy keeps it; undefined when it is none. */

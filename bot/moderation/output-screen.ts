@@ -3,7 +3,7 @@
  * while the answer grows. Pure; the engine has checked the text for everybody before.
  */
 import { brokenRule, type CompiledRule } from "./keyword-rules.ts";
-import { applyLinkPolicy, type LinkPolicy } from "./link-policy.ts";
+import { applyLinkPolicy, type LinkPolicy, mayBecomeLink } from "./link-policy.ts";
 
 /** What comes of a text. */
 export type Screened =
@@ -37,8 +37,9 @@ export function screenBy(rules: {
   };
 }
 
-/** Where the last word, and with rules the last phrase, begins. */
+/** With rules, where the last phrase begins; without, where a link or invitation may be beginning. */
 function safeEnd(text: string, hasRules: boolean): number {
   const held = hasRules ? Math.max(0, text.length - HELD_CHARACTERS) : text.length;
-  return text.slice(0, held).search(/\S+$/) === -1 ? held : text.slice(0, held).search(/\S+$/);
+  const word = /\S+$/.exec(text.slice(0, held))?.[0] ?? "";
+  return hasRules || mayBecomeLink(word) ? held - word.length : held;
 }

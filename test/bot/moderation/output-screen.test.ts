@@ -52,6 +52,30 @@ describe("an answer as it grows", () => {
     expect(screen().apply("A good answer", true)).toEqual({ kind: "shown", text: "A good answer" });
   });
 
+  test.each([
+    "disc|ord.gg/abc",
+    "https:|//discord.gg/abc",
+    "(dis|cord.com/invite/abc",
+    "w|ww.discord.gg/x",
+  ])("never shows a part of an invitation that comes in pieces: %s", (pieces) => {
+    const free = screenBy({ rules: [], links: DEFAULT_LINK_POLICY, channelIds: ["c"] });
+    const [first = "", rest = ""] = pieces.split("|");
+    const [begun, done] = [`Join ${first}`, `Join ${first}${rest}`];
+    expect(free.apply(begun, false)).toEqual({ kind: "shown", text: "Join " });
+    expect(free.apply(done, false)).toEqual({ kind: "shown", text: "Join " });
+    expect(free.apply(`${done} now`, true)).toMatchObject({
+      text: expect.stringContaining("[invite removed] now"),
+    });
+  });
+
+  test("without rules is shown to its last letter, unless that may begin a link", () => {
+    const free = screenBy({ rules: [], links: DEFAULT_LINK_POLICY, channelIds: ["c"] });
+    expect(free.apply("Half a word in ha", false)).toEqual({
+      kind: "shown",
+      text: "Half a word in ha",
+    });
+  });
+
   test("in a dry run the rule is told and the answer shown", () => {
     const told: string[] = [];
     const dry = screenBy({
