@@ -18,7 +18,7 @@ export type LinkPolicy = z.infer<typeof linkPolicySchema>;
 export const DEFAULT_LINK_POLICY: LinkPolicy = { links: "all", domains: [], invites: false };
 
 /** What stands in a link's place. */
-export const REMOVED = { link: "[link removed]", invite: "[invite removed]" } as const;
+const REMOVED = { link: "[link removed]", invite: "[invite removed]" } as const;
 
 const INVITE =
   /(?:https?:\/\/)?(?:www\.|ptb\.|canary\.)?(?:discord\.gg|discord(?:app)?\.com\/invite|dsc\.gg|discord\.me|invite\.gg)\/[\w-]+/giu;

@@ -6,7 +6,7 @@ import { brokenRule, type CompiledRule } from "./keyword-rules.ts";
 import { applyLinkPolicy, type LinkPolicy, mayBecomeLink } from "./link-policy.ts";
 
 /** What comes of a text. */
-export type Screened =
+type Screened =
   | { readonly kind: "shown"; readonly text: string }
   | { readonly kind: "broken"; readonly rule: CompiledRule };
 
