@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * The training process: `node trainer/main.ts [--json] [--plan] [--no-activate] [--loss NAME] [--judge ADAPTER]`,
+ * The training process: `node trainer/main.ts [--json] [--plan] [--no-activate] [--loss NAME] [--judge ADAPTER | --from ADAPTER]`,
  * or `--export FOLDER [--format NAME] [--base-model ID]`.
  * Progress goes to stderr, the result to stdout. Exit codes: 0 done, 1 failed or interrupted, 2 wrong
  * use, 3 refused by the gate, or by the plan for lack of memory. SIGINT and SIGTERM save the run's place.
@@ -26,6 +26,7 @@ const OPTIONS = {
   "no-activate": { type: "boolean", default: false },
   loss: { type: "string" },
   judge: { type: "string" },
+  from: { type: "string" },
   export: { type: "string" },
   format: { type: "string", default: "trl" },
   "base-model": { type: "string" },
@@ -45,6 +46,8 @@ type Flags = {
   readonly loss?: string | undefined;
   /** An adapter of the registry to judge instead of training one. */
   readonly judge?: string | undefined;
+  /** An adapter of the registry to start from. */
+  readonly from?: string | undefined;
   /** A folder that gets the data instead of a training. */
   readonly export?: string | undefined;
   readonly format: string;
@@ -68,6 +71,7 @@ async function run(flags: Flags): Promise<number> {
     config: loadConfig(flags.loss === undefined ? {} : { TRAIN_LOSS: flags.loss }),
     activate: !flags["no-activate"],
     ...(flags.judge === undefined ? {} : { judge: flags.judge }),
+    ...(flags.from === undefined ? {} : { startFrom: flags.from }),
     signal: stop.signal,
     say: (what) => process.stderr.write(`${what}\n`),
     onProgress: bar.show,

@@ -53,6 +53,7 @@ type TrainFlags = WithJson & {
   readonly plan?: boolean;
   readonly activate: boolean;
   readonly loss?: string;
+  readonly from?: string;
 };
 
 function addTrain(program: Command): void {
@@ -63,17 +64,19 @@ function addTrain(program: Command): void {
   )
     .option("--plan", "only say what would be trained on, and what not and why")
     .option("--no-activate", "publish the adapter without serving it")
+    .option("--from <adapter>", "start from an imported adapter instead of the bare model")
     .option("--loss <name>", "this loss instead of TRAIN_LOSS; .env.example lists them")
-    .action(({ json, plan, activate, loss }: TrainFlags) =>
+    .action(({ json, plan, activate, loss, from }: TrainFlags) =>
       guarded(json, async () => {
         const { engineUrl } = await import("./engine-access.ts");
         const flags = [
           ...(json === true ? ["--json"] : []),
           ...(plan === true ? ["--plan"] : []),
           ...(activate ? [] : ["--no-activate"]),
-          ...(loss === undefined ? [] : ["--loss", loss]),
+          ...flagOf("--loss", loss),
+          ...flagOf("--from", from),
         ];
-        const config = loadConfig(loss === undefined ? {} : { TRAIN_LOSS: loss });
+        const config = loss === undefined ? loadConfig() : loadConfig({ TRAIN_LOSS: loss });
         process.exitCode = await runTrainer(flags, engineUrl(config));
       }),
     );
@@ -237,7 +240,7 @@ async function exportPairs(
   const flags = [
     ...(json ? ["--json"] : []),
     ...["--export", resolve(out), "--format", format],
-    ...(baseModel === undefined ? [] : ["--base-model", baseModel]),
+    ...flagOf("--base-model", baseModel),
   ];
   return runTrainer(flags, engineUrl(loadConfig()));
 }
@@ -302,6 +305,10 @@ async function guarded(json: boolean | undefined, work: () => Promise<void>): Pr
     printFailure(json === true, error);
     process.exitCode = exitCodeOf(error);
   }
+}
+
+function flagOf(name: string, value: string | undefined): readonly string[] {
+  return value === undefined ? [] : [name, value];
 }
 
 /** Training has a process of its own: its memory and its native code end with it. */

@@ -10,6 +10,8 @@ export type Hyperparameters = {
   readonly lora: LoraOptions;
   /** The registry's name of an adapter that was not trained here; loss and `dpo` then say nothing of it. */
   readonly judgedAs?: string;
+  /** The adapter that the training went on from, and was held to as its reference. */
+  readonly startsFrom?: { readonly name: string; readonly sha256: string };
   readonly precision: "f32" | "bf16";
   readonly dpo: Partial<DpoOptions> & {
     readonly maxTokens: number;

@@ -16,6 +16,8 @@ const noteSchema = z.object({
   baseSha256: z.string(),
   /** The adapter of the registry that is judged, where none is trained. */
   judges: z.string().optional(),
+  /** The adapter that the training goes on from; its file is in the folder. */
+  startsFrom: z.object({ name: z.string(), sha256: z.string() }).optional(),
   /** What came of it, for people. */
   outcome: z.string().optional(),
 });

@@ -3,10 +3,8 @@
  * taken up where it was, unless something that it learns from was deleted meanwhile.
  */
 
-import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { hashFile } from "#engine/adapters/files.ts";
-import { openRegistry, type VerifiedAdapter } from "#engine/adapters/registry.ts";
 import { type Clock, systemClock } from "#engine/base/clock.ts";
 import type { Config } from "#engine/base/config.ts";
 import { CodedError, isCoded } from "#engine/base/errors.ts";
@@ -17,14 +15,13 @@ import { loadLibraries } from "#engine/native/library.ts";
 import { locateModel } from "#engine/service/model-path.ts";
 import { loadPrompt } from "#prompts/load.ts";
 import { type ExportedRows, type ExportFormat, writeExport } from "../export/folder.ts";
-import { readLoraOptions } from "../gate/load-adapter.ts";
 import { describeFailures } from "../gate/report.ts";
 import { ratedCompletions } from "../pairs/completions.ts";
 import { describeDataset } from "../pairs/dataset.ts";
 import type { Progress } from "../run/run.ts";
 import { buildData, isStillEligible, type RunData, readData, storeData } from "./data-stage.ts";
 import { passGate } from "./gate-stage.ts";
-import type { Hyperparameters } from "./hyperparameters.ts";
+import { beginWith, givenAdapter, settingsOf } from "./given-adapter.ts";
 import { chooseMemory, type MemoryChoice } from "./memory-stage.ts";
 import { activate, publish } from "./publish.ts";
 import { retireTainted } from "./retire.ts";
@@ -38,13 +35,7 @@ import {
   unfinishedRun,
 } from "./run-folder.ts";
 import type { Surroundings } from "./surroundings.ts";
-import {
-  ADAPTER_FILE,
-  answersOf,
-  settingsFor,
-  settingsForExamples,
-  trainAdapter,
-} from "./training-stage.ts";
+import { answersOf, settingsFor, settingsForExamples, trainAdapter } from "./training-stage.ts";
 
 /** What to do. */
 export type TrainRequest = {
@@ -53,6 +44,8 @@ export type TrainRequest = {
   readonly activate: boolean;
   /** An adapter of the registry to judge instead of training one, such as an imported one. */
   readonly judge?: string;
+  /** An adapter of the registry to start from, held to it as the reference; one that was imported. */
+  readonly startFrom?: string;
   readonly signal: AbortSignal;
   readonly say: (what: string) => void;
   readonly onProgress: (progress: Progress) => void;
@@ -99,12 +92,12 @@ export async function trainNightly(request: TrainRequest): Promise<RunResult> {
   }
   using _ = lock;
   const at = await openSurroundings(request, clock);
-  const judged = await judgedAdapter(at, request.judge);
-  const cutShort = judged === undefined ? takeUp(at) : undefined;
+  const given = await givenAdapter(at, request);
+  const cutShort = given === undefined ? takeUp(at) : undefined;
   tidyOldRuns(config.DATA_DIR);
   const run = cutShort ?? createRun(config.DATA_DIR, at.model.sha256, clock.nowMs());
   try {
-    const begun = judged === undefined ? run : await beginAtGate(at, run, judged);
+    const begun = given === undefined ? run : await beginWith(at, run, given);
     const result = await runStages(at, begun, request.activate);
     if (result.status !== "aborted") {
       tidyRun(run);
@@ -204,34 +197,6 @@ function whyNotTakenUp(at: Surroundings, run: Run): string | undefined {
     if (isCoded(error, "checkpoint_corrupt")) return error.message;
     throw error;
   }
-}
-
-function judgedAdapter(
-  at: Surroundings,
-  name: string | undefined,
-): Promise<VerifiedAdapter | undefined> {
-  if (name === undefined) return Promise.resolve(undefined);
-  return openRegistry(at.config.DATA_DIR, at.clock).verify(name, at.model.sha256);
-}
-
-/** A run whose adapter is there already: its data are built to judge by, as for any other. */
-async function beginAtGate(
-  at: Surroundings,
-  run: Run,
-  { name, path }: VerifiedAdapter,
-): Promise<Run> {
-  storeData(run.folder, await buildData(at));
-  copyFileSync(path, join(run.folder, ADAPTER_FILE));
-  return noteStage({ ...run, note: { ...run.note, judges: name } }, "gate");
-}
-
-/** What the gate and the manifest are to know: of a judged adapter, what its own file says. */
-function settingsOf(at: Surroundings, run: Run, data: RunData): Hyperparameters {
-  const settings = settingsFor(at, data);
-  const { judges } = run.note;
-  if (judges === undefined) return settings;
-  const lora = readLoraOptions(join(run.folder, ADAPTER_FILE), at.libraries);
-  return { ...settings, lora, judgedAs: judges };
 }
 
 async function runStages(at: Surroundings, begun: Run, doActivate: boolean): Promise<RunResult> {

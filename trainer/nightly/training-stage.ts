@@ -5,6 +5,7 @@ import { Vocabulary } from "#engine/llama/vocabulary.ts";
 import { GgufFile } from "#engine/native/gguf.ts";
 import { loadKeepSet } from "#prompts/load.ts";
 import type { RatedCompletion } from "../data/preference.ts";
+import { loadLora } from "../gate/load-adapter.ts";
 import { writeLoraGguf } from "../gguf/lora.ts";
 import { fileAlpha } from "../model/lora-scale.ts";
 import { openTrainable } from "../model/open-trainable.ts";
@@ -21,6 +22,8 @@ import { type Surroundings, threadsOf } from "./surroundings.ts";
 
 /** The adapter's file in a run's folder. */
 export const ADAPTER_FILE = "adapter.gguf";
+/** The adapter that a training goes on from, where it does. */
+export const START_FILE = "start.gguf";
 
 /** The settings for a run's data. */
 export function settingsFor(at: Surroundings, data: TrainingData): Hyperparameters {
@@ -57,8 +60,9 @@ export async function trainAdapter(
   data: RunData,
   settings: Hyperparameters,
 ): Promise<TrainOutcome> {
+  const { startsFrom } = settings;
   at.say(
-    `Training on ${data.train.length} pairs and ${data.anchors.length} fixed refusals, from the base …`,
+    `Training on ${data.train.length} pairs and ${data.anchors.length} fixed refusals, from ${startsFrom?.name ?? "the base"} …`,
   );
   const memory = chooseMemory(at, settings);
   if (!memory.fits) throw new CodedError(memory.message, { code: "out_of_memory" });
@@ -72,10 +76,12 @@ export async function trainAdapter(
     libraries: at.libraries,
     ...memory.options,
   });
+  if (startsFrom !== undefined) loadLora(model, join(folder, START_FILE), at.libraries);
   const outcome = await trainOn(data, settings, {
     model,
     vocabulary,
     modelSha256: at.model.sha256,
+    ...(startsFrom === undefined ? {} : { startAdapterSha256: startsFrom.sha256 }),
     keepSet: loadKeepSet(),
     runDir: folder,
     signal: at.signal,

@@ -1,7 +1,12 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { hashFile } from "#engine/adapters/files.ts";
 import { openRegistry } from "#engine/adapters/registry.ts";
+import { openLora } from "#trainer/gguf/read-lora.ts";
+import { readMetrics } from "#trainer/run/metrics.ts";
+import { cpuLibraries } from "../../model/libraries.ts";
+import { writeRandomAdapter } from "../../model/random-adapter.ts";
 import { train } from "./running-trainer.ts";
 import { smallWorld, taste } from "./small-world.ts";
 
@@ -28,4 +33,38 @@ test("the gate judges an imported adapter as one of its own, and publishes it un
   expect(existsSync(join(String(result["folder"]), "metrics.jsonl"))).toBe(false);
   const unknown = await train(world, "--judge", "nobody");
   expect(unknown.result).toMatchObject({ event: "error", code: "adapter_unknown" });
+}, 240_000);
+
+test("a training goes on from an imported adapter, with that as its reference, and from no other", async () => {
+  const world = smallWorld(taste(30));
+  const registry = openRegistry(world.dataDir);
+  const adapterPath = join(world.dataDir, "theirs.gguf");
+  writeRandomAdapter(adapterPath, { libraries: cpuLibraries(), shape: world.shape, seed: 3 });
+  const publish = async (name: string, pairs: number) => {
+    const baseSha256 = await hashFile(world.modelPath);
+    const data = { pairs, manifestSha256: "0".repeat(64), fromMs: 0, toMs: 0 };
+    const manifest = { baseSha256, parent: null, data, hyperparameters: {} };
+    const gate = { passed: false, report: {} };
+    await registry.publish({ name, adapterPath, manifest: { ...manifest, gate } });
+  };
+  await publish("theirs", 0);
+  await publish("learned-here", 7);
+  const refused = await train(world, "--from", "learned-here");
+  expect(refused.result).toMatchObject({ event: "error", code: "adapter_incompatible" });
+
+  const { result } = await train(world, "--from", "theirs");
+  expect(["published", "refused"]).toContain(result["status"]);
+  const [first] = readMetrics(join(String(result["folder"]), "metrics.jsonl"));
+  // Against the bare model this adapter would have margins of its own.
+  expect(first?.["loss"]).toBeCloseTo(Math.LN2, 5);
+  expect(first?.["rewards/margins"]).toBeCloseTo(0, 5);
+  using trained = openLora(join(String(result["folder"]), "adapter.gguf"), cpuLibraries());
+  using start = openLora(adapterPath, cpuLibraries());
+  expect([...trained.pairs.keys()].sort()).toEqual([...start.pairs.keys()].sort());
+  const name = "blk.0.attn_q.weight";
+  const [before, after] = [start, trained].map(({ pairs }) => pairs.get(name)?.readA());
+  const moved = before?.map((value, i) => Math.abs(value - (after?.[i] ?? Number.NaN)));
+  const farthest = Math.max(...(moved ?? []));
+  expect(farthest).toBeGreaterThan(0);
+  expect(farthest).toBeLessThan(0.1);
 }, 240_000);
