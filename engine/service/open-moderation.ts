@@ -5,6 +5,8 @@
 import type { Backend } from "../backends/backend.ts";
 import { BackendGuard } from "../backends/guard-model.ts";
 import { type LocalBackend, openLocalBackend } from "../backends/local.ts";
+import { openRemoteBackend } from "../backends/remote/remote.ts";
+import { systemClock } from "../base/clock.ts";
 import type { Config } from "../base/config.ts";
 import { CodedError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
@@ -16,6 +18,8 @@ import type { ModelLocation } from "./model-path.ts";
 
 /** The checks, with what they hold open. To be disposed before the chat's backend. */
 type OpenModeration = AsyncDisposable & { readonly moderation: Moderation };
+
+type OpenGuard = { readonly model: BackendGuard; readonly backend: Backend };
 
 /** A guard's prompt has about 350 tokens; the rest is for what it judges. */
 const GUARD_CONTEXT_TOKENS = 2048;
@@ -54,9 +58,10 @@ export async function openModeration(
 async function openGuard(
   config: Config,
   { chat, locate }: Parameters<typeof openModeration>[1],
-): Promise<{ readonly model: BackendGuard; readonly backend: Backend } | undefined> {
+): Promise<OpenGuard | undefined> {
   const { GUARD_MODEL: name, GUARD_STREAMS: streams } = config;
   if (name === "off") return undefined;
+  if (config.GUARD_URL !== undefined) return openRemoteGuard(name, config.GUARD_URL, streams);
   if (name === "judge") {
     if (chat === undefined) {
       throw new CodedError(
@@ -82,4 +87,18 @@ async function openGuard(
     ...(config.THREADS === undefined ? {} : { threads: config.THREADS }),
   });
   return { model: new BackendGuard(id, backend), backend };
+}
+
+/** The server's template asks the guard's question, so it is sent the turns themselves. */
+async function openRemoteGuard(model: string, url: string, streams: number): Promise<OpenGuard> {
+  const backend = await openRemoteBackend({
+    url,
+    kind: "openai",
+    model,
+    contextTokens: GUARD_CONTEXT_TOKENS,
+    streams,
+    clock: systemClock,
+  });
+  const name = `${model} at ${url}`;
+  return { model: new BackendGuard(name, backend, { wrapsItself: true }), backend };
 }
