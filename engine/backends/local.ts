@@ -129,6 +129,8 @@ class LocalModelBackend implements LocalBackend {
     this.#build = build;
     this.#options = options;
     this.#limits = limits;
+    const parking = openParking(options.parking);
+    this.#store = parking.store;
     this.info = {
       id: options.modelId,
       path: options.modelPath,
@@ -137,13 +139,9 @@ class LocalModelBackend implements LocalBackend {
       contextTokens: limits.contextTokens,
       streams: options.streams,
       device: build.reason,
-      memory: describePlan(needs, planCache(needs), limits.cacheType),
+      memory: `${describePlan(needs, planCache(needs), limits.cacheType)} ${parking.text}`,
     };
-    const { parking } = options;
-    if (parking !== undefined && parking.limitBytes > 0) {
-      this.#store = new ConversationStore(parking.folder, parking.limitBytes);
-    }
-    const store = this.#store;
+    const { store } = parking;
     this.#loop = new DecodeLoop(model, store === undefined ? limits : { ...limits, store });
   }
 
@@ -303,6 +301,28 @@ function encodeTurn(
     ...vocabulary.tokenize(text, { special: false, addBos: false }),
     ...vocabulary.tokenize(after, { special: true, addBos: false }),
   ]);
+}
+
+/** The store, and in a sentence whether there is one: a full disk must not keep anyone from chatting. */
+function openParking(parking: LocalBackendOptions["parking"]): {
+  readonly store: ConversationStore | undefined;
+  readonly text: string;
+} {
+  if (parking === undefined || parking.limitBytes === 0) {
+    return { store: undefined, text: "Idle conversations are not kept on disk." };
+  }
+  const { folder, limitBytes } = parking;
+  try {
+    const store = new ConversationStore(folder, limitBytes);
+    const most = `${Math.ceil(limitBytes / 2 ** 20).toLocaleString("en")} MiB`;
+    return {
+      store,
+      text: `Idle conversations that give way go to disk, encrypted, up to ${most}.`,
+    };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return { store: undefined, text: `Idle conversations are not kept on disk: ${why}` };
+  }
 }
 
 function toLimits(

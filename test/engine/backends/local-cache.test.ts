@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
@@ -136,17 +136,17 @@ describe("KV in Q8_0", () => {
   });
 });
 
-describe("conversations parked on disk", () => {
-  const parking = () => ({ folder: join(folder, "parked"), limitBytes: 50_000_000 });
-  const long = (topic: string, times = 8): ChatMessage[] => [
-    { role: "user", content: `tell me about ${topic}, `.repeat(times) },
-  ];
-  const next = (messages: ChatMessage[], answer: Answer): ChatMessage[] => [
-    ...messages,
-    { role: "assistant", content: answer.text },
-    { role: "user", content: "and then?" },
-  ];
+const parking = () => ({ folder: join(folder, "parked"), limitBytes: 50_000_000 });
+const long = (topic: string, times = 8): ChatMessage[] => [
+  { role: "user", content: `tell me about ${topic}, `.repeat(times) },
+];
+const next = (messages: ChatMessage[], answer: Answer): ChatMessage[] => [
+  ...messages,
+  { role: "assistant", content: answer.text },
+  { role: "user", content: "and then?" },
+];
 
+describe("conversations parked on disk", () => {
   test.each([
     { cacheSetting: "sequences" as const },
     { cacheSetting: "pool" as const, cells: 512 },
@@ -181,6 +181,15 @@ describe("conversations parked on disk", () => {
     expect(backend.stats().cache?.returnedConversations).toBe(0);
   });
 
+  test("are forgotten where there is no disk for them, and chats go on", async () => {
+    const blocked = join(folder, "a-file");
+    writeFileSync(blocked, "");
+    const nowhere = { folder: join(blocked, "kv"), limitBytes: 1000 };
+    await using backend = await open({ streams: 1, parking: nowhere });
+    expect(backend.info.memory).toContain("Idle conversations are not kept on disk: ");
+    expect((await ask(backend, request("hello"))).end.completionTokens).toBeGreaterThan(0);
+  });
+
   test("leave with the adapter that computed them", async () => {
     await using backend = await open({ streams: 1, parking: parking() });
     await backend.loadAdapter("one", adapterPath);
@@ -191,7 +200,9 @@ describe("conversations parked on disk", () => {
     await backend.unloadAdapter("one");
     expect(backend.stats().cache).toMatchObject({ parkedConversations: 0, parkedBytes: 0 });
   });
+});
 
+describe("conversations on their way to disk and back", () => {
   test("many that go to and fro at once, some aborted, all answer as fresh runs", async () => {
     const topics = ["tea", "bread", "stars", "boats", "stones"];
     await using backend = await open({ streams: 2, parking: parking() });
