@@ -2,12 +2,13 @@
 import type { ChatMessage } from "#engine/backends/backend.ts";
 import { isCoded } from "#engine/base/errors.ts";
 import type { ChatChunk } from "#engine/client/engine-client.ts";
-import type { Turn } from "../conversation/window.ts";
+import { type Turn, toChatMessages } from "../conversation/window.ts";
 import { stopButton } from "./controls.ts";
 import { toDrafts } from "./draft.ts";
 import type { EngineFigures } from "./engine-figures.ts";
-import { answerTokens, conversationMessages, questionText, systemPrompt } from "./prompt.ts";
+import { answerTokens, questionText, systemPrompt } from "./prompt.ts";
 import { type Job, STOPPED } from "./question.ts";
+import { recollect } from "./recollect.ts";
 import { SAMPLING } from "./sampling.ts";
 import { answerContents, queueNotice } from "./wording.ts";
 
@@ -78,7 +79,7 @@ async function sourcesOf({ question, parts }: Job, turn: Turn): Promise<Asked["s
   const quoted = question.quote?.personKey;
   return {
     personKeys: [
-      ...turns.map(({ speakerKey }) => speakerKey),
+      ...turns.flatMap(({ speakerKeys, speakerKey }) => speakerKeys ?? [speakerKey]),
       ...(quoted === undefined ? [] : [quoted]),
     ],
     messageIds: turns.flatMap(({ messageIds }) => messageIds),
@@ -86,13 +87,14 @@ async function sourcesOf({ question, parts }: Job, turn: Turn): Promise<Asked["s
 }
 
 async function messagesOf(
-  { question, parts }: Job,
+  job: Job,
   turn: Turn,
   limits: { readonly systemPrompt: string; readonly contextTokens: number },
 ): Promise<readonly ChatMessage[]> {
+  const { question } = job;
   if (question.messages !== undefined) return question.messages;
-  if (question.isRemembered === false) return conversationMessages([], turn, limits);
-  return conversationMessages(await parts.memory.turns(question.conversation), turn, limits);
+  const turns = question.isRemembered === false ? [] : await recollect(job, turn, limits);
+  return toChatMessages([...turns, turn]);
 }
 
 function questionTurn({ question, parts }: Job): Turn {

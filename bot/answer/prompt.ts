@@ -1,11 +1,9 @@
 /** The messages that the engine gets for a question. Pure; it knows neither stores nor Discord. */
 import { createHash } from "node:crypto";
-import type { ChatMessage } from "#engine/backends/backend.ts";
 import { cleanInput } from "#engine/moderation/normalise.ts";
 import type { Prompt } from "#prompts/load.ts";
 import { type AttachedFile, withAttached } from "../conversation/attached-text.ts";
 import { type Quote, withoutDelimiters, withQuote } from "../conversation/untrusted-text.ts";
-import { estimateTokens, fitWindow, type Turn, toChatMessages } from "../conversation/window.ts";
 
 /** Tokens of an answer at the most; never more than half the context. */
 const ANSWER_TOKENS = 512;
@@ -37,20 +35,7 @@ export function questionText(
   return quote === undefined ? cleaned : withQuote(quote, cleaned);
 }
 
-/**
- * The question with as much of the conversation as fits, oldest first, without the system prompt.
- * @param contextTokens of the model; the answer's share is kept free
- */
-export function conversationMessages(
-  turns: readonly Turn[],
-  question: Turn,
-  limits: { readonly systemPrompt: string; readonly contextTokens: number },
-): readonly ChatMessage[] {
-  const taken =
-    estimateTokens(limits.systemPrompt) +
-    estimateTokens(question.content) +
-    answerTokens(limits.contextTokens) +
-    MARGIN_TOKENS;
-  const window = fitWindow(turns, limits.contextTokens - taken);
-  return toChatMessages([...window, question]);
+/** Tokens that system prompt, conversation and question may take together. */
+export function promptBudget(contextTokens: number): number {
+  return contextTokens - answerTokens(contextTokens) - MARGIN_TOKENS;
 }

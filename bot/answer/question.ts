@@ -60,7 +60,7 @@ export type AnswerOutcome =
 
 /** What answering needs; all of it comes from the entry point. */
 export type AnsweringParts = {
-  readonly engine: Pick<EngineClient, "chat">;
+  readonly engine: Pick<EngineClient, "chat" | "countTokens">;
   readonly figures: () => Promise<EngineFigures>;
   readonly limits: RequestLimits;
   readonly memory: ConversationMemory;

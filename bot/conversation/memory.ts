@@ -17,6 +17,7 @@ const turnsSchema = z.array(
     exchangeId: z.string(),
     speakerKey: z.string(),
     speakerName: z.string(),
+    speakerKeys: z.array(z.string()).optional(),
   }),
 );
 const keysSchema = z.array(z.string());
@@ -113,6 +114,18 @@ export class ConversationMemory {
         const key = at === turns.length - 1 ? holder : `branch:${answer.messageIds[0]}`;
         await this.#save(key, [...turns.slice(0, at), answer]);
       }
+    });
+  }
+
+  /** Puts a summary in the place of the oldest turns, if these are still what the conversation begins with. */
+  replaceOldest(key: string, gone: readonly Turn[], summary: Turn): Promise<void> {
+    return this.#oneByOne(async () => {
+      const turns = await this.turns(key);
+      const isSame = gone.every(
+        ({ exchangeId, role }, index) =>
+          turns[index]?.exchangeId === exchangeId && turns[index]?.role === role,
+      );
+      if (isSame) await this.#save(key, [summary, ...turns.slice(gone.length)]);
     });
   }
 

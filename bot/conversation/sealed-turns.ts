@@ -17,7 +17,7 @@ export function sealTurns(turns: readonly Turn[], keys: TurnKeys): readonly Turn
   return turns.map((turn) => {
     const { content, speakerName } = turn;
     const text = JSON.stringify({ content, speakerName });
-    const sealed = keys.seal([turn.speakerKey], text, contextOf(turn));
+    const sealed = keys.seal(turn.speakerKeys ?? [turn.speakerKey], text, contextOf(turn));
     return { ...turn, content: sealed, speakerName: "" };
   });
 }

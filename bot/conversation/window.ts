@@ -15,6 +15,8 @@ export type Turn = {
   /** Who asked; on the assistant's turns whom it answers. */
   readonly speakerKey: string;
   readonly speakerName: string;
+  /** On a summary alone: everybody whose words it sums up. */
+  readonly speakerKeys?: readonly string[] | undefined;
 };
 
 /** UTF-8 bytes in a token at the least, on average, for the vocabularies that we serve. */
@@ -28,14 +30,18 @@ export function estimateTokens(content: string): number {
 }
 
 /**
- * The newest turns whose estimate fits, oldest first, beginning with a question.
+ * The newest turns that fit, oldest first, beginning with a question.
  * @param budgetTokens what the prompt may take without system prompt and new question; may be negative
  */
-export function fitWindow(turns: readonly Turn[], budgetTokens: number): readonly Turn[] {
+export function fitWindow(
+  turns: readonly Turn[],
+  budgetTokens: number,
+  tokensOf: (turn: Turn) => number = ({ content }) => estimateTokens(content),
+): readonly Turn[] {
   let left = budgetTokens;
   let start = turns.length;
   for (const [index, turn] of [...turns.entries()].reverse()) {
-    left -= estimateTokens(turn.content);
+    left -= tokensOf(turn);
     if (left < 0) break;
     start = index;
   }
@@ -50,8 +56,8 @@ export function fitWindow(turns: readonly Turn[], budgetTokens: number): readonl
  */
 export function toChatMessages(turns: readonly Turn[]): readonly ChatMessage[] {
   const isShared = new Set(turns.map((turn) => turn.speakerKey)).size > 1;
-  return turns.map(({ role, content, speakerName }) => ({
-    role,
-    content: isShared && role === "user" ? withSpeaker(cleanName(speakerName), content) : content,
-  }));
+  return turns.map(({ role, content, speakerName, speakerKeys }) => {
+    const isSaid = isShared && role === "user" && speakerKeys === undefined;
+    return { role, content: isSaid ? withSpeaker(cleanName(speakerName), content) : content };
+  });
 }

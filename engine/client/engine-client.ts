@@ -12,6 +12,7 @@ import {
   healthSchema,
   modelsSchema,
   parseWireError,
+  tokenCountsSchema,
   type WireChunk,
   type WireVerdict,
 } from "./wire.ts";
@@ -147,6 +148,18 @@ export class EngineClient {
     }
     const { id, adapter, usage } = tally;
     return { id, adapter, usage, answers: this.#complete(tally.answers()) };
+  }
+
+  /**
+   * Tokens of each conversation as the served model would read it alone: its template's marks, BOS and the
+   * prompt to answer included. @param conversations 1 to 256 of them
+   */
+  async countTokens(
+    conversations: readonly (readonly ChatMessage[])[],
+    signal?: AbortSignal,
+  ): Promise<readonly number[]> {
+    const init = { method: "POST", body: JSON.stringify({ conversations }), ...withSignal(signal) };
+    return (await this.#json("/v1/tokenize", tokenCountsSchema, init)).counts;
   }
 
   /** The names that requests may give as `model`. */

@@ -43,6 +43,9 @@ export type WireChunk = z.infer<typeof chunkSchema>;
 /** `/v1/models`. */
 export const modelsSchema = z.object({ data: z.array(z.object({ id: z.string() })) });
 
+/** `/v1/tokenize`. */
+export const tokenCountsSchema = z.object({ counts: z.array(z.number()) });
+
 /** `/health`. */
 export const healthSchema = z.looseObject({
   status: z.enum(["ok", "degraded", "draining"]),

@@ -13,6 +13,7 @@ import { embedTexts, parseEmbeddingsRequest } from "./embeddings.ts";
 import { toByteStream } from "./event-stream.ts";
 import { HttpProblem, problemBody, toProblem } from "./http-problem.ts";
 import { moderate, parseModerationRequest } from "./moderations.ts";
+import { countTokens } from "./token-counts.ts";
 
 /** What the routes need besides the completion's own services. */
 export type AppServices = CompletionServices & {
@@ -52,6 +53,7 @@ export function createApp(services: AppServices): Hono<Env> {
     const signal = AbortSignal.any([c.req.raw.signal, services.stopped]);
     return c.json(await embedTexts(services.backend, request, signal));
   });
+  app.post("/v1/tokenize", async (c) => c.json(countTokens(services.backend, await readJson(c))));
   app.get("/v1/models", (c) => c.json({ object: "list", data: models(services, createdS) }));
   app.get("/v1/models/:model", (c) => c.json(findModel(services, createdS, c.req.param("model"))));
   addAdapterRoutes(app, services.adapters);
@@ -261,6 +263,7 @@ function refuseOtherMethods(app: Hono<Env>): void {
     ["/v1/chat/completions", "POST"],
     ["/v1/moderations", "POST"],
     ["/v1/embeddings", "POST"],
+    ["/v1/tokenize", "POST"],
     ["/v1/models", "GET"],
     ["/v1/models/:model", "GET"],
     ...ADAPTER_ROUTES,

@@ -20,6 +20,10 @@ const bodySchema = z.object({
   metadata: z.looseObject({ person: z.string(), guild: z.string().optional() }),
 });
 
+const countSchema = z.object({
+  conversations: z.array(z.array(z.object({ content: z.string() }))),
+});
+
 /** What the engine was asked. */
 export type Asked = z.infer<typeof bodySchema>;
 
@@ -74,6 +78,7 @@ export class ScriptedEngine {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (request.url === "/health") return this.#health(response);
+    if (request.url === "/v1/tokenize") return this.#count(request, response);
     if (request.url === "/v1/adapters") return this.#adapters(response);
     if (request.url?.startsWith("/v1/adapters/") === true) return this.#swap(request, response);
     const asked = bodySchema.parse(JSON.parse(await readAll(request)));
@@ -107,6 +112,16 @@ export class ScriptedEngine {
   #send(response: ServerResponse, adapter: string | null, choice: object): void {
     const chunk = { model: "nano", adapter, choices: [{ index: 0, ...choice }] };
     response.write(`data: ${JSON.stringify(chunk)}\n\n`);
+  }
+
+  /** As many tokens as there are words, and ten around each message. */
+  async #count(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = countSchema.parse(JSON.parse(await readAll(request)));
+    const counts = body.conversations.map((messages) =>
+      messages.reduce((sum, { content }) => sum + content.split(/\s+/).length + 10, 0),
+    );
+    response.writeHead(200, { "content-type": "application/json" });
+    response.end(JSON.stringify({ object: "list", counts }));
   }
 
   async #swap(request: IncomingMessage, response: ServerResponse): Promise<void> {
