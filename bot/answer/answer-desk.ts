@@ -14,7 +14,7 @@ import {
   STOPPED,
   WITHDRAWN,
 } from "./question.ts";
-import type { Admission } from "./request-limits.ts";
+import type { Admission, OnPosition } from "./request-limits.ts";
 
 type InFlight = {
   readonly candidateId: string;
@@ -63,7 +63,7 @@ export class AnswerDesk {
   async drawTwo(
     question: Question,
     adapters: readonly [string | undefined, string | undefined],
-    onPosition: (position: number) => void,
+    onPosition: OnPosition,
   ): Promise<Admission<DrawnTwo>> {
     const { personKey: person, perMinute } = question;
     const who = { person, guild: question.guildId ?? question.channelId, perMinute };

@@ -25,8 +25,10 @@ export async function answerQuestion(job: Job): Promise<AnswerOutcome> {
     const admission = await parts.limits.run(
       who,
       () => generate(job, shown),
-      (position) =>
-        view.show([{ content: queueNotice(position), buttons: [stopButton(job.candidateId)] }]),
+      (position, waitMs) =>
+        view.show([
+          { content: queueNotice(position, waitMs), buttons: [stopButton(job.candidateId)] },
+        ]),
     );
     if (admission.kind === "done") return await conclude(job, shown.text, admission.value);
     await view.finish([{ content: refusalNotice(admission) }]);

@@ -5,7 +5,7 @@ import type { Asked } from "./ask-engine.ts";
 import { answerButtons } from "./controls.ts";
 import { toDrafts } from "./draft.ts";
 import type { AnswerOutcome, Job } from "./question.ts";
-import { answerContents, answerFooter, NOTES } from "./wording.ts";
+import { answerContents, answerFile, answerFooter, NOTES } from "./wording.ts";
 
 /**
  * Records the answer before it is shown in full, so that no vote can come for one that is unknown.
@@ -15,15 +15,17 @@ export async function keepAnswer(job: Job, asked: Asked, text: string): Promise<
   const { question, view, parts, signal, candidateId } = job;
   const isRecorded =
     text !== "" && isSaved(parts.log, () => recordExchange(job, asked, { id: candidateId, text }));
+  const file = answerFile(text);
   const notes = [
     answerFooter(asked.modelId, asked.end.adapter),
     ...(asked.end.reason === "length" ? [NOTES.tooLong] : []),
     ...(asked.isStopped ? [NOTES.stopped] : []),
+    ...(file === undefined ? [] : [NOTES.whole]),
     ...(isRecorded || text === "" ? [] : [NOTES.notSaved]),
   ];
   const contents = answerContents(text, { heading: question.heading, footer: notes.join(" · ") });
   const buttons = isRecorded ? answerButtons(candidateId) : [];
-  const outcome = await view.finish(toDrafts(contents, { buttons }));
+  const outcome = await view.finish(toDrafts(contents, { buttons, file }));
   const { messageIds } = outcome;
   if (outcome.kind === "lost") parts.log.warn({ err: outcome.cause }, "an answer was not shown");
   const isMapped =

@@ -3,6 +3,7 @@
  * It knows people and servers only as keys.
  */
 import Bottleneck from "bottleneck";
+import { type Clock, systemClock } from "#engine/base/clock.ts";
 
 /** The limits, from the settings. */
 export type LimitSettings = {
@@ -29,8 +30,14 @@ const MINUTE_MS = 60_000;
 /** How often Bottleneck looks whether a reservoir is due for more. */
 const HEARTBEAT_MS = 250;
 
-/** Told how many wait in front (0: next), each time that changes, until the work begins. */
-type OnPosition = (position: number) => void;
+/**
+ * Told how many wait in front (0: next), each time that changes, until the work begins; and about how long
+ * that takes, as soon as anything took its time here.
+ */
+export type OnPosition = (position: number, waitMs?: number) => void;
+
+/** The newest duration's share in the mean. */
+const NEWEST_SHARE = 0.3;
 
 /** A server's work: who waits, oldest first, and how many run. */
 type GuildQueue = { readonly waiting: OnPosition[]; running: number };
@@ -45,9 +52,13 @@ export class RequestLimits {
   readonly #queues = new Map<string, GuildQueue>();
   readonly #places: number;
   readonly #perMinute: number;
+  readonly #clock: Clock;
+  /** Of the work so far; undefined before the first. */
+  #meanMs: number | undefined;
   #isClosing = false;
 
-  constructor(settings: LimitSettings) {
+  constructor(settings: LimitSettings, clock: Clock = systemClock) {
+    this.#clock = clock;
     this.#perMinute = settings.personRequestsPerMinute;
     this.#places = settings.guildConcurrentRequests;
     this.#guilds = new Bottleneck.Group({ maxConcurrent: this.#places, timeout: IDLE_MS });
@@ -128,12 +139,21 @@ export class RequestLimits {
       this.#begin(queue, onPosition);
       try {
         if (this.#isClosing) return { kind: "refused", reason: "closing" };
-        return { kind: "done", value: await work() };
+        return { kind: "done", value: await this.#timed(work) };
       } finally {
         queue.running -= 1;
         if (queue.running + queue.waiting.length === 0) this.#queues.delete(guild);
       }
     });
+  }
+
+  async #timed<T>(work: () => Promise<T>): Promise<T> {
+    const startedMs = this.#clock.monotonicMs();
+    const value = await work();
+    const tookMs = this.#clock.monotonicMs() - startedMs;
+    const before = this.#meanMs ?? tookMs;
+    this.#meanMs = before + NEWEST_SHARE * (tookMs - before);
+    return value;
   }
 
   #begin(queue: GuildQueue, onPosition: OnPosition): void {
@@ -145,6 +165,11 @@ export class RequestLimits {
   /** Says nothing to those for whom there is a place already. */
   #tellPosition(queue: GuildQueue, index: number): void {
     const position = queue.running + index - this.#places;
-    if (position >= 0) queue.waiting[index]?.(position);
+    if (position < 0) return;
+    const mean = this.#meanMs;
+    queue.waiting[index]?.(
+      position,
+      mean === undefined ? undefined : (mean * (position + 1)) / this.#places,
+    );
   }
 }

@@ -107,6 +107,7 @@ function chooseCut(window: string, language: string | undefined): number {
   const half = window.length / 2;
   return (
     lastCut(window, /\n\n+/g, half, isText) ??
+    lastCut(window, /\n/g, window.length / 4, (at) => isText(at) && !isInsideList(window, at)) ??
     lastCut(window, /\n/g, half, isText) ??
     lastCut(window, /\n/g, half, isAllowed) ??
     lastCut(window, /[.!?…][)"'”’]*\s/g, half, isText) ??
@@ -137,6 +138,16 @@ function isInsideMark(marks: readonly Mark[], at: number): boolean {
 function isInsideFence(marks: readonly Mark[], language: string | undefined, at: number): boolean {
   const last = marks.findLast((mark) => mark.end <= at);
   return (last === undefined ? language : last.language) !== undefined;
+}
+
+const LIST_ITEM = /^\s*(?:[-*+]|\d{1,4}[.)])\s/;
+
+/** Between two items of a list, or an item and its indented lines. */
+function isInsideList(window: string, at: number): boolean {
+  const before = window.slice(window.lastIndexOf("\n", at - 2) + 1, at);
+  const after = window.slice(at, at + GRAPHEME_CHARACTERS);
+  const isListed = (line: string) => LIST_ITEM.test(line) || /^ {2,}\S/.test(line);
+  return isListed(before) && (after === "" || isListed(after));
 }
 
 /** `[text](address)` from start to end; the last may be cut off by the window's end. */

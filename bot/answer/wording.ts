@@ -3,6 +3,7 @@
  * Pure text; it knows neither Discord nor the engine.
  */
 import { type ErrorCode, isCoded } from "#engine/base/errors.ts";
+import type { TextFile } from "./draft.ts";
 import type { Refusal } from "./request-limits.ts";
 import { partContent, splitAnswer } from "./split.ts";
 
@@ -35,6 +36,12 @@ export function answerContents(
   return contents.with(-1, `${contents.at(-1)}${below}`);
 }
 
+/** The whole answer as a file, where it takes more messages than one answer may. */
+export function answerFile(text: string): TextFile | undefined {
+  const messages = splitContents(text.trim(), MESSAGE_CHARACTERS, 0).length;
+  return messages > MESSAGES_AN_ANSWER ? { name: "answer.md", text } : undefined;
+}
+
 /** Without blank parts: Discord takes no empty message. */
 function splitContents(text: string, limit: number, reserve: number): readonly string[] {
   return splitAnswer(text, limit, reserve)
@@ -50,11 +57,16 @@ export function answerFooter(modelId: string, adapter: string | null): string {
     : `${model} · adapter ${adapter.slice(0, NAME_CHARACTERS)}`;
 }
 
-/** How many questions go first. @param position 0: next */
-export function queueNotice(position: number): string {
-  if (position === 0) return `${SMALL}You are next in the queue.`;
+/**
+ * How many questions go first, and about how long they take.
+ * @param position 0: next
+ * @param waitMs undefined where nothing is known of it yet
+ */
+export function queueNotice(position: number, waitMs?: number): string {
+  const wait = waitMs === undefined ? "" : ` (about ${Math.max(1, Math.round(waitMs / 1_000))} s)`;
+  if (position === 0) return `${SMALL}You are next in the queue${wait}.`;
   const others = position === 1 ? "1 question goes" : `${position} questions go`;
-  return `${SMALL}In the queue: ${others} first.`;
+  return `${SMALL}In the queue: ${others} first${wait}.`;
 }
 
 /** Why a question was not taken. */
@@ -94,6 +106,7 @@ export const NOTES = {
   stopped: "stopped",
   stoppedEarly: "Stopped before there was anything to say.",
   orphaned: "cut short: the bot was restarted meanwhile",
+  whole: "the whole answer is in the file",
   tooLong: "cut short: the longest answer allowed",
   notSaved: "votes on this answer can't be saved: the data disk is full or damaged",
 } as const;

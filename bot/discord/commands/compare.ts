@@ -54,8 +54,8 @@ export async function compare(room: Room, interaction: ChatInputCommandInteracti
   const first = interaction.options.getString("first") ?? offer.terms.adapter;
   const second = interaction.options.getString("second") ?? first;
   try {
-    const admission = await room.desk.drawTwo(question, [first, second], (position) =>
-      view.show([{ content: queueNotice(position) }]),
+    const admission = await room.desk.drawTwo(question, [first, second], (position, waitMs) =>
+      view.show([{ content: queueNotice(position, waitMs) }]),
     );
     if (admission.kind === "refused") await view.finish([{ content: refusalNotice(admission) }]);
     else await show(room, interaction, view, admission.value);

@@ -119,3 +119,11 @@ describe("where an answer is cut", () => {
     expect(() => splitAnswer("x", 10)).toThrow(RangeError);
   });
 });
+
+test("a list that fits into the next message goes there whole", () => {
+  const intro = `${"An introduction of some words. ".repeat(6).trim()}\nAll of these:\n`;
+  const list = Array.from({ length: 8 }, (_, n) => `- item number ${n}`).join("\n");
+  const parts = splitAnswer(`${intro}${list}`, 280);
+  expect(parts.map(partContent)).toHaveLength(2);
+  expect(parts[1]?.body).toBe(list);
+});

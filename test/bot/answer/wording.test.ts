@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   answerContents,
+  answerFile,
   answerFooter,
   failureNotice,
   queueNotice,
@@ -60,5 +61,21 @@ describe("what the bot says in its own name", () => {
     const away = new CodedError("no connection", { code: "engine_unreachable" });
     expect(failureNotice(away)).toContain("engine is not running");
     expect(failureNotice(new Error("secret detail"))).not.toContain("secret detail");
+  });
+});
+
+describe("an answer that takes more messages than it may", () => {
+  test("comes as a file, too, and a shorter one does not", () => {
+    const long = "A sentence that goes on. ".repeat(600);
+    expect(answerFile(long)).toEqual({ name: "answer.md", text: long });
+    expect(answerFile("short")).toBeUndefined();
+  });
+});
+
+describe("the wait in the queue", () => {
+  test("is told in seconds once it is known", () => {
+    expect(queueNotice(2)).toBe("-# In the queue: 2 questions go first.");
+    expect(queueNotice(2, 12_400)).toBe("-# In the queue: 2 questions go first (about 12 s).");
+    expect(queueNotice(0, 10)).toBe("-# You are next in the queue (about 1 s).");
   });
 });
