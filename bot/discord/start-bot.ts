@@ -255,7 +255,10 @@ function openDesk(parts: {
     guildConcurrentRequests: config.GUILD_CONCURRENT_REQUESTS,
   });
   const answering = {
-    engine: screenedEngine(engine, screens),
+    engine: {
+      ...screenedEngine(engine, screens),
+      countTokens: engine.countTokens.bind(engine),
+    },
     onBlocked,
     figures: cacheEngineFigures(engine, clock),
     limits,
