@@ -152,7 +152,7 @@ export class Graph implements Disposable {
     });
   }
 
-  /** Bytes that the nodes' values take in a work space, which this does not need. */
+  /** Bytes that the nodes' values will take in a work space; before they have a place there. */
   measure(): number {
     return measureGraph(this.#device, this.#whole);
   }

@@ -92,6 +92,27 @@ describe("shapes and types that ggml would abort on are refused before it sees t
   });
 });
 
+describe("parts of a whole that do not fit it are refused", () => {
+  it.each<[string, (o: Operators, make: Make) => unknown]>([
+    [
+      "setting a part from another size",
+      (o, t) => {
+        const whole = t(f32, 4, 3);
+        return o.setInto(whole, t(f32, 4, 1), o.slice(whole, 1, 0, 2));
+      },
+    ],
+    [
+      "adding to a part of a transposed whole",
+      (o, t) => {
+        const whole = o.transpose(t(f32, 4, 3));
+        return o.addAt(whole, t(f32, 3, 1), o.slice(whole, 1, 0, 1));
+      },
+    ],
+  ])("%s", (_, build) => {
+    expect(attempt(build)).toThrow(RangeError);
+  });
+});
+
 describe("a graph", () => {
   it("runs in slices, so that a value can be read and another written in between", () => {
     using device = Device.open({ libraries: cpuLibraries(), threads: 1 });
@@ -134,6 +155,50 @@ describe("a graph", () => {
     expect([small.isPlacedIn(space), large.isPlacedIn(space)]).toEqual([false, true]);
     using another = place(9);
     expect([large.isPlacedIn(space), another.isPlacedIn(space)]).toEqual([true, true]);
+  });
+});
+
+describe("a dry device", () => {
+  it("tells the memory that a real one takes, holds none, and computes nothing", () => {
+    const measured = (["itself", undefined] as const).map((dry) => {
+      using device = Device.open({ libraries: cpuLibraries(), threads: 1, dry });
+      using space = new WorkSpace(device);
+      using graph = new Graph(device, 16);
+      const x = graph.input(f32, [1000, 1000]);
+      graph.seal();
+      writeTensor(device, x, new Float32Array(1_000_000).fill(1));
+      graph.expand(graph.operators.mulMat(graph.operators.mul(x, x), x));
+      const nodes = graph.measure();
+      graph.place(space);
+      if (dry !== undefined) expect(() => graph.run(0)).toThrow("computes nothing");
+      return { inputs: graph.inputBytes, nodes, placed: space.bytes };
+    });
+    expect(measured[0]).toEqual(measured[1]);
+    expect(measured[0]?.inputs).toBeGreaterThanOrEqual(4_000_000);
+    expect(measured[0]?.nodes).toBe(measured[0]?.placed);
+  });
+});
+
+describe("parts of a whole", () => {
+  it("are set and added to where a view shows them, and the result is the whole", () => {
+    using device = Device.open({ libraries: cpuLibraries(), threads: 1 });
+    using space = new WorkSpace(device);
+    using graph = new Graph(device, 16);
+    const [whole, part, result] = [
+      graph.input(f32, [2, 3]),
+      graph.input(f32, [2, 1]),
+      graph.input(f32, [2, 3]),
+    ];
+    graph.seal();
+    const { operators } = graph;
+    const set = operators.setInto(whole, part, operators.slice(whole, 1, 1, 1));
+    const added = operators.addAt(set, part, operators.slice(whole, 1, 2, 1));
+    graph.expand(operators.copyInto(added, result));
+    graph.place(space);
+    writeTensor(device, whole, Float32Array.of(1, 2, 3, 4, 5, 6));
+    writeTensor(device, part, Float32Array.of(10, 20));
+    graph.run(0);
+    expect([...readFloats(device, result)]).toEqual([1, 2, 10, 20, 15, 26]);
   });
 });
 
