@@ -179,6 +179,7 @@ function health(services: AppServices): object {
       memory: info.memory ?? null,
     },
     adapter: services.adapters.active,
+    checks: services.moderation.layers,
     queue: services.queue.counts,
     backend: services.backend.stats(),
   };

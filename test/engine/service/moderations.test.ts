@@ -60,6 +60,12 @@ describe("moderations", () => {
     expect(Object.keys(results[0]?.category_scores ?? {}).toSorted()).toEqual(names.toSorted());
   });
 
+  it("are made by the layers that health names", async () => {
+    const { url } = await startScripted({ moderators: [guard()] });
+    const { checks } = await (await fetch(`${url}/health`)).json();
+    expect(checks).toEqual(["lexical", "scripted guard"]);
+  });
+
   it("work with the lexical layer alone", async () => {
     const { openai } = await start({});
     const { results, model } = await openai.moderations.create({ input: "you are a faggot" });
