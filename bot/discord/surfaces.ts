@@ -37,12 +37,18 @@ function isGone(error: unknown): boolean {
 
 /** Messages of the bot in a channel; the first one replies to `question`. */
 export function replySurface(question: Message, channel: SendableChannels): MessageSurface {
-  let isFirst = true;
+  let created = 0;
   return {
     create: async (draft) => {
       const reply = { messageReference: question.id, failIfNotExists: false };
-      const message = await channel.send({ ...toPayload(draft), ...(isFirst ? { reply } : {}) });
-      isFirst = false;
+      const message = await channel.send({
+        ...toPayload(draft),
+        ...(created === 0 ? { reply } : {}),
+        // Tried again after an answer of Discord's that was lost, it gives the message that is there.
+        nonce: `${question.id}.${created}`,
+        enforceNonce: true,
+      });
+      created += 1;
       return message.id;
     },
     ...ownMessages(channel),

@@ -110,7 +110,7 @@ export class PersonalData {
     const turns = await memory.turnsOf(personKey);
     return {
       questions: this.#exchanges(personKey).length,
-      votes: feedback.standing().filter(({ raterKey }) => raterKey === personKey).length,
+      votes: feedback.standingOf(personKey).length,
       comments: events.filter(({ comment }) => comment !== undefined).length,
       rememberedTurns: [...turns.values()].flat().length,
       conversations: turns.size,
@@ -144,7 +144,7 @@ export class PersonalData {
     const { feedback, consent, pseudonymise, desk } = this.#parts;
     const personKey = pseudonymise(personId);
     desk.withdrawPerson(personKey);
-    const votes = feedback.standing().filter(({ raterKey }) => raterKey === personKey).length;
+    const votes = feedback.standingOf(personKey).length;
     const adapters = this.#adaptersOf(personKey);
     const questions = this.#exchanges(personKey).length;
     feedback.forgetPerson(personKey);

@@ -3,7 +3,11 @@ import { destination, type Logger, pino } from "pino";
 
 export type { Logger };
 
-const SECRETS = ["token", "apiKey", "*.token", "*.apiKey", "headers.authorization"];
+const SECRETS = [
+  ...["token", "apiKey", "*.token", "*.apiKey", "headers.authorization"],
+  // Errors of discord.js carry what was sent, and the address with an interaction's token.
+  ...["err.requestBody", "err.requestData", "err.url", "err.cause.requestBody", "err.cause.url"],
+];
 
 /**
  * A logger for one component.

@@ -218,6 +218,11 @@ export class FeedbackLog implements Disposable {
       yield openEvent(this.#keys, row);
   }
 
+  /** The votes of one person that stand now. */
+  standingOf(raterKey: string): readonly StandingVote[] {
+    return standingVotes(this.#valid(this.eventsBy(raterKey)));
+  }
+
   /** A person's own events, in the order of arrival. */
   eventsBy(raterKey: string): readonly FeedbackEvent[] {
     const rows = this.#all("SELECT * FROM events WHERE rater_key = ? ORDER BY sequence", raterKey);
@@ -225,12 +230,11 @@ export class FeedbackLog implements Disposable {
   }
 
   /** The events about one answer, in the order of arrival; of those by one rater, when named. */
-  eventsOf(candidateId: string, raterKey = ""): readonly FeedbackEvent[] {
-    const rows = this.#all(
-      "SELECT * FROM events WHERE candidate_id = ?1 AND (?2 = '' OR rater_key = ?2) ORDER BY sequence",
-      ...[candidateId, raterKey],
-    );
-    return rows.map((row) => openEvent(this.#keys, row));
+  eventsOf(candidateId: string, raterKey?: string): readonly FeedbackEvent[] {
+    const rater = raterKey === undefined ? [] : [raterKey];
+    const ofRater = raterKey === undefined ? "" : "AND rater_key = ?";
+    const sql = `SELECT * FROM events WHERE candidate_id = ? ${ofRater} ORDER BY sequence`;
+    return this.#all(sql, candidateId, ...rater).map((row) => openEvent(this.#keys, row));
   }
 
   /** Every exchange with its answers, in the order of arrival. */

@@ -44,6 +44,12 @@ describe("a REST request that goes wrong", () => {
     },
   );
 
+  test("whose answer is lost makes no second message: what was sent is found again", async () => {
+    lounge.playground.faults.rest({ kind: "lost", method: "POST", path: `${general}/messages` });
+    await ask();
+    expect(answersSaying(`Answer ${count}.`)).toBe(1);
+  });
+
   test("with 502 when the last edit is made leaves no unfinished answer", async () => {
     const { faults } = lounge.playground;
     faults.rest({ kind: "status", status: 502, method: "PATCH", path: "/messages/", times: 2 });
