@@ -22,9 +22,9 @@ const LORA: LoraOptions = { rank: 4, alpha: 8, targets: ["q", "v", "down"], seed
 const BATCH = 256;
 const newRunDir = () => mkdtempSync(join(folder, "run-"));
 
-function open(): Trainable {
+function open(lora = LORA): Trainable {
   const options = { precision: "f32", threads: 1, maxTokensPerBatch: BATCH, libraries } as const;
-  return openTrainable({ ...options, ggufPath, lora: LORA });
+  return openTrainable({ ...options, ggufPath, lora });
 }
 
 const topics = ["tea", "rain", "chess", "bread"];
@@ -147,6 +147,31 @@ test("the keep-set's NLL and its rise over the reference are measured at each ev
   const { metrics } = await trainDpo(again);
   expect(metrics?.["eval_keep_nll"]).toBeCloseTo(before, 4);
   expect(metrics?.["eval_keep_nll_rise"]).toBeCloseTo(0, 5);
+});
+
+test("with dropout a run that was interrupted ends as one that was left alone, bit for bit", async () => {
+  const openDropping = () => open({ ...LORA, dropout: 0.2 });
+  using whole = openDropping();
+  const untouched = dpoRun(whole, { epochs: 6, batchSize: 2 });
+  await trainDpo(untouched);
+  const runDir = newRunDir();
+  const controller = new AbortController();
+  const onStep = ({ step }: { step: number }): void => {
+    if (step === 5) controller.abort();
+  };
+  {
+    using first = openDropping();
+    const run = dpoRun(first, { epochs: 6, batchSize: 2 }, runDir);
+    expect((await trainDpo({ ...run, onStep, signal: controller.signal })).status).toBe("aborted");
+  }
+  using second = openDropping();
+  expect((await trainDpo(dpoRun(second, { epochs: 6, batchSize: 2 }, runDir))).resumedFrom).toBe(5);
+  for (const { name } of whole.parameters()) {
+    expect(second.readParameter(name)).toEqual(whole.readParameter(name));
+  }
+  using plain = open();
+  const other = dpoRun(plain, { epochs: 6, batchSize: 2 }, runDir);
+  await expect(trainDpo(other)).rejects.toMatchObject({ code: "checkpoint_mismatch" });
 });
 
 describe("going on from an adapter", () => {
