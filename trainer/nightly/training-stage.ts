@@ -32,10 +32,20 @@ export function settingsFor(at: Surroundings, data: TrainingData): Hyperparamete
   return settingsForExamples(at, isUnpaired ? answersOf(data).length : pairs);
 }
 
-/** Sizes of the base model, and how much there is to learn from, are what the settings follow from. */
+/**
+ * Sizes of the base model, and how much there is to learn from, are what the settings follow from.
+ * @throws CodedError `config_invalid` when they name blocks that the model does not have
+ */
 export function settingsForExamples(at: Surroundings, examples: number): Hyperparameters {
   using file = GgufFile.open(at.model.path, at.libraries);
-  const { contextTokens } = readLlamaShape(file);
+  const { contextTokens, nLayer } = readLlamaShape(file);
+  const stray = at.config.TRAIN_LORA_LAYERS?.find((layer) => layer >= nLayer);
+  if (stray !== undefined) {
+    throw new CodedError(
+      `TRAIN_LORA_LAYERS names block ${stray}; the model has blocks 0 to ${nLayer - 1}. Name some of these, or none for all.`,
+      { code: "config_invalid" },
+    );
+  }
   const parameters = file.tensors
     .map(({ ne }) => ne.reduce((product, count) => product * count, 1))
     .reduce((sum, size) => sum + size, 0);

@@ -35,6 +35,14 @@ test("the gate judges an imported adapter as one of its own, and publishes it un
   expect(unknown.result).toMatchObject({ event: "error", code: "adapter_unknown" });
 }, 240_000);
 
+test("blocks that the model does not have are refused by the setting's name, before anything is computed", async () => {
+  const world = smallWorld(taste(30));
+  const settings = { ...world.settings, TRAIN_LORA_LAYERS: "1-2" };
+  const { result } = await train({ ...world, settings }, "--plan");
+  expect(result).toMatchObject({ event: "error", code: "config_invalid" });
+  expect(result["message"]).toContain("names block 2; the model has blocks 0 to 1");
+}, 120_000);
+
 test("a training goes on from an imported adapter, with that as its reference, and from no other", async () => {
   const world = smallWorld(taste(30));
   const registry = openRegistry(world.dataDir);
