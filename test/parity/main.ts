@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { DPO_DEFAULTS } from "#trainer/run/dpo.ts";
 import { cpuLibraries } from "../model/libraries.ts";
-import { type OwnRun, trainOwn } from "./own-run.ts";
+import { importedLogps, type OwnRun, trainOwn } from "./own-run.ts";
 import { missingPackages, TRL_SCRIPT } from "./python.ts";
 import { drawPairs, LORA, type Scenario, writeModel, writeRequest } from "./scenario.ts";
 
@@ -28,9 +28,13 @@ const BATCH = 4;
 const VOCABULARY = 600;
 const LOSS_LIMIT = 1e-3;
 const ADAPTER_LIMIT = 1e-2;
+const LOGP_LIMIT = 1e-4;
 
 type Theirs = {
   readonly losses: readonly number[];
+  /** By transformers: our exported adapter's, and the adapter's that TRL trained. */
+  readonly exportedLogps: readonly number[];
+  readonly trainedLogps: readonly number[];
   readonly adapter: {
     readonly relativeDifference: number;
     readonly worstLayer: number;
@@ -64,7 +68,14 @@ async function compare(): Promise<number> {
     ]);
     const own = await trainOwn(folder, libraries, scenario, pairs);
     writeRequest(folder, scenario, own.steps);
-    return report(own, runTrl(folder));
+    const theirs = runTrl(folder);
+    const scored = own.steps.flat().slice(0, theirs.trainedLogps.length / 2);
+    const imported = importedLogps(folder, libraries, scenario, scored);
+    const exchanged = {
+      "our adapter, as PEFT loads it": farthest(own.logps, theirs.exportedLogps),
+      "PEFT's adapter, as imported here": farthest(imported, theirs.trainedLogps),
+    };
+    return report(own, theirs, exchanged);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -78,7 +89,13 @@ function runTrl(folder: string): Theirs {
   return JSON.parse(readFileSync(join(folder, "trl.json"), "utf8"));
 }
 
-function report(own: OwnRun, theirs: Theirs): number {
+/** The largest relative difference between a log-probability here and there. */
+function farthest(own: readonly number[], theirs: readonly number[]): number {
+  const differences = theirs.map((logp, i) => Math.abs((own[i] ?? Number.NaN) / logp - 1));
+  return differences.length === 0 ? Number.NaN : Math.max(...differences);
+}
+
+function report(own: OwnRun, theirs: Theirs, exchanged: Readonly<Record<string, number>>): number {
   print(
     `versions: ${Object.entries(theirs.versions)
       .map((entry) => entry.join(" "))
@@ -102,8 +119,15 @@ function report(own: OwnRun, theirs: Theirs): number {
   print(
     `adapter's update, |here − TRL| / |TRL|: ${relativeDifference.toExponential(2)}, worst layer ${worstLayer.toExponential(2)} (limit ${ADAPTER_LIMIT}), cosine ${cosine.toFixed(9)}`,
   );
+  for (const [what, difference] of Object.entries(exchanged)) {
+    print(
+      `log p of completions, ${what}: ${difference.toExponential(2)} apart (limit ${LOGP_LIMIT})`,
+    );
+  }
   // Written so that NaN fails.
-  const agrees = worst < LOSS_LIMIT && worstLayer < ADAPTER_LIMIT && theirs.losses.length === STEPS;
+  const isWhole = theirs.losses.length === STEPS;
+  const isExchanged = Object.values(exchanged).every((difference) => difference < LOGP_LIMIT);
+  const agrees = isWhole && isExchanged && worst < LOSS_LIMIT && worstLayer < ADAPTER_LIMIT;
   print(agrees ? "agrees" : "DISAGREES");
   return agrees ? 0 : 1;
 }

@@ -28,8 +28,11 @@ using reference = await referenceLogps({
 });
 if (reference === undefined) throw new Error("nothing aborts this run");
 const loss = preferenceLoss(splitReference(reference), options);
-const seconds = examples.map((step) => {
+const seconds: number[] = [];
+const cpuSeconds: number[] = [];
+for (const step of examples) {
   const start = performance.now();
+  const cpu = process.cpuUsage();
   const weigh = loss(step, model);
   model.forwardBackward(
     step.flatMap(({ sequences }) => sequences),
@@ -37,8 +40,10 @@ const seconds = examples.map((step) => {
   );
   const norm = model.gradientNorm();
   model.step({ ...options, gradientScale: Math.min(1, options.maxGradientNorm / norm) });
-  return (performance.now() - start) / 1000;
-});
+  seconds.push((performance.now() - start) / 1000);
+  const { user, system } = process.cpuUsage(cpu);
+  cpuSeconds.push((user + system) / 1e6);
+}
 const status = readFileSync("/proc/self/status", "utf8");
 const peakMegabytes = Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) / 1024;
-process.stdout.write(`${JSON.stringify({ seconds, peakMegabytes })}\n`);
+process.stdout.write(`${JSON.stringify({ seconds, cpuSeconds, peakMegabytes })}\n`);

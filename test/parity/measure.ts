@@ -33,7 +33,12 @@ const HALF = 256;
 /** Of one pair. */
 const TOKENS = 4 * HALF;
 
-type Measurement = { readonly seconds: readonly number[]; readonly peakMegabytes: number };
+type Measurement = {
+  readonly seconds: readonly number[];
+  /** Of all processors: a busy machine changes them less. */
+  readonly cpuSeconds: readonly number[];
+  readonly peakMegabytes: number;
+};
 
 const SUBJECTS: readonly (readonly [string, (folder: string) => Measurement])[] = [
   ["here, BF16 products", (folder) => own(folder, "bf16")],
@@ -62,8 +67,10 @@ function measureAll(): void {
       `machine: ${cpus()[0]?.model}, ${THREADS} threads; ${values.rounds} rounds of ${STEPS} steps, the first of each left out`,
     );
     print("");
-    print("| trainer | DPO tok/s, median | slowest and fastest round | peak memory, MB |");
-    print("|---|---|---|---|");
+    print(
+      "| trainer | DPO tok/s, median | slowest and fastest round | tok per processor second | peak memory, MB |",
+    );
+    print("|---|---|---|---|---|");
     for (const [name, measured] of results) print(row(name, measured));
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -104,8 +111,9 @@ function row(name: string, measured: readonly Measurement[]): string {
   // The first step builds graphs here and fills caches there.
   const rounds = measured.map(({ seconds }) => TOKENS / median(seconds.slice(1)));
   const peak = Math.max(...measured.map(({ peakMegabytes }) => peakMegabytes));
+  const perCpuSecond = measured.map(({ cpuSeconds }) => TOKENS / median(cpuSeconds.slice(1)));
   const range = [Math.min(...rounds), Math.max(...rounds)].map(Math.round).join("–");
-  return `| ${[name, Math.round(median(rounds)), range, Math.round(peak)].join(" | ")} |`;
+  return `| ${[name, Math.round(median(rounds)), range, Math.round(median(perCpuSecond)), Math.round(peak)].join(" | ")} |`;
 }
 
 function median(given: readonly number[]): number {

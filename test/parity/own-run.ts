@@ -3,10 +3,13 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { NativeLibraries } from "#engine/native/library.ts";
 import { sourceOf } from "#trainer/data/example-source.ts";
+import { sequenceLogp } from "#trainer/data/sequence.ts";
+import { loadLora } from "#trainer/gate/load-adapter.ts";
 import { writeLoraGguf } from "#trainer/gguf/lora.ts";
 import { openTrainable } from "#trainer/model/open-trainable.ts";
 import type { Trainable } from "#trainer/model/trainable.ts";
-
+import { exportPeft } from "#trainer/peft/export.ts";
+import { importPeft } from "#trainer/peft/import.ts";
 import { train } from "#trainer/run/loop.ts";
 import { readMetrics } from "#trainer/run/metrics.ts";
 import { preferenceLoss } from "#trainer/run/pair-loss.ts";
@@ -19,7 +22,8 @@ export type OwnRun = {
   /** The pairs of each step, in the order of this run's own shuffle. */
   readonly steps: readonly (readonly TokenPair[])[];
   readonly losses: readonly number[];
-  readonly gradientNorms: readonly number[];
+  /** log p of every completion at the end, chosen and rejected in turn. */
+  readonly logps: readonly number[];
 };
 
 /** Opens the scenario's model with its adapter. */
@@ -77,12 +81,39 @@ export async function trainOwn(
     },
   });
   writeAdapter(folder, "final.gguf", libraries, scenario, model);
+  exportPeft({
+    libraries,
+    adapterPath: join(folder, "final.gguf"),
+    basePath: join(folder, "model.gguf"),
+    folder: join(folder, "exported"),
+    baseModel: null,
+  });
   const lines = readMetrics(join(runDir, "metrics.jsonl"));
   return {
     steps,
     losses: lines.map((line) => line["loss"] ?? Number.NaN),
-    gradientNorms: lines.map((line) => line["grad_norm"] ?? Number.NaN),
+    logps: logpsOf(model, steps.flat()),
   };
+}
+
+/** log p of the pairs' completions under the adapter that PEFT saved, read back by this project. */
+export function importedLogps(
+  folder: string,
+  libraries: NativeLibraries,
+  scenario: Scenario,
+  pairs: readonly TokenPair[],
+): readonly number[] {
+  const adapterPath = join(folder, "imported.gguf");
+  const basePath = join(folder, "model.gguf");
+  importPeft({ libraries, folder: join(folder, "trl-adapter"), basePath, adapterPath });
+  using model = openScenario(folder, libraries, scenario, "f32");
+  loadLora(model, adapterPath, libraries);
+  return logpsOf(model, pairs);
+}
+
+function logpsOf(model: Trainable, pairs: readonly TokenPair[]): number[] {
+  const sequences = pairs.flatMap((pair) => exampleOf(pair).sequences);
+  return model.logps(sequences).map(sequenceLogp);
 }
 
 /** Writes the model's adapter into the folder. */

@@ -24,6 +24,7 @@ from datasets import Dataset
 from tokenizers import Tokenizer, models
 from torch.utils.data import SequentialSampler
 
+PAIRS_SCORED = 4
 # Names of the linear layers: llama.cpp's, and transformers' below model.layers.<i>.
 LAYERS = {
     "attn_q": "self_attn.q_proj",
@@ -123,16 +124,18 @@ class ParityTrainer(trl.DPOTrainer):
 
 
 class StepClock(transformers.TrainerCallback):
-    """Seconds of each optimiser step: loading the batch is not in it."""
+    """Seconds of each optimiser step, and of the processors in it: loading the batch is not in it."""
 
     def __init__(self):
         self.seconds = []
+        self.cpu_seconds = []
 
     def on_step_begin(self, *args, **kwargs):
-        self.start = time.perf_counter()
+        self.start = time.perf_counter(), time.process_time()
 
     def on_step_end(self, *args, **kwargs):
-        self.seconds.append(time.perf_counter() - self.start)
+        self.seconds.append(time.perf_counter() - self.start[0])
+        self.cpu_seconds.append(time.process_time() - self.start[1])
 
 
 def make_trainer(folder, request, clock, **overrides):
@@ -210,6 +213,20 @@ def lora_parameters(model):
     return {name: p for name, p in model.named_parameters() if ".lora_" in name}
 
 
+@torch.no_grad()
+def completion_logps(model, pairs):
+    """log p of each chosen and rejected completion, by transformers alone."""
+    model.eval()
+    found = []
+    for pair in pairs:
+        for completion in (pair["chosen_ids"], pair["rejected_ids"]):
+            ids = torch.tensor([pair["prompt_ids"] + completion])
+            logps = model(input_ids=ids).logits[0, :-1].log_softmax(-1)
+            tokens = logps.gather(1, ids[0, 1:, None])[:, 0]
+            found.append(float(tokens[len(pair["prompt_ids"]) - 1 :].sum()))
+    return found
+
+
 def compare(folder, request):
     trainer = make_trainer(folder, request, StepClock())
     trainer.train()
@@ -225,7 +242,14 @@ def compare(folder, request):
             deltas.append((scale * ours[b] @ ours[name], scale * theirs[b] @ theirs[name]))
     flat = [np.concatenate([pair[side].ravel() for pair in deltas]).astype(np.float64) for side in (0, 1)]
     worst = max(np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in deltas)
+    # Both ways of carrying an adapter over: ours as PEFT reads it, and PEFT's as we read it.
+    trainer.model.save_pretrained(folder / "trl-adapter")
+    base = transformers.AutoModelForCausalLM.from_pretrained(folder / "hf", dtype=torch.float32)
+    exported = peft.PeftModel.from_pretrained(base, folder / "exported")
+    pairs = [pair for step in request["steps"] for pair in step][:PAIRS_SCORED]
     result = {
+        "exportedLogps": completion_logps(exported, pairs),
+        "trainedLogps": completion_logps(trainer.model, pairs),
         "losses": trainer.losses,
         "adapter": {
             "relativeDifference": float(np.linalg.norm(flat[0] - flat[1]) / np.linalg.norm(flat[1])),
@@ -254,7 +278,8 @@ def measure(folder, request, precompute, checkpointing):
     trainer.train()
     status = Path("/proc/self/status").read_text()
     peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
-    print(json.dumps({"seconds": clock.seconds, "peakMegabytes": peak / 1024}))
+    measured = {"seconds": clock.seconds, "cpuSeconds": clock.cpu_seconds, "peakMegabytes": peak / 1024}
+    print(json.dumps(measured))
 
 
 if __name__ == "__main__":

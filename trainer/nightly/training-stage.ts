@@ -18,12 +18,15 @@ import type { TrainOutcome } from "../run/run.ts";
 import type { RunData } from "./data-stage.ts";
 import { chooseHyperparameters, type Hyperparameters } from "./hyperparameters.ts";
 import { chooseMemory } from "./memory-stage.ts";
+import { runsFolder } from "./run-folder.ts";
 import { type Surroundings, threadsOf } from "./surroundings.ts";
 
 /** The adapter's file in a run's folder. */
 export const ADAPTER_FILE = "adapter.gguf";
 /** The adapter that a training goes on from, where it does. */
 export const START_FILE = "start.gguf";
+/** The base's word on the last night's answers: hashes and numbers, nothing of what was deleted since. */
+const REFERENCE_CACHE = "reference-logps.db";
 
 /** The settings for a run's data. */
 export function settingsFor(at: Surroundings, data: TrainingData): Hyperparameters {
@@ -94,6 +97,8 @@ export async function trainAdapter(
     ...(startsFrom === undefined ? {} : { startAdapterSha256: startsFrom.sha256 }),
     keepSet: loadKeepSet(),
     runDir: folder,
+    // Shared by all nights, since most of a night's pairs were there the night before.
+    referenceCachePath: join(runsFolder(at.config.DATA_DIR), REFERENCE_CACHE),
     signal: at.signal,
     onProgress: at.onProgress,
     clock: at.clock,

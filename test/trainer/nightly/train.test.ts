@@ -86,6 +86,9 @@ describe("a training run", () => {
       expect(readFileSync(join(String(result["folder"]), file), "utf8")).not.toContain("hello you");
     }
 
+    const reference = readFileSync(join(world.dataDir, "runs", "reference-logps.db"), "latin1");
+    expect(reference).not.toContain("hello");
+
     const second = await train(world, "--no-activate");
     expect(second.result).toMatchObject({ status: "published", activated: "no" });
     expect(registry.current()).toBe(result["adapter"]);
