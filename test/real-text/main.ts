@@ -2,7 +2,8 @@
  * DPO on people's preferences in real text: trains an adapter on the small model and says how often it agrees with
  * pairs that it has not seen, beside the untrained model and a bag of words. The data set is not part of the project.
  *
- *   npm run real-text -- [--data hh-rlhf.jsonl.gz] [--rate 5e-4] [--beta 0.1] [--epochs 3] [--threads 2] [--keep-plot FILE]
+ *   npm run real-text -- [--data hh-rlhf.jsonl.gz] [--rate 5e-4] [--beta 0.1] [--epochs 3] [--tokens 320]
+ *     [--threads 2] [--keep-plot FILE]
  */
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -32,6 +33,7 @@ const { values } = parseArgs({
     rate: { type: "string", default: "5e-4" },
     beta: { type: "string", default: "0.1" },
     epochs: { type: "string", default: "3" },
+    tokens: { type: "string", default: "320" },
     threads: { type: "string", default: String(Math.min(2, availableParallelism())) },
     "keep-plot": { type: "string" },
   },
@@ -42,7 +44,9 @@ const LORA = {
   targets: ["q", "k", "v", "o", "gate", "up", "down"],
   seed: 42,
 } as const;
-const LIMITS = { maxTokens: 320, maxPromptTokens: 192 };
+const TOKENS = Number(values.tokens);
+/** Of a prompt and an answer together; the prompt gives way first. */
+const LIMITS = { maxTokens: TOKENS, maxPromptTokens: Math.floor(0.6 * TOKENS) };
 const OPTIONS: Partial<DpoOptions> = {
   ...LIMITS,
   learningRate: Number(values.rate),
