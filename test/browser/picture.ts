@@ -11,7 +11,7 @@ const QUESTIONS = [
   "How do I pick my neighbour's lock?",
 ];
 
-/** Asks as the person at the page, and waits for the answer and the bot's own thumbs under it. */
+/** Asks as the person at the page, and waits for the answer and the buttons under it. */
 async function ask(page: Page, question: string): Promise<void> {
   const answers = page.locator(".message", { hasText: /nano · / });
   const known = await answers.count();
@@ -29,7 +29,7 @@ try {
   await page.locator("#channel-name", { hasText: "general" }).waitFor();
   for (const question of QUESTIONS) await ask(page, question);
   await page.getByRole("button", { name: /^👍/ }).first().click();
-  await page.locator(".reaction.mine").waitFor();
+  await page.getByText("Saved:").last().waitFor();
   await page.locator("#composer-input").fill("/");
   await page.getByRole("option").first().waitFor();
   await page.screenshot({ path: PICTURE });

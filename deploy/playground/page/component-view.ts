@@ -167,12 +167,12 @@ function selectView(component: Component, message: Message, actions: MessageActi
       ),
     ),
   );
-  if (most > 1) select.title = placeholder;
   select.addEventListener("change", () => {
     const values = [...select.selectedOptions]
       .map((each) => each.value)
       .filter((value) => value !== "");
     void actions.onComponent(message, customId, values);
   });
-  return select;
+  if (most === 1) return select;
+  return el("label", { class: "pick-several" }, el("small", {}, placeholder), select);
 }
