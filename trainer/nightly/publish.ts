@@ -59,7 +59,7 @@ export async function publish(
  * @throws CodedError what the engine or the registry has against it
  */
 export async function activate(
-  at: Surroundings,
+  at: Pick<Surroundings, "config" | "clock">,
   name: string | null,
 ): Promise<"engine" | "pointer"> {
   const registry = openRegistry(at.config.DATA_DIR, at.clock);
@@ -74,7 +74,7 @@ export async function activate(
 
 /** The running engine, if it sees this adapter: another one has another data folder. */
 async function findEngine(
-  at: Surroundings,
+  at: Pick<Surroundings, "config">,
   name: string | null,
 ): Promise<EngineClient | undefined> {
   const { ENGINE_URL, ENGINE_HOST, ENGINE_PORT, ENGINE_API_KEY } = at.config;

@@ -9,7 +9,9 @@ import { activate } from "./publish.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 /** Takes each marked adapter out of service and out of the registry. */
-export async function retireTainted(at: Surroundings): Promise<void> {
+export async function retireTainted(
+  at: Pick<Surroundings, "config" | "clock" | "say">,
+): Promise<void> {
   using book = ConsentBook.openIfThere(at.config.DATA_DIR, at.clock);
   const registry = openRegistry(at.config.DATA_DIR, at.clock);
   for (const name of book.retraining()) {
