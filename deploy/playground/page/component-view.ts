@@ -1,5 +1,6 @@
 /** Buttons, selects and layouts of a message as elements. */
 import { el } from "./dom.ts";
+import { emojiView } from "./emoji-view.ts";
 import type { MessageActions } from "./message-view.ts";
 import type { Message, Named } from "./types.ts";
 
@@ -120,9 +121,11 @@ function buttonView(component: Component, message: Message, actions: MessageActi
       type: "button",
       class: `press ${style}`,
       disabled: component["disabled"] === true,
+      "aria-label": label,
       "data-focus": `press ${customId}`,
     },
-    label,
+    typeof emoji === "string" ? emojiView(emoji) : null,
+    [typeof emoji === "string" ? " " : "", component["label"] ?? ""].join(""),
   );
   button.addEventListener("click", () => {
     button.disabled = true;
