@@ -38,8 +38,11 @@ function isGone(error: unknown): boolean {
 /** Messages of the bot in a channel; the first one replies to `question`. */
 export function replySurface(question: Message, channel: SendableChannels): MessageSurface {
   let created = 0;
+  let isRepeated = false;
   return {
     create: async (draft) => {
+      const isAgain = isRepeated;
+      isRepeated = true;
       const reply = { messageReference: question.id, failIfNotExists: false };
       const message = await channel.send({
         ...toPayload(draft),
@@ -49,6 +52,9 @@ export function replySurface(question: Message, channel: SendableChannels): Mess
         enforceNonce: true,
       });
       created += 1;
+      isRepeated = false;
+      // The message that is there says what the first try wanted it to.
+      if (isAgain) await channel.messages.edit(message.id, toEdit(draft));
       return message.id;
     },
     ...ownMessages(channel),
