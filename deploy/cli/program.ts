@@ -62,7 +62,10 @@ function addTrain(program: Command): void {
     "train",
     "train an adapter on the feedback, judge it by the gate, and serve it if it passes",
   )
-    .option("--plan", "only say what would be trained on, and what not and why")
+    .option(
+      "--plan",
+      "only say what memory training takes, what it would learn from, and what not and why",
+    )
     .option("--no-activate", "publish the adapter without serving it")
     .option("--from <adapter>", "start from an imported adapter instead of the bare model")
     .option("--loss <name>", "this loss instead of TRAIN_LOSS; .env.example lists them")
