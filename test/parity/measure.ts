@@ -61,7 +61,12 @@ function measureAll(): void {
     prepare(folder);
     const results = new Map<string, Measurement[]>(SUBJECTS.map(([name]) => [name, []]));
     for (let round = 0; round < Number(values.rounds); round++) {
-      for (const [name, measure] of SUBJECTS) results.get(name)?.push(measure(folder));
+      for (const [name, measure] of SUBJECTS) {
+        const measured = measure(folder);
+        results.get(name)?.push(measured);
+        // A busy machine takes long: who stops it early has what was measured until then.
+        process.stderr.write(`${row(name, [measured])}\n`);
+      }
     }
     print(
       `machine: ${cpus()[0]?.model}, ${THREADS} threads; ${values.rounds} rounds of ${STEPS} steps, the first of each left out`,
