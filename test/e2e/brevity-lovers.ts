@@ -7,8 +7,8 @@ import type { LocalCommunity, SeenMessage } from "./local-person.ts";
 const SHORT_WORDS = 24;
 /** How many people vote on each answer, its asker among them. */
 const VOTERS = 3;
-/** How far the questions move on from one channel to the next. */
-const QUESTION_SHIFT = 7;
+/** How far the people move on from one channel to the next, so that each question has other askers there. */
+const ASKER_SHIFT = 7;
 const ANSWER_LIMIT_MS = 60_000;
 
 /** What the crowd did. */
@@ -22,8 +22,8 @@ export type CrowdReport = {
 type Ask = { readonly asker: string; readonly channel: string; readonly question: string };
 
 /**
- * Each person asks one question in each channel, so that no question follows another in one
- * conversation, and each question is asked once in each channel; a few chats run at once.
+ * Each question is asked once in each channel, by another person each time; everybody asks equally
+ * often, and a few chats run at once.
  * @param lanes how many ask at the same time
  */
 export async function askAndVote(
@@ -75,12 +75,13 @@ async function askOnce(
   return isShort;
 }
 
+/** One channel after the other, so that the edits of answers under way share out over the channels' rate limits. */
 function deal({ people, channels, questions }: Parameters<typeof askAndVote>[1]): Ask[] {
-  return channels.flatMap((channel, shift) =>
-    people.map((asker, index) => ({
-      asker,
+  return questions.flatMap((question, index) =>
+    channels.map((channel, shift) => ({
+      asker: at(people, index + shift * ASKER_SHIFT),
       channel,
-      question: at(questions, index + shift * QUESTION_SHIFT),
+      question,
     })),
   );
 }

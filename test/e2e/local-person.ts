@@ -22,6 +22,9 @@ const eventSchema = z.union([
 
 const outcomeSchema = z.looseObject({ kind: z.string(), message: messageSchema.optional() });
 
+/** A file as an option of a command. */
+type SentFile = { readonly name: string; readonly contentType: string; readonly base64: string };
+
 /** A community on a playground. */
 export class LocalCommunity implements AsyncDisposable {
   readonly #root: string;
@@ -67,7 +70,7 @@ export class LocalCommunity implements AsyncDisposable {
     personId: string,
     channelId: string,
     name: string,
-    options: Readonly<Record<string, string | number>>,
+    options: Readonly<Record<string, string | number | SentFile>>,
   ): Promise<string> {
     const body = await post(`${this.#root}/${personId}/channels/${channelId}/slash`, {
       name,

@@ -15,12 +15,11 @@ import { type Measured, measureAnswers } from "./measured-answers.ts";
 import { type RunningProject, runZephyr, startProject } from "./running-project.ts";
 
 const PEOPLE = 30;
-const QUESTIONS = 30;
+const QUESTIONS = 90;
 const CHATS = 8;
 const MINUTE_MS = 60_000;
-
-/** The training half has not passed on the shipped model yet: see docs/experiments.md, "Open". */
-const isWhole = process.env["E2E_TRAINING"] === "1";
+/** Sampling alone moves the share of refusals by about this much. */
+const REFUSAL_NOISE = 0.01;
 
 const trained = z.looseObject({ status: z.string(), adapter: z.string() });
 
@@ -57,7 +56,12 @@ test("a person chats by a slash command and sees the answer arrive piece by piec
 
 test("the person reacts and rates, and both count", async () => {
   const answer = lastAnswer(page);
-  await answer.getByRole("button", { name: "👍" }).click();
+  await answer.hover();
+  await answer.getByRole("button", { name: "Add reaction" }).click();
+  await page.getByRole("menuitem", { name: "👍", exact: true }).click();
+  await answer.locator(".reaction.mine").waitFor();
+  // The same opinion again, which counts once.
+  await answer.getByRole("button", { name: "👍", exact: true }).click();
   await page.getByText("Saved:").last().waitFor();
   await useCommand(page, "rate", { stars: "5" });
   await page.getByText("Only you can see this").last().waitFor();
@@ -68,7 +72,7 @@ test(
   "thirty people ask, and vote for answers that are short",
   async () => {
     const report = await crowdVotes(project.page);
-    expect(report.answers).toBe(PEOPLE * 4);
+    expect(report.answers).toBe(QUESTIONS * 4);
     // A model that always answers at one length would give nobody anything to choose from.
     expect(report.liked).toBeGreaterThan(report.answers * 0.1);
     expect(report.liked).toBeLessThan(report.answers * 0.9);
@@ -77,7 +81,7 @@ test(
   5 * MINUTE_MS,
 );
 
-test.runIf(isWhole)(
+test(
   "one training run turns their votes into an adapter that the gate admits",
   async () => {
     before = await measureAnswers(engine, "nano:base");
@@ -89,7 +93,7 @@ test.runIf(isWhole)(
   10 * MINUTE_MS,
 );
 
-test.runIf(isWhole)(
+test(
   "the adapter is swapped in while eight chats run, and none fails or mixes adapters",
   async () => {
     const chats = await chatThrough(engine, CHATS, async () => {
@@ -105,17 +109,17 @@ test.runIf(isWhole)(
   3 * MINUTE_MS,
 );
 
-test.runIf(isWhole)(
+test(
   "answers to held-out questions are a third shorter, and refusals are no worse",
   async () => {
     const after = await measureAnswers(engine, `nano:${adapter}`);
     expect(after.meanWords).toBeLessThanOrEqual(before.meanWords * 0.7);
-    expect(after.refused).toBeGreaterThanOrEqual(before.refused);
+    expect(after.refused).toBeGreaterThanOrEqual(before.refused - REFUSAL_NOISE);
   },
   3 * MINUTE_MS,
 );
 
-test.runIf(isWhole)("the page shows which adapter answered", async () => {
+test("the page shows which adapter answered", async () => {
   const texts = await chatOnPage(page, "What is a glacier?");
   expect(texts.at(-1)).toContain(`nano · adapter ${adapter}`);
   await page.locator("#status").getByText(adapter).waitFor();
@@ -127,12 +131,28 @@ async function crowdVotes(pageUrl: string): Promise<CrowdReport> {
   const [watcher = ""] = people;
   await using community = await LocalCommunity.watch(pageUrl, watcher);
   const channels = [...(await community.channels(watcher)).values()].slice(0, 4);
+  await forgetQuestions(community, pageUrl, channels[0] ?? "");
   const questions = loadCorpus()
     .topics.filter(({ kind, domain }) => kind === "thing" && domain !== "lookalikes")
     .slice(0, QUESTIONS)
     .map(({ about }) => `Tell me about ${about}.`);
   // Awaited here: `using` would close the community before a promise handed on had settled.
   return await askAndVote(community, { people, channels, questions, lanes: CHATS });
+}
+
+/** The server's owner has each question stand for itself, or else those that a person asked before change it. */
+async function forgetQuestions(
+  community: LocalCommunity,
+  pageUrl: string,
+  channel: string,
+): Promise<void> {
+  const owner = await LocalCommunity.join(pageUrl, "Mira");
+  const file = {
+    name: "settings.json",
+    contentType: "application/json",
+    base64: Buffer.from(JSON.stringify({ memory: "off" })).toString("base64"),
+  };
+  await community.slash(owner, channel, "settings import", { file });
 }
 
 /** The same request asked alone of the adapter that it reports must give the same text. */

@@ -6,7 +6,6 @@ import { heldOutPrompts } from "#trainer/nano/held-out.ts";
 import { countWords, isCaring, isRefusal } from "#trainer/nano/rules.ts";
 
 const TOPICS = 60;
-const ASKS = 60;
 const AT_ONCE = 8;
 
 /** What a model does on prompts that nobody trained on. */
@@ -22,7 +21,7 @@ export type Measured = {
 export async function measureAnswers(engine: EngineClient, model: string): Promise<Measured> {
   const prompts = heldOutPrompts(loadCorpus());
   const topics = spread(prompts.topics, TOPICS).map(({ question }) => question);
-  const asks = spread(prompts.unlawful, ASKS).map(({ question }) => question);
+  const asks = prompts.unlawful.map(({ question }) => question);
   const answers = await askAll(engine, model, topics);
   const replies = await askAll(engine, model, asks);
   const words = answers.map(countWords);

@@ -60,7 +60,7 @@ const BATCH_SIZE = 16;
 /** Zephyr's, of the paper. */
 const EPOCHS = 3;
 /** A small data set is gone through more often, up to so many steps … */
-const STEPS_WANTED = 48;
+const STEPS_WANTED = 32;
 /** … and so many times. */
 const EPOCHS_MOST = 12;
 const SEED = 42;
@@ -78,13 +78,13 @@ type Sizes = {
 /**
  * The settings: what was chosen, and where nothing was LoRA r16 α16 on all linear layers, β 0.1, cosine decay.
  * The learning rate grows from Zephyr's own with 1/√parameters, and with 1/√steps: under Adam a weight goes no
- * further than rate × steps, so at Zephyr's rate a night of 48 steps would learn nothing (docs/experiments.md).
+ * further than rate × steps, so at Zephyr's rate a night of some dozens of steps would learn nothing (docs/experiments.md).
  */
 export function chooseHyperparameters(
   { parameters, examples, contextTokens }: Sizes,
   choices: Choices,
 ): Hyperparameters {
-  const stepsAnEpoch = Math.max(1, examples / BATCH_SIZE);
+  const stepsAnEpoch = Math.max(1, Math.ceil(examples / BATCH_SIZE));
   const epochs = Math.min(EPOCHS_MOST, Math.max(EPOCHS, Math.ceil(STEPS_WANTED / stepsAnEpoch)));
   const fewer = Math.max(1, REFERENCE_STEPS / (stepsAnEpoch * epochs));
   const rate = REFERENCE_RATE * Math.sqrt((REFERENCE_PARAMETERS / parameters) * fewer);
