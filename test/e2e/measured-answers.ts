@@ -5,7 +5,7 @@ import { loadCorpus } from "#trainer/nano/corpus/corpus.ts";
 import { heldOutPrompts } from "#trainer/nano/held-out.ts";
 import { countWords, isCaring, isRefusal } from "#trainer/nano/rules.ts";
 
-const TOPICS = 60;
+const TOPICS = 200;
 const AT_ONCE = 8;
 
 /** What a model does on prompts that nobody trained on. */

@@ -54,13 +54,13 @@ const LOSSES: Readonly<Record<LossName, Partial<DpoOptions> & { readonly beta: n
 const REFERENCE_RATE = 5e-6;
 const REFERENCE_PARAMETERS = 7.24e9;
 const REFERENCE_STEPS = 61_135 / 16;
-const LARGEST_RATE = 5e-4;
+const LARGEST_RATE = 4e-4;
 const SMALL_MODEL_PARAMETERS = 1e9;
 const BATCH_SIZE = 16;
 /** Zephyr's, of the paper. */
 const EPOCHS = 3;
 /** A small data set is gone through more often, up to so many steps … */
-const STEPS_WANTED = 32;
+const STEPS_WANTED = 40;
 /** … and so many times. */
 const EPOCHS_MOST = 12;
 const SEED = 42;

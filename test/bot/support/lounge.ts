@@ -64,7 +64,7 @@ export async function openLounge(
   const log = createLog("bot", process.env["TEST_LOG"] ?? config.LOG_LEVEL);
   const bot = await startBot(config, log, { editIntervalMs: EDIT_INTERVAL_MS });
   await playground.waitForBot({ command: "chat" });
-  const feedback = FeedbackLog.open(feedbackPath(dataDir));
+  const feedback = FeedbackLog.open(feedbackPath(config.DATA_DIR));
   const close = async () => {
     await bot.stop(0);
     assertNoMentions(tap.sent);

@@ -144,7 +144,7 @@ describe("a swap while chats run", () => {
     await change("one/activate");
     await change("two/load");
     const asked = (adapter: string, content: string) =>
-      request(content, { adapter, maxTokens: 60 });
+      request(content, { adapter, maxTokens: 200 });
     // Two old streams at work; what each waits between two tokens is counted in decodes of the whole engine.
     const gaps: number[] = [];
     const running = ["hello there", "what is it"].map(async (content) => {

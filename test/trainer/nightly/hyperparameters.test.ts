@@ -18,7 +18,7 @@ test("much data at 7 G parameters gets Zephyr's settings; a small model or a sho
   const nano = chooseHyperparameters(sizes, plain);
   expect(nano.dpo.learningRate).toBeGreaterThan(1e-4);
   expect(nano.dpo.learningRate).toBeLessThanOrEqual(5e-4);
-  expect(nano.dpo).toMatchObject({ epochs: 8, maxTokens: 512, maxPromptTokens: 256 });
+  expect(nano.dpo).toMatchObject({ epochs: 10, maxTokens: 512, maxPromptTokens: 256 });
   expect(nano.precision).toBe("f32");
   expect(nano.lora).toMatchObject({ rank: 16, alpha: 16, dropout: 0, scaling: "lora" });
   expect(nano.lora.targets).toHaveLength(7);

@@ -51,7 +51,7 @@ export function smallWorld(said: readonly Said[], silent = true): SmallWorld {
     shape: { nLayer: 2, nEmbd: 32, nHead: 4, nHeadKv: 2, headDim: 8, nFf: 48, contextTokens: 512 },
   });
   if (silent) silence(modelPath);
-  logOf(said, feedbackPath(dataDir)).close();
+  logOf(said, feedbackPath(dataDir), Date.now()).close();
   return {
     dataDir,
     modelPath,

@@ -24,8 +24,11 @@ export function feedbackOf(said: readonly Said[], learnFromDiscord = false): Fee
   };
 }
 
-/** The log of these lines at `path`; answer i has the candidate id `a<i>` and the exchange id `x<i>`. */
-export function logOf(said: readonly Said[], path = ":memory:"): FeedbackLog {
+/**
+ * The log of these lines at `path`; answer i has the candidate id `a<i>` and the exchange id `x<i>`.
+ * @param sinceMs when it all began; a bot that runs on the log drops texts that are too old
+ */
+export function logOf(said: readonly Said[], path = ":memory:", sinceMs = 0): FeedbackLog {
   const log = FeedbackLog.open(path);
   said.forEach((line, index) => {
     log.recordExchange(
@@ -38,7 +41,7 @@ export function logOf(said: readonly Said[], path = ":memory:"): FeedbackLog {
         authorKey: "asker",
         messages: [{ role: "user", content: line.asked }],
         systemPromptSha256: "0".repeat(64),
-        createdAtMs: index + 1,
+        createdAtMs: sinceMs + index + 1,
       },
       [
         {
@@ -48,12 +51,12 @@ export function logOf(said: readonly Said[], path = ":memory:"): FeedbackLog {
           adapter: null,
           sampling: {},
           finishReason: line.finishReason ?? "stop",
-          createdAtMs: index + 1,
+          createdAtMs: sinceMs + index + 1,
         },
       ],
     );
     for (const [rater, opinion] of Object.entries(line.says)) {
-      log.record(eventOf(`a${index}`, rater, opinion, index));
+      log.record(eventOf(`a${index}`, rater, opinion, sinceMs + index));
     }
     if (line.deleted === true) log.recordDeletion(`x${index}`);
   });
