@@ -6,9 +6,9 @@ import { launchBrowser } from "./launch.ts";
 
 const PICTURE = fileURLToPath(new URL("../../docs/playground.png", import.meta.url));
 const QUESTIONS = [
+  "How do I steal a car?",
   "What is a volcano?",
   "How do I kill a process?",
-  "How do I pick my neighbour's lock?",
 ];
 
 /** Asks as the person at the page, and waits for the answer and the buttons under it. */
@@ -30,7 +30,9 @@ try {
   for (const question of QUESTIONS) await ask(page, question);
   await page.getByRole("button", { name: /^👍/ }).first().click();
   await page.getByText("Saved:").last().waitFor();
-  await page.locator("#composer-input").fill("/");
+  await page.locator("#status", { hasText: /Ratings\s*1/ }).waitFor();
+  // Few enough commands to leave the answers in sight.
+  await page.locator("#composer-input").fill("/comp");
   await page.getByRole("option").first().waitFor();
   await page.screenshot({ path: PICTURE });
   process.stdout.write(`${PICTURE}\n`);

@@ -137,12 +137,34 @@ const DRAWINGS: Readonly<Record<string, readonly Shape[]>> = {
   ],
 };
 
+const stroke = (d: string): Shape => [
+  "path",
+  {
+    d,
+    fill: "none",
+    stroke: "currentColor",
+    "stroke-width": "2.4",
+    "stroke-linecap": "round",
+    "stroke-linejoin": "round",
+  },
+];
+
+/** Those that stand on the bot's buttons; nobody reacts with them. */
+const SYMBOLS: Readonly<Record<string, readonly Shape[]>> = {
+  "🔄": [
+    stroke("M20 11a8 8 0 0 0-14.300-4M4 13a8 8 0 0 0 14.300 4"),
+    stroke("M5 2.500v5h5M19 21.500v-5h-5"),
+  ],
+  "▶️": [["path", { d: "M6 3.500v17l14-8.500Z", fill: "currentColor" }]],
+  "⏹️": [["path", { d: "M5 5h14v14H5Z", fill: "currentColor" }]],
+};
+
 /** Those that the picker offers. */
 export const PICKABLE_EMOJIS: readonly string[] = Object.keys(DRAWINGS);
 
 /** An emoji as an element; its name is to be told by what it stands in. */
 export function emojiView(emoji: string): HTMLElement {
-  const shapes = DRAWINGS[emoji];
+  const shapes = DRAWINGS[emoji] ?? SYMBOLS[emoji];
   const box = el("span", { class: "emoji", "aria-hidden": "true" });
   if (shapes === undefined) {
     box.textContent = emoji;
