@@ -5,11 +5,7 @@ import { startProject } from "../e2e/running-project.ts";
 import { launchBrowser } from "./launch.ts";
 
 const PICTURE = fileURLToPath(new URL("../../docs/playground.png", import.meta.url));
-const QUESTIONS = [
-  "How do I steal a car?",
-  "What is a volcano?",
-  "How do I kill a process?",
-];
+const QUESTIONS = ["How do I steal a car?", "What is a volcano?", "How do I kill a process?"];
 
 /** Asks as the person at the page, and waits for the answer and the buttons under it. */
 async function ask(page: Page, question: string): Promise<void> {
