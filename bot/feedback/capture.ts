@@ -8,7 +8,8 @@ import type { CandidateInExchange, FeedbackLog } from "#trainer/feedback/log.ts"
 import type { Pseudonymise } from "#trainer/feedback/pseudonym.ts";
 import type { Exchange, FeedbackEvent } from "#trainer/feedback/records.ts";
 import type { Stamp } from "./gateway-order.ts";
-import { reactionEvent, standingReactions, voteOf } from "./reactions.ts";
+import { OutOfOrder, type Reaction } from "./out-of-order.ts";
+import { clearedReactions, type ReactionChange, reactionEvent, voteOf } from "./reactions.ts";
 
 /** What became of one act of feedback. */
 export type CaptureOutcome =
@@ -27,16 +28,6 @@ export type Rating = {
   readonly stamp: Stamp;
 };
 
-/** One reaction made or taken back by one person. */
-export type Reaction = {
-  readonly messageId: string;
-  readonly personId: string;
-  /** Its name, as Discord gives it. */
-  readonly emoji: string | null;
-  readonly action: FeedbackEvent["action"];
-  readonly stamp: Stamp;
-};
-
 /** What a person said by a button about one answer. */
 export type Said = {
   readonly candidateId: string;
@@ -46,9 +37,6 @@ export type Said = {
 
 /** An answer and its exchange, as the log has them. */
 export type { CandidateInExchange };
-
-/** Reactions kept that came before what they are about. */
-const EARLY_REACTIONS = 10_000;
 
 type Log = Pick<
   FeedbackLog,
@@ -68,9 +56,7 @@ export class FeedbackCapture {
   readonly #feedback: Log;
   readonly #pseudonymise: Pseudonymise;
   readonly #log: Logger;
-  /** Reactions by message, for messages that show no answer yet. */
-  readonly #early = new Map<string, Reaction[]>();
-  #earlyCount = 0;
+  readonly #outOfOrder = new OutOfOrder();
 
   constructor(parts: {
     readonly feedback: Log;
@@ -88,11 +74,15 @@ export class FeedbackCapture {
     if (value === undefined) return { kind: "ignored" };
     return this.#guard(() => {
       const candidateId = this.#feedback.candidateOfMessage(change.messageId)?.candidate.id;
-      if (candidateId === undefined) return this.#keepForLater(change);
+      if (candidateId === undefined) {
+        this.#outOfOrder.keep(change);
+        return { kind: "ignored" };
+      }
       const raterKey = this.#pseudonymise(change.personId);
-      return {
-        kind: this.#feedback.record(reactionEvent({ ...change, candidateId, raterKey, value })),
-      };
+      const recorded = { ...change, candidateId, raterKey, value };
+      const kind = this.#feedback.record(reactionEvent(recorded));
+      if (change.action === "made") this.#takeBackCleared(recorded);
+      return { kind };
     });
   }
 
@@ -102,10 +92,7 @@ export class FeedbackCapture {
    */
   shown(messageId: string, candidateId: string): void {
     this.#feedback.recordMessage(messageId, candidateId);
-    const early = this.#early.get(messageId) ?? [];
-    this.#early.delete(messageId);
-    this.#earlyCount -= early.length;
-    for (const change of early) this.reaction(change);
+    for (const change of this.#outOfOrder.take(messageId)) this.reaction(change);
   }
 
   /**
@@ -119,14 +106,20 @@ export class FeedbackCapture {
     });
   }
 
-  /** All reactions of a message were removed, or all of one emoji. */
+  /**
+   * All reactions of a message were removed, or all of one emoji: whatever was made on it before is taken
+   * back, also what is told only later.
+   */
   reactionsCleared(messageId: string, stamp: Stamp, emoji?: string | null): CaptureOutcome {
     const value = voteOf(emoji ?? null);
     if (emoji !== undefined && value === undefined) return { kind: "ignored" };
+    const clearing = { stamp, value };
+    this.#outOfOrder.clear(messageId, clearing);
     return this.#guard(() => {
       const candidateId = this.#feedback.candidateOfMessage(messageId)?.candidate.id;
       if (candidateId === undefined) return { kind: "ignored" };
-      for (const vote of standingReactions(this.#feedback.eventsOf(candidateId), value)) {
+      const past = this.#feedback.eventsOf(candidateId);
+      for (const vote of clearedReactions(past, messageId, clearing)) {
         const change = { messageId, candidateId, action: "withdrawn", stamp, ...vote } as const;
         this.#feedback.record(reactionEvent(change));
       }
@@ -229,16 +222,13 @@ export class FeedbackCapture {
     });
   }
 
-  /** The oldest message's are let go when there are too many. */
-  #keepForLater(change: Reaction): CaptureOutcome {
-    this.#early.set(change.messageId, [...(this.#early.get(change.messageId) ?? []), change]);
-    this.#earlyCount += 1;
-    const [oldest] = this.#early;
-    if (this.#earlyCount > EARLY_REACTIONS && oldest !== undefined) {
-      this.#early.delete(oldest[0]);
-      this.#earlyCount -= oldest[1].length;
+  /** A clearing that was told before the reaction that it took away. */
+  #takeBackCleared(made: Omit<ReactionChange, "action">): void {
+    const { messageId, value, stamp } = made;
+    for (const clearing of this.#outOfOrder.clearingsAfter(messageId, value, stamp.atMs)) {
+      const change = { ...made, action: "withdrawn", stamp: clearing.stamp } as const;
+      this.#feedback.record(reactionEvent(change));
     }
-    return { kind: "ignored" };
   }
 
   #guard(work: () => CaptureOutcome): CaptureOutcome {

@@ -1,6 +1,7 @@
 /** Which emoji are votes, and which events a reaction leads to. Pure; the log and Discord are elsewhere. */
 import type { FeedbackEvent } from "#trainer/feedback/records.ts";
 import type { Stamp } from "./gateway-order.ts";
+import { type Clearing, clears } from "./out-of-order.ts";
 
 /** Fitzpatrick modifiers, and the selector that asks for a coloured picture. */
 const VARIANTS = /[\u{1f3fb}-\u{1f3ff}]|\ufe0f/gu;
@@ -45,17 +46,27 @@ export function reactionEvent(change: ReactionChange): FeedbackEvent {
   };
 }
 
-/** Everybody whose reaction of this value stands; of either value when it is undefined. */
-export function standingReactions(
+/**
+ * Everybody whose reaction on this message was taken away by a clearing. Whoever took it back themselves
+ * before is among them: the outcome must not depend on which of the two is told first.
+ */
+export function clearedReactions(
   past: readonly FeedbackEvent[],
-  value: 1 | -1 | undefined,
+  messageId: string,
+  clearing: Clearing,
 ): readonly { readonly raterKey: string; readonly value: 1 | -1 }[] {
-  const last = new Map<string, FeedbackEvent>();
-  for (const event of past.filter(({ kind }) => kind === "reaction")) {
-    const key = `${event.raterKey}:${event.value}`;
-    if ((last.get(key)?.atMs ?? 0) <= event.atMs) last.set(key, event);
-  }
-  return [...last.values()]
-    .filter((event) => event.action === "made" && (value === undefined || event.value === value))
-    .map((event) => ({ raterKey: event.raterKey, value: event.value === 1 ? 1 : -1 }));
+  const made = past.filter(
+    (event) =>
+      event.kind === "reaction" &&
+      event.action === "made" &&
+      event.id.startsWith(`${messageId}:`) &&
+      clears(clearing, event),
+  );
+  const each = new Map(
+    made.map(({ raterKey, value }) => [`${raterKey}:${value}`, { raterKey, value }]),
+  );
+  return [...each.values()].map(({ raterKey, value }) => ({
+    raterKey,
+    value: value === 1 ? 1 : -1,
+  }));
 }

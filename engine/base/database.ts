@@ -1,7 +1,7 @@
 /** SQLite by `node:sqlite`, opened the one way that loses nothing: WAL and synchronous=FULL. */
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { CodedError } from "./errors.ts";
 
 export type { DatabaseSync as Database };
@@ -29,6 +29,21 @@ export function openDatabase(path: string, migrations: readonly string[]): Datab
   } catch (error) {
     throw explainDatabaseError(error, path);
   }
+}
+
+/**
+ * Prepares each statement once. For a fixed set of texts: they are kept as long as the function is.
+ * SQLite prepares one again by itself when the schema changes.
+ */
+export function preparingOnce(database: DatabaseSync): (sql: string) => StatementSync {
+  const statements = new Map<string, StatementSync>();
+  return (sql) => {
+    const known = statements.get(sql);
+    if (known !== undefined) return known;
+    const prepared = database.prepare(sql);
+    statements.set(sql, prepared);
+    return prepared;
+  };
 }
 
 /** Runs `work` in a transaction that is rolled back when it throws. */

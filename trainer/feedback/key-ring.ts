@@ -10,6 +10,7 @@ import {
   explainDatabaseError,
   inTransaction,
   openDatabase,
+  preparingOnce,
 } from "#engine/base/database.ts";
 import { CodedError } from "#engine/base/errors.ts";
 import { openText, type PersonKey, sealText } from "./sealed-text.ts";
@@ -35,7 +36,11 @@ export type KeySettings = {
   readonly MASTER_KEY_FILE?: string | undefined;
 };
 
-type Opened = { readonly database: Database; readonly master: Buffer };
+type Opened = {
+  readonly database: Database;
+  readonly prepare: ReturnType<typeof preparingOnce>;
+  readonly master: Buffer;
+};
 
 /** All keys. Nothing is opened before the first use. Methods throw CodedError `database_failed`, `disk_full`, `config_invalid`. */
 export class KeyRing implements Disposable {
@@ -77,8 +82,8 @@ export class KeyRing implements Disposable {
 
   /** Destroys a person's key. @returns whether there was one */
   destroy(personKey: string): boolean {
-    return this.#guard(({ database }) => {
-      const { changes } = database.prepare("DELETE FROM keys WHERE person_key = ?").run(personKey);
+    return this.#guard(({ database, prepare }) => {
+      const { changes } = prepare("DELETE FROM keys WHERE person_key = ?").run(personKey);
       // The key must not live on in the write-ahead log.
       database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
       return changes > 0;
@@ -95,12 +100,11 @@ export class KeyRing implements Disposable {
   }
 
   #make(personKey: string): PersonKey {
-    return this.#guard(({ database, master }) =>
+    return this.#guard(({ database, prepare, master }) =>
       inTransaction(database, () => {
         const id = randomBytes(ID_BYTES).toString("hex");
-        database
-          .prepare("INSERT OR IGNORE INTO keys VALUES (?, ?, ?)")
-          .run(id, personKey, wrap(master, id, randomBytes(KEY_BYTES)));
+        const insert = prepare("INSERT OR IGNORE INTO keys VALUES (?, ?, ?)");
+        insert.run(id, personKey, wrap(master, id, randomBytes(KEY_BYTES)));
         const made = this.#find("person_key", personKey);
         if (made === undefined) throw new Error("a key that was just made is not there");
         return made;
@@ -109,8 +113,8 @@ export class KeyRing implements Disposable {
   }
 
   #find(column: "id" | "person_key", value: string): PersonKey | undefined {
-    return this.#guard(({ database, master }) => {
-      const row = database.prepare(`SELECT id, wrapped FROM keys WHERE ${column} = ?`).get(value);
+    return this.#guard(({ prepare, master }) => {
+      const row = prepare(`SELECT id, wrapped FROM keys WHERE ${column} = ?`).get(value);
       const wrapped = row?.["wrapped"];
       if (!(wrapped instanceof Uint8Array)) return undefined;
       const id = String(row?.["id"]);
@@ -131,7 +135,7 @@ export class KeyRing implements Disposable {
     const master = this.#readMaster();
     const database = openDatabase(this.#path, MIGRATIONS);
     database.exec("PRAGMA secure_delete = ON");
-    return { database, master };
+    return { database, prepare: preparingOnce(database), master };
   }
 }
 

@@ -12,6 +12,7 @@ import {
   explainDatabaseError,
   inTransaction,
   openDatabase,
+  preparingOnce,
 } from "#engine/base/database.ts";
 import { CodedError } from "#engine/base/errors.ts";
 import { KeyRing, type KeySettings } from "./key-ring.ts";
@@ -63,12 +64,14 @@ export function feedbackPath(dataDir: string): string {
 /** The log. Every method throws CodedError `disk_full` or `database_failed` when SQLite cannot. */
 export class FeedbackLog implements Disposable {
   readonly #database: Database;
+  readonly #prepare: ReturnType<typeof preparingOnce>;
   readonly #path: string;
   readonly #clock: Clock;
   readonly #keys: KeyRing;
 
   private constructor(database: Database, path: string, clock: Clock, keys: KeyRing) {
     this.#database = database;
+    this.#prepare = preparingOnce(database);
     this.#path = path;
     this.#clock = clock;
     this.#keys = keys;
@@ -123,16 +126,14 @@ export class FeedbackLog implements Disposable {
     if (problem !== undefined) throw new CodedError(problem, { code: "invalid_request" });
     const { id, candidateId, raterKey, kind, value, comment, action, atMs } = event;
     return this.#guard(() => {
-      const { changes } = this.#database
-        .prepare(
-          `INSERT INTO events (id, candidate_id, rater_key, kind, value, comment, action, at_ms)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-        )
-        .run(
-          ...[id, candidateId, raterKey, kind, value],
-          comment === undefined ? null : this.#keys.seal([raterKey], comment, CONTEXT.comment(id)),
-          ...[action, atMs],
-        );
+      const { changes } = this.#prepare(
+        `INSERT INTO events (id, candidate_id, rater_key, kind, value, comment, action, at_ms)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      ).run(
+        ...[id, candidateId, raterKey, kind, value],
+        comment === undefined ? null : this.#keys.seal([raterKey], comment, CONTEXT.comment(id)),
+        ...[action, atMs],
+      );
       return changes === 0 ? "duplicate" : "recorded";
     });
   }
@@ -384,7 +385,7 @@ export class FeedbackLog implements Disposable {
   }
 
   #run(sql: string, ...values: (string | number | null)[]): void {
-    this.#database.prepare(sql).run(...values);
+    this.#prepare(sql).run(...values);
   }
 
   #ids(where: string, value: string | number): readonly string[] {
@@ -393,7 +394,7 @@ export class FeedbackLog implements Disposable {
   }
 
   #all(sql: string, ...values: (string | number)[]): Record<string, unknown>[] {
-    return this.#guard(() => this.#database.prepare(sql).all(...values));
+    return this.#guard(() => this.#prepare(sql).all(...values));
   }
 
   #write(work: () => void): void {
