@@ -1,5 +1,11 @@
 /** Binds Discord's events to what the bot does. No event may end the process: each failure is logged. */
-import { type Client, Events, type GatewayDispatchPayload } from "discord.js";
+import {
+  type Client,
+  Events,
+  GatewayDispatchEvents,
+  type GatewayDispatchPayload,
+  type GatewayReadyDispatchData,
+} from "discord.js";
 import type { Logger } from "#engine/base/log.ts";
 import { onAuditLog, onAutoMod, onBan, onLeave, onMemberUpdate } from "./moderation/events.ts";
 import { forgetMessage } from "./on-deletion.ts";
@@ -7,8 +13,8 @@ import { onEdit } from "./on-edit.ts";
 import { onInteraction } from "./on-interaction.ts";
 import { onMessage } from "./on-message.ts";
 import { isReactionPacket, onReactionPacket } from "./on-reaction.ts";
+import { type NewSession, reread } from "./reread.ts";
 import type { Room } from "./room.ts";
-import type { Stamps } from "./stamps.ts";
 
 type Handle = (event: string, work: (room: Room) => Promise<unknown>) => void;
 
@@ -16,7 +22,12 @@ type Handle = (event: string, work: (room: Room) => Promise<unknown>) => void;
  * Begins to listen; to be called before connecting, so that nothing is missed.
  * @param opening events wait for it
  */
-export function listen(client: Client, opening: Promise<Room>, stamps: Stamps, log: Logger): void {
+export function listen(
+  client: Client,
+  opening: Promise<Room>,
+  { stamps, absence }: Pick<Room, "stamps" | "absence">,
+  log: Logger,
+): void {
   const handle: Handle = (event, work) => {
     void opening.then(work).catch((error: unknown) => {
       log.error({ err: error, event }, "an event failed");
@@ -24,6 +35,12 @@ export function listen(client: Client, opening: Promise<Room>, stamps: Stamps, l
   };
   client.on(Events.Raw, (packet: GatewayDispatchPayload, shardId: number) => {
     const stamp = stamps.note(packet, shardId);
+    if (packet.t !== GatewayDispatchEvents.Ready) absence.heard(shardId);
+    else {
+      const session = sessionOf(packet.d, shardId);
+      absence.ends(shardId, session.id);
+      handle("new session", (room) => reread(room, session));
+    }
     if (!isReactionPacket(packet)) return;
     handle("reaction", (room) => onReactionPacket(room, packet, stamp));
   });
@@ -45,6 +62,10 @@ export function listen(client: Client, opening: Promise<Room>, stamps: Stamps, l
       handle("deletion", (room) => forgetMessage(room, message));
     }
   });
+}
+
+function sessionOf({ session_id, guilds }: GatewayReadyDispatchData, shardId: number): NewSession {
+  return { id: session_id, shardId, guildIds: new Set(guilds.map(({ id }) => id)) };
 }
 
 /** Discord's own moderation. */

@@ -17,6 +17,7 @@ import type { CaseBook } from "../moderation/case-book.ts";
 import type { ModerationChoicesBook } from "../moderation/choices.ts";
 import type { PersonalData } from "../privacy/personal-data.ts";
 import type { SettingsBook } from "../settings/settings-book.ts";
+import type { Absence } from "./absence.ts";
 import type { GuildRules } from "./moderation/guild-rules.ts";
 import type { ModLog } from "./moderation/mod-log.ts";
 import type { Stamps } from "./stamps.ts";
@@ -62,6 +63,8 @@ export type Room = {
   readonly seen: SeenIds;
   /** When things were done, as the gateway ordered them. */
   readonly stamps: Stamps;
+  /** Since when each shard's gateway was not heard. */
+  readonly absence: Absence;
   /** Where people were told that votes are not saved. */
   readonly notices: Notices;
   readonly log: Logger;

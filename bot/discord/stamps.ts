@@ -32,6 +32,12 @@ export class Stamps {
     return { id: interaction.id, atMs };
   }
 
+  /** The stamp of what is read from Discord now; the same session reads a thing once. */
+  reading({ id, shardId }: { readonly id: string; readonly shardId: number }): Stamp {
+    const nowMs = this.#clock.nowMs();
+    return { id: `read.${id}`, atMs: this.#shards.get(shardId)?.readingAtMs(nowMs) ?? nowMs };
+  }
+
   #keep(id: string, atMs: number): void {
     if (!this.#interactions.has(id)) this.#interactions.set(id, atMs);
     const [oldest] = this.#interactions.keys();

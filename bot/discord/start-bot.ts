@@ -29,6 +29,7 @@ import { keepRetention } from "../privacy/retention.ts";
 import { privacyStatement } from "../privacy/statement.ts";
 import { openKeyv } from "../storage/open-keyv.ts";
 import { openSqliteStore } from "../storage/sqlite-store.ts";
+import { Absence } from "./absence.ts";
 import {
   type ConnectionLife,
   type DiscordAccess,
@@ -84,7 +85,8 @@ export async function startBot(
   left.defer(() => void prepared.destroy());
   const opening = Promise.withResolvers<Room>();
   const stamps = new Stamps(clock);
-  listen(prepared, opening.promise, stamps, log);
+  const absence = new Absence(openKeyv(store, "gateway", log), clock);
+  listen(prepared, opening.promise, { stamps, absence }, log);
   const client = await joinDiscord(prepared, access);
   const lost = lossOf(client);
   const memory = new ConversationMemory(openKeyv(store, "conversations", log), keys);
@@ -106,6 +108,7 @@ export async function startBot(
     memory,
     capture,
     stamps,
+    absence,
     pseudonymise,
     consent,
     personalData: new PersonalData({

@@ -7,9 +7,16 @@ import type { Logger } from "#engine/base/log.ts";
 import type { CandidateInExchange, FeedbackLog } from "#trainer/feedback/log.ts";
 import type { Pseudonymise } from "#trainer/feedback/pseudonym.ts";
 import type { Exchange, FeedbackEvent } from "#trainer/feedback/records.ts";
+import type { RecentMessage } from "#trainer/feedback/schema.ts";
 import type { Stamp } from "./gateway-order.ts";
 import { OutOfOrder, type Reaction } from "./out-of-order.ts";
-import { clearedReactions, type ReactionChange, reactionEvent, voteOf } from "./reactions.ts";
+import {
+  clearedReactions,
+  missedReactions,
+  type ReactionChange,
+  reactionEvent,
+  voteOf,
+} from "./reactions.ts";
 
 /** What became of one act of feedback. */
 export type CaptureOutcome =
@@ -27,6 +34,12 @@ export type Rating = {
   readonly comment?: string;
   readonly stamp: Stamp;
 };
+
+/** Who stands with one vote on a message. */
+export type Standing = { readonly personIds: ReadonlySet<string>; readonly isWhole: boolean };
+
+/** Who stands with 👍 and 👎 on a message; not whole where there were too many to read. */
+export type ReactionsRead = { readonly up: Standing; readonly down: Standing };
 
 /** What a person said by a button about one answer. */
 export type Said = {
@@ -49,6 +62,7 @@ type Log = Pick<
   | "holdsMessage"
   | "recordMessage"
   | "recordExchange"
+  | "recentMessages"
 >;
 
 /** Records feedback. No method throws for an expected failure. */
@@ -125,6 +139,32 @@ export class FeedbackCapture {
       }
       return { kind: "recorded" };
     });
+  }
+
+  /**
+   * The reactions on a message were read from Discord as they stand: what was missed in the log is added.
+   * @param stamp from before they were read
+   */
+  reactionsRead(messageId: string, read: ReactionsRead, stamp: Stamp): CaptureOutcome {
+    return this.#guard(() => {
+      const candidateId = this.#feedback.candidateOfMessage(messageId)?.candidate.id;
+      if (candidateId === undefined) return { kind: "ignored" };
+      const past = this.#feedback.eventsOf(candidateId);
+      const missed = ([1, -1] as const).flatMap((value) => {
+        const { personIds, isWhole } = value === 1 ? read.up : read.down;
+        const raterKeys = new Set([...personIds].map(this.#pseudonymise));
+        return missedReactions(past, messageId, { value, raterKeys, isWhole });
+      });
+      for (const vote of missed) {
+        this.#feedback.record(reactionEvent({ messageId, candidateId, stamp, ...vote }));
+      }
+      return { kind: missed.length > 0 ? "recorded" : "duplicate" };
+    });
+  }
+
+  /** The messages of the newest exchanges, newest first. @throws CodedError `database_failed` */
+  recentMessages(sinceMs: number, exchanges: number): readonly RecentMessage[] {
+    return this.#feedback.recentMessages(sinceMs, exchanges);
   }
 
   /** A person rated an answer; a later rating replaces it. */

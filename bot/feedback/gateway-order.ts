@@ -36,6 +36,11 @@ export class GatewayOrder {
     return { id: `${this.#session}.${sequence}`, atMs: this.#place(sequence, nowMs) };
   }
 
+  /** The time of something read now: after all that was told, and before whatever is told from now on. */
+  readingAtMs(nowMs: number): number {
+    return Math.max(this.#newestAtMs, nowMs - 1);
+  }
+
   #place(sequence: number, nowMs: number): number {
     const known = this.#seen.get(sequence);
     if (known !== undefined) return known;

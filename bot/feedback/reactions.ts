@@ -1,5 +1,5 @@
 /** Which emoji are votes, and which events a reaction leads to. Pure; the log and Discord are elsewhere. */
-import type { FeedbackEvent } from "#trainer/feedback/records.ts";
+import { type FeedbackEvent, standingVotes } from "#trainer/feedback/records.ts";
 import type { Stamp } from "./gateway-order.ts";
 import { type Clearing, clears } from "./out-of-order.ts";
 
@@ -69,4 +69,34 @@ export function clearedReactions(
     raterKey,
     value: value === 1 ? 1 : -1,
   }));
+}
+
+/**
+ * What the log lacks to agree with who stands on a message now.
+ * @param read whoever is absent took the vote back, if all who stand were read
+ */
+export function missedReactions(
+  past: readonly FeedbackEvent[],
+  messageId: string,
+  read: {
+    readonly value: 1 | -1;
+    readonly raterKeys: ReadonlySet<string>;
+    readonly isWhole: boolean;
+  },
+): readonly Pick<ReactionChange, "raterKey" | "value" | "action">[] {
+  const { value, raterKeys, isWhole } = read;
+  const ofMessage = past.filter(
+    (event) => event.value === value && event.id.startsWith(`${messageId}:`),
+  );
+  const standing = new Set(
+    standingVotes(ofMessage.filter(({ kind }) => kind === "reaction")).map(
+      ({ raterKey }) => raterKey,
+    ),
+  );
+  const made = [...raterKeys].filter((raterKey) => !standing.has(raterKey));
+  const withdrawn = isWhole ? [...standing].filter((raterKey) => !raterKeys.has(raterKey)) : [];
+  return [
+    ...made.map((raterKey) => ({ raterKey, value, action: "made" as const })),
+    ...withdrawn.map((raterKey) => ({ raterKey, value, action: "withdrawn" as const })),
+  ];
 }

@@ -76,6 +76,12 @@ export class Moderators {
     this.#tell("MESSAGE_DELETE_BULK", Intent.GuildMessages, data);
   }
 
+  /** Takes everybody's reactions off a message. */
+  clearReactions(messageId: string): void {
+    const message = this.#world.store.message(messageId);
+    if (message !== undefined) this.#world.clearReactions(message, null, OWNER_ID);
+  }
+
   /** Bans a member. */
   ban(userId: string): void {
     const user = presentUser(this.#world.user(userId));

@@ -29,9 +29,12 @@ import {
   GUILD_OF,
   HOLDS,
   MIGRATIONS,
+  RECENT_MESSAGES,
+  type RecentMessage,
   toCandidate,
   toEvent,
   toExchange,
+  toRecentMessages,
   VOID,
 } from "./schema.ts";
 import { sealOldText } from "./seal-old-text.ts";
@@ -186,6 +189,11 @@ export class FeedbackLog implements Disposable {
   /** Whether a Discord message's text is in some exchange. */
   holdsMessage(messageId: string): boolean {
     return this.#all(HOLDS, messageId).length > 0;
+  }
+
+  /** The messages of the newest exchanges that have not been erased, newest first. */
+  recentMessages(sinceMs: number, exchanges: number): readonly RecentMessage[] {
+    return toRecentMessages(this.#all(RECENT_MESSAGES, sinceMs, exchanges));
   }
 
   /** Ids of the exchanges that hold a person's words, oldest first. */

@@ -29,8 +29,9 @@ export function addReactionRoutes(api: Hono, { world }: RestServices): void {
     const limit = readLimit(context.req.query("limit"), 25);
     const after = BigInt(readId("after", context.req.query("after")) ?? 0);
     const tally = world.store.reactions(find(params).id).find((each) => each.emoji === emoji);
-    const ids = (tally?.userIds ?? []).filter((id) => BigInt(id) > after).slice(0, limit);
-    return Response.json(ids.map((id) => presentUser(world.user(id))));
+    const later = (tally?.userIds ?? []).map(BigInt).filter((id) => id > after);
+    const ids = later.sort((a, b) => (a < b ? -1 : 1)).slice(0, limit);
+    return Response.json(ids.map((id) => presentUser(world.user(String(id)))));
   });
   api.delete(`${BASE}/:emoji`, (context) => {
     const params = context.req.param();

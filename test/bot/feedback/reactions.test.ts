@@ -1,6 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { clearedReactions, reactionEvent, voteOf } from "#bot/feedback/reactions.ts";
+import {
+  clearedReactions,
+  missedReactions,
+  reactionEvent,
+  voteOf,
+} from "#bot/feedback/reactions.ts";
 import { standingVotes } from "#trainer/feedback/records.ts";
 
 type Act = {
@@ -67,6 +72,25 @@ describe("events of reactions", () => {
     expect(clearedReactions(events, "m", clearing)).toEqual([{ raterKey: "aiko", value: -1 }]);
     expect(clearedReactions(events, "another", clearing)).toEqual([]);
   });
+});
+
+test("after what was missed is added, those stand who stand on Discord; if not all were read, nobody is taken back", () => {
+  const raters = fc.constantFrom("mira", "aiko", "noor");
+  fc.assert(
+    fc.property(fc.array(act), fc.uniqueArray(raters), fc.boolean(), (acts, present, isWhole) => {
+      const past = eventsOf(acts);
+      const raterKeys = new Set(present);
+      const missed = missedReactions(past, "m", { value: 1, raterKeys, isWhole });
+      const stamp = { id: "read", atMs: acts.length };
+      const added = missed.map((one) =>
+        reactionEvent({ messageId: "m", candidateId: "c", stamp, ...one }),
+      );
+      const standing = (events: typeof past) =>
+        standingVotes(events.filter(({ value }) => value === 1)).map(({ raterKey }) => raterKey);
+      const expected = isWhole ? present : [...new Set([...present, ...standing(past)])];
+      expect(standing([...past, ...added])).toEqual(expected.toSorted());
+    }),
+  );
 });
 
 /** A place in a random order. */
