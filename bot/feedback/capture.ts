@@ -36,7 +36,7 @@ export type Rating = {
 };
 
 /** Who stands with one vote on a message. */
-export type Standing = { readonly personIds: ReadonlySet<string>; readonly isWhole: boolean };
+type Standing = { readonly personIds: ReadonlySet<string>; readonly isWhole: boolean };
 
 /** Who stands with 👍 and 👎 on a message; not whole where there were too many to read. */
 export type ReactionsRead = { readonly up: Standing; readonly down: Standing };
