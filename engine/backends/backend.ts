@@ -3,8 +3,9 @@
  * A backend knows nothing of HTTP, queues, people, moderation or which adapter is current:
  * each request names its adapter, and keeps it to its end.
  */
+import type { Ability, PromptMessage, ToolCallDelta, Tools } from "./prompt.ts";
 
-/** One turn of a conversation. */
+/** One turn of a conversation in plain text. */
 export type ChatMessage = {
   readonly role: "system" | "user" | "assistant";
   readonly content: string;
@@ -33,7 +34,9 @@ export type AnswerShape =
 
 /** One completion to generate. */
 export type GenerateRequest = {
-  readonly messages: readonly ChatMessage[];
+  readonly messages: readonly PromptMessage[];
+  /** Only to a model whose `ModelInfo` says that it takes them; undefined: none. */
+  readonly tools?: Tools;
   readonly sampling: Sampling;
   /** Upper bound of generated tokens; clamped to what the context leaves. */
   readonly maxTokens: number;
@@ -56,7 +59,7 @@ export type TokenLogprob = {
   readonly logprob: number;
 };
 
-/** What a running completion reports, in order: one `start`, any number of `text`, one `end`. */
+/** What a running completion reports, in order: one `start`, any number of `text` and `tool`, one `end`. */
 export type GenerateEvent =
   | { readonly type: "start"; readonly promptTokens: number; readonly adapter: string | null }
   | {
@@ -66,9 +69,10 @@ export type GenerateEvent =
       readonly tokenIds: readonly number[];
       readonly logprobs?: readonly (TokenLogprob & { readonly top: readonly TokenLogprob[] })[];
     }
+  | ({ readonly type: "tool" } & ToolCallDelta)
   | {
       readonly type: "end";
-      readonly reason: "stop" | "length" | "aborted";
+      readonly reason: "stop" | "length" | "tool_calls" | "aborted";
       readonly completionTokens: number;
     };
 
@@ -88,6 +92,10 @@ export type ModelInfo = {
   readonly device: string;
   /** How memory is divided and why, in sentences for people; undefined where another server decides that. */
   readonly memory?: string;
+  /** Whether requests may offer functions to call. */
+  readonly tools: Ability;
+  /** Whether people's turns may hold pictures. */
+  readonly images: Ability;
 };
 
 /** Machine-independent figures of the decode loop, for /health and the benchmark. */
@@ -127,7 +135,7 @@ export interface Backend extends AsyncDisposable {
    */
   generate(request: GenerateRequest): AsyncIterable<GenerateEvent>;
   /** Tokens of the rendered conversation, BOS and generation prompt included. */
-  countTokens(messages: readonly ChatMessage[]): number;
+  countTokens(messages: readonly PromptMessage[], tools?: Tools): number;
   /**
    * Makes an adapter available under `name`; its file must have been checked against its manifest.
    * @throws CodedError `adapter_corrupt`, `adapter_incompatible`

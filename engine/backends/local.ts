@@ -31,6 +31,7 @@ import type {
   GenerateRequest,
   ModelInfo,
 } from "./backend.ts";
+import { countImages, type PromptMessage, tellsOfCalls } from "./prompt.ts";
 
 /** What to serve and with how much. */
 export type LocalBackendOptions = {
@@ -140,6 +141,11 @@ class LocalModelBackend implements LocalBackend {
       streams: options.streams,
       device: build.reason,
       memory: `${describePlan(needs, planCache(needs), limits.cacheType)} ${parking.text}`,
+      tools: { can: false, why: whyNoTools(options.modelId, model.hasToolTemplate) },
+      images: {
+        can: false,
+        why: "models that run in the engine itself read text alone. A server that takes pictures can be used by BACKEND_URL",
+      },
     };
     const { store } = parking;
     this.#loop = new DecodeLoop(model, store === undefined ? limits : { ...limits, store });
@@ -163,8 +169,8 @@ class LocalModelBackend implements LocalBackend {
     }
   }
 
-  countTokens(messages: readonly ChatMessage[]): number {
-    return this.#encode(messages).length;
+  countTokens(messages: readonly PromptMessage[]): number {
+    return this.#encode(plainMessages(messages)).length;
   }
 
   async loadAdapter(name: string, path: string): Promise<void> {
@@ -239,8 +245,9 @@ class LocalModelBackend implements LocalBackend {
   }
 
   #complete(request: GenerateRequest): CompletionRequest {
-    const prompt = this.#encode(request.messages);
-    if (request.messages.length === 0 || prompt.length === 0) {
+    const messages = plainMessages(request.messages);
+    const prompt = this.#encode(messages);
+    if (messages.length === 0 || prompt.length === 0) {
       throw new CodedError("Expected at least one message to answer, got none.", {
         code: "invalid_request",
       });
@@ -255,7 +262,7 @@ class LocalModelBackend implements LocalBackend {
     const { sampling, stop, adapter, topLogprobs, shape } = request;
     return {
       prompt,
-      sharedTokens: this.#sharedTokens(request.messages, prompt),
+      sharedTokens: this.#sharedTokens(messages, prompt),
       sampling,
       stop,
       adapter,
@@ -282,6 +289,24 @@ class LocalModelBackend implements LocalBackend {
     // The last token of both differs: what follows a turn's line end merges with it.
     return Math.min(commonPrefix(this.#systemPrompt.tokens, prompt), prompt.length - 1);
   }
+}
+
+/** The service refuses before; text that stands beside a picture must not be answered without it. */
+function plainMessages(messages: readonly PromptMessage[]): readonly ChatMessage[] {
+  const isPlain = !tellsOfCalls(messages) && messages.every((one) => countImages(one) === 0);
+  if (isPlain) return messages.flatMap((one) => (one.role === "tool" ? [] : [one]));
+  throw new CodedError("Expected plain text: pictures and calls are for other servers' models.", {
+    code: "invalid_request",
+  });
+}
+
+/** Zephyr's own template has no place for tools; a file's may, but is not the one that is rendered here. */
+function whyNoTools(modelId: string, hasToolTemplate: boolean): string {
+  const remedy =
+    "Serve it by a server that renders them, such as llama-server, and set BACKEND_URL";
+  return hasToolTemplate
+    ? `${modelId}'s GGUF has a chat template with a place for tools, but the engine renders Zephyr's alone. ${remedy}`
+    : `the chat template of ${modelId} has no place for tools. Ask for JSON by response_format instead, or use a model that was trained with them`;
 }
 
 function toGrammar(shape: AnswerShape): string {

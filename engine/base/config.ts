@@ -59,6 +59,8 @@ const schema = z.object({
     .string()
     .regex(/^[0-9a-f]{64}$/, "expected 64 hexadecimal digits")
     .optional(),
+  BACKEND_IMAGES: z.enum(["auto", "on", "off"]).default("auto"),
+  IMAGE_URLS: z.enum(["data", "https"]).default("data"),
   QUEUE_LIMIT: count.default(256),
   REQUEST_DEADLINE_S: count.max(86_400).default(900),
   ENGINE_HOST: z.string().min(1).default("127.0.0.1"),

@@ -4,6 +4,8 @@
  */
 import type { z } from "zod";
 import type { ChatMessage } from "../backends/backend.ts";
+import type { PromptMessage } from "../backends/prompt.ts";
+import { toWireMessage } from "../backends/wire-prompt.ts";
 import { CodedError, systemCode } from "../base/errors.ts";
 import { readEventStream, type WireEvent } from "./event-stream.ts";
 import {
@@ -19,7 +21,8 @@ import {
 
 /** One request for a completion; what is left out takes the engine's default. */
 export type ChatRequest = {
-  readonly messages: readonly ChatMessage[];
+  /** With pictures only where `health` tells of the input modality `image`. */
+  readonly messages: readonly PromptMessage[];
   /** `<id>` (the active adapter), `<id>:<adapter>` or `<id>:base`; omitted: the served model. */
   readonly model?: string;
   /** 0 (greedy) to 2. */
@@ -304,7 +307,7 @@ class Tally {
 function toBody(request: ChatRequest): Record<string, unknown> {
   return {
     model: request.model,
-    messages: request.messages,
+    messages: request.messages.map(toWireMessage),
     temperature: request.temperature,
     top_p: request.topP,
     top_k: request.topK,

@@ -59,6 +59,8 @@ export const healthSchema = z.looseObject({
     device: z.string(),
     /** How memory is divided; null where another server decides that. */
     memory: z.string().nullish(),
+    /** `text`, and `image` where it sees; engines before there were pictures tell nothing. */
+    input_modalities: z.array(z.string()).default(["text"]),
   }),
   adapter: z.string().nullable(),
   queue: z.object({ waiting: z.number(), running: z.number(), limit: z.number() }),

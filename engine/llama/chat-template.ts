@@ -82,3 +82,8 @@ export function isZephyrTemplate(jinja: string | null): boolean {
   const opensTurns = jinja.includes("<|user|>") && jinja.includes("<|assistant|>");
   return opensTurns && (jinja.includes("eos_token") || jinja.includes(END_OF_TURN));
 }
+
+/** Whether a GGUF's template reads the variable in which Jinja templates are given tools. */
+export function namesTools(jinja: string | null): boolean {
+  return jinja !== null && /\{[{%][^}]*\btools\b/.test(jinja);
+}

@@ -11,7 +11,7 @@ import {
 import { bindLlama, type Llama } from "../native/llama.ts";
 import type { LlamaAdapterPointer, LlamaModelPointer } from "../native/llama-struct.ts";
 import { type BaseModel, checkAdapterFile } from "./adapter-file.ts";
-import { isZephyrTemplate } from "./chat-template.ts";
+import { isZephyrTemplate, namesTools } from "./chat-template.ts";
 import type { CacheType } from "./context.ts";
 import { checkModelFile, GUARD_ARCHITECTURES } from "./model-file.ts";
 import { Vocabulary } from "./vocabulary.ts";
@@ -102,6 +102,13 @@ export class LoadedModel implements AsyncDisposable {
 
   get parameters(): number {
     return Number(this.llama.llama_model_n_params(this.pointer));
+  }
+
+  /** Whether the file's own chat template, or one beside it for that purpose, has a place for tools. */
+  get hasToolTemplate(): boolean {
+    const { llama, pointer } = this;
+    if (llama.llama_model_chat_template(pointer, "tool_use") !== null) return true;
+    return namesTools(llama.llama_model_chat_template(pointer, null));
   }
 
   /** The context that the model was trained for, tokens. */

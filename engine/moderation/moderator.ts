@@ -4,7 +4,7 @@
  * Fails closed: a check that cannot run withholds the text. It knows nothing of HTTP or models.
  */
 import { setImmediate } from "node:timers/promises";
-import type { ChatMessage } from "../backends/backend.ts";
+import type { PromptMessage } from "../backends/prompt.ts";
 import type { GuardTurn, Severity } from "./guard-format.ts";
 import {
   DEFAULT_POLICY,
@@ -13,6 +13,7 @@ import {
   type GuildPolicy,
   strictest,
 } from "./guild-policy.ts";
+import { plainJsonText } from "./json-text.ts";
 import { firstMatch, LexicalScanner, type Lexicon, scanText } from "./lexical.ts";
 import { reasonFor, type Stage } from "./policy.ts";
 import { StreamCheck } from "./stream-check.ts";
@@ -99,11 +100,12 @@ export class Moderation {
   }
 
   /**
-   * Checks a conversation before generation. What people wrote is held to the rules of input, what an
-   * assistant is said to have written to those of output; the system prompt is the operator's own.
+   * Checks a conversation before generation. What people wrote, or tools answered, is held to the rules of
+   * input, what an assistant is said to have written or called to those of output; the system prompt and what
+   * tools there are is the operator's own. Pictures are not looked at: what is said about them is.
    */
   async checkInput(
-    messages: readonly ChatMessage[],
+    messages: readonly PromptMessage[],
     signal: AbortSignal,
     policy: GuildPolicy = DEFAULT_POLICY,
   ): Promise<InputCheck> {
@@ -131,7 +133,7 @@ export class Moderation {
    * @param options.onWarning told of each passage that passed with a note
    */
   openOutput(options: {
-    readonly messages: readonly ChatMessage[];
+    readonly messages: readonly PromptMessage[];
     readonly signal: AbortSignal;
     readonly policy?: GuildPolicy;
     readonly onWarning?: (warning: Warning) => void;
@@ -227,6 +229,15 @@ function toWarning(stage: Stage, { hazard, severity, probability }: Decision): W
   return { stage, category: hazard, severity, probability };
 }
 
-function turnsOf(messages: readonly ChatMessage[]): readonly GuardTurn[] {
-  return messages.flatMap(({ role, content }) => (role === "system" ? [] : [{ role, content }]));
+function turnsOf(messages: readonly PromptMessage[]): readonly GuardTurn[] {
+  return messages.flatMap((message): GuardTurn[] => {
+    const { role, content } = message;
+    if (role === "system") return [];
+    // What a tool found was written by anybody: it is held to the rules for people.
+    if (role !== "assistant") return [{ role: "user", content }];
+    const calls = (message.toolCalls ?? []).map(
+      (call) => `${call.name} ${plainJsonText(call.arguments)}`,
+    );
+    return [{ role, content: [content, ...calls].filter((text) => text !== "").join("\n") }];
+  });
 }

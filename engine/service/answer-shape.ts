@@ -1,6 +1,6 @@
 /**
- * The fields of a chat request that say what the answer must look like: OpenAI's `response_format`,
- * llama.cpp's `grammar`, and `tools`, which the models that are served have no template for.
+ * The fields of a chat request that say what the answer must look like: OpenAI's `response_format` and
+ * llama.cpp's `grammar`.
  */
 import { z } from "zod";
 import type { AnswerShape } from "../backends/backend.ts";
@@ -35,27 +35,17 @@ export const answerShapeSchema = {
     .string({ error: "expected GBNF in a string" })
     .max(GRAMMAR_CHARACTERS, { error: `expected at most ${GRAMMAR_CHARACTERS} characters` })
     .nullish(),
-  tools: z.array(z.unknown(), { error: "expected a list of tools" }).nullish(),
-  tool_choice: z.unknown().optional(),
 };
 
 /**
  * The shape that a request asks for.
- * @throws HttpProblem 400 for a schema that is not served, a grammar beside a schema, or tools
+ * @throws HttpProblem 400 for a schema that is not served, or a grammar beside a schema
  */
 export function readAnswerShape(data: {
   readonly response_format?: z.infer<typeof responseFormat> | null | undefined;
   readonly grammar?: string | null | undefined;
-  readonly tools?: readonly unknown[] | null | undefined;
-  readonly tool_choice?: unknown;
 }): AnswerShape | undefined {
   const { response_format: format, grammar } = data;
-  if ((data.tools ?? []).length > 0 && data.tool_choice !== "none") {
-    throw refusal(
-      "tools",
-      "the model's chat template has no place for tools. Ask for JSON by response_format instead",
-    );
-  }
   if (grammar) {
     if (format && format.type !== "text")
       throw refusal("grammar", "expected no response_format beside it");

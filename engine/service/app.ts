@@ -5,7 +5,9 @@
 import { createHash, randomUUID, timingSafeEqual } from "node:crypto";
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
+import { describeAbilities } from "./abilities.ts";
 import { ADAPTER_ROUTES, addAdapterRoutes } from "./adapter-routes.ts";
+import { IMAGE_BODY_BYTES, type ImageUrls } from "./chat-images.ts";
 import { parseChatRequest } from "./chat-request.ts";
 import { type AnswerHead, toErrorEvent, toEvents, toJson } from "./chat-wire.ts";
 import { admitCompletion, type CompletionServices } from "./completion.ts";
@@ -21,6 +23,8 @@ export type AppServices = CompletionServices & {
   readonly apiKeys: readonly string[];
   /** Whether only this machine can connect; then only its own names are accepted as Host. */
   readonly isLoopback: boolean;
+  /** How pictures may come, where the model takes them. */
+  readonly imageUrls: ImageUrls;
   /** True once the engine is shutting down. */
   readonly isDraining: () => boolean;
   /** Aborts when the time for running requests is over. */
@@ -40,7 +44,7 @@ export function createApp(services: AppServices): Hono<Env> {
   const app = new Hono<Env>();
   const createdS = Math.floor(services.clock.nowMs() / 1000);
   app.use(identify, refuseForeignPages(services.isLoopback), authorise(services.apiKeys));
-  app.use("/v1/*", refuseWhenStopping(services), limitBody());
+  app.use("/v1/*", refuseWhenStopping(services), limitBody(services));
   app.post("/v1/chat/completions", (c) => answerChat(services, c));
   app.post("/v1/moderations", async (c) => {
     const request = parseModerationRequest(await readJson(c));
@@ -77,7 +81,7 @@ export function createApp(services: AppServices): Hono<Env> {
 
 async function answerChat(services: AppServices, c: Context<Env>): Promise<Response> {
   const requestId = c.get("requestId");
-  const parameters = parseChatRequest(await readJson(c));
+  const parameters = parseChatRequest(await readJson(c), services.imageUrls);
   const leave = new AbortController();
   const signal = AbortSignal.any([c.req.raw.signal, leave.signal, services.stopped]);
   const completion = await admitCompletion(services, parameters, requestId, signal);
@@ -124,13 +128,14 @@ async function readJson(c: Context<Env>): Promise<unknown> {
 }
 
 function models(services: AppServices, createdS: number): { id: string }[] {
-  const { contextTokens } = services.backend.info;
+  const { info } = services.backend;
   return services.adapters.modelNames().map((id) => ({
     id,
     object: "model",
     created: createdS,
     owned_by: "zephyr-community",
-    context_tokens: contextTokens,
+    context_tokens: info.contextTokens,
+    ...describeAbilities(info),
   }));
 }
 
@@ -177,6 +182,7 @@ function health(services: AppServices): object {
       streams: info.streams,
       device: info.device,
       memory: info.memory ?? null,
+      ...describeAbilities(info),
     },
     adapter: services.adapters.active,
     checks: services.moderation.layers,
@@ -247,16 +253,21 @@ function refuseWhenStopping(services: AppServices): MiddlewareHandler<Env> {
   };
 }
 
-function limitBody(): MiddlewareHandler {
-  return bodyLimit({
-    maxSize: BODY_LIMIT_BYTES,
-    onError: () => {
-      throw new HttpProblem(
-        `The body is larger than ${BODY_LIMIT_BYTES >> 20} MiB. Send fewer or shorter messages.`,
-        { status: 413, code: "body_too_large", headers: { connection: "close" } },
-      );
-    },
-  });
+/** Pictures take more, where there is a model that looks at them. */
+function limitBody({ backend }: AppServices): MiddlewareHandler {
+  const limit = (maxSize: number) => bodyLimit({ maxSize, onError: () => refuseLarge(maxSize) });
+  const [plain, withImages] = [limit(BODY_LIMIT_BYTES), limit(IMAGE_BODY_BYTES)];
+  return (c, next) => {
+    const isChat = c.req.path === "/v1/chat/completions";
+    return isChat && backend.info.images.can ? withImages(c, next) : plain(c, next);
+  };
+}
+
+function refuseLarge(maxSize: number): never {
+  throw new HttpProblem(
+    `The body is larger than ${maxSize >> 20} MiB. Send fewer or shorter messages.`,
+    { status: 413, code: "body_too_large", headers: { connection: "close" } },
+  );
 }
 
 function refuseOtherMethods(app: Hono<Env>): void {

@@ -4,10 +4,13 @@
  */
 import { randomInt } from "node:crypto";
 import { z } from "zod";
-import type { AnswerShape, ChatMessage, Sampling } from "../backends/backend.ts";
+import type { AnswerShape, Sampling } from "../backends/backend.ts";
+import type { PromptMessage, Tools } from "../backends/prompt.ts";
 import type { GuildPolicy } from "../moderation/guild-policy.ts";
-import { cleanInput } from "../moderation/normalise.ts";
 import { answerShapeSchema, readAnswerShape } from "./answer-shape.ts";
+import type { ImageUrls } from "./chat-images.ts";
+import { messagesSchema, readMessages } from "./chat-messages.ts";
+import { readTools, toolsSchema } from "./chat-tools.ts";
 import type { Priority } from "./fair-queue.ts";
 import { HttpProblem } from "./http-problem.ts";
 import { metadataSchema, readPolicy } from "./request-metadata.ts";
@@ -15,7 +18,9 @@ import { metadataSchema, readPolicy } from "./request-metadata.ts";
 /** A checked request; what the caller left out has its default. */
 export type ChatParameters = {
   readonly model: string | undefined;
-  readonly messages: readonly ChatMessage[];
+  readonly messages: readonly PromptMessage[];
+  /** What the model may call; undefined: nothing. */
+  readonly tools: Tools | undefined;
   /** The seed is that of the first choice; choice i uses seed + i. */
   readonly sampling: Sampling;
   readonly maxTokens: number | undefined;
@@ -43,20 +48,6 @@ const DEFAULTS = { temperature: 0.7, topP: 0.95, topK: 50, minP: 0 };
 const SEED_RANGE = 2 ** 32;
 const MAX_DEADLINE_MS = 86_400_000;
 
-const textPart = z.object({ type: z.literal("text"), text: z.string() });
-const content = z.union([z.string(), z.array(textPart)], {
-  error: 'expected a string, or a list of {type: "text", text}; images and audio are not supported',
-});
-const message = z.discriminatedUnion(
-  "role",
-  [
-    z.object({ role: z.enum(["system", "developer"]), content }),
-    z.object({ role: z.literal("user"), content }),
-    z.object({ role: z.literal("assistant"), content: content.nullish() }),
-  ],
-  { error: "expected a message {role, content} with role system, developer, user or assistant" },
-);
-
 const within = (low: number, high: number) => {
   const error = `expected a number from ${low} to ${high}`;
   return z.number({ error }).min(low, { error }).max(high, { error }).nullish();
@@ -74,9 +65,7 @@ const stopText = z
 const schema = z.object(
   {
     model: z.string({ error: "expected the name of a model" }).nullish(),
-    messages: z
-      .array(message, { error: "expected a list of messages" })
-      .min(1, { error: "expected at least one message" }),
+    messages: messagesSchema,
     temperature: within(0, 2),
     top_p: z
       .number({ error: "expected a number above 0, up to 1" })
@@ -110,6 +99,7 @@ const schema = z.object(
       .nullish(),
     deadline_ms: whole(1, MAX_DEADLINE_MS),
     ...answerShapeSchema,
+    ...toolsSchema,
     metadata: metadataSchema,
   },
   { error: "expected a JSON object" },
@@ -117,9 +107,10 @@ const schema = z.object(
 
 /**
  * Checks a request's body and cleans its messages' text.
+ * @param imageUrls how pictures may come
  * @throws HttpProblem 400 that names the field, what was expected and what came
  */
-export function parseChatRequest(body: unknown): ChatParameters {
+export function parseChatRequest(body: unknown, imageUrls: ImageUrls = "data"): ChatParameters {
   const parsed = schema.safeParse(body);
   if (!parsed.success) throw explain(parsed.error, body);
   const data = parsed.data;
@@ -128,7 +119,8 @@ export function parseChatRequest(body: unknown): ChatParameters {
   }
   return {
     model: data.model ?? undefined,
-    messages: data.messages.map(toMessage),
+    messages: readMessages(data.messages, imageUrls),
+    tools: readTools(data),
     sampling: toSampling(data),
     maxTokens: data.max_completion_tokens ?? data.max_tokens ?? undefined,
     stop: typeof data.stop === "string" ? [data.stop] : (data.stop ?? []),
@@ -157,13 +149,6 @@ function toSampling(data: z.infer<typeof schema>): Sampling {
     minP: data.min_p ?? DEFAULTS.minP,
     seed: toSeed(data.seed ?? randomInt(SEED_RANGE)),
   };
-}
-
-function toMessage(given: z.infer<typeof message>): ChatMessage {
-  const role = given.role === "developer" ? "system" : given.role;
-  const parts = given.content ?? "";
-  const text = typeof parts === "string" ? parts : parts.map((part) => part.text).join("\n");
-  return { role, content: cleanInput(text) };
 }
 
 function explain(error: z.ZodError, body: unknown): HttpProblem {

@@ -3,6 +3,7 @@
  * It knows the wire alone; what it adds to OpenAI's fields is `adapter`, and `verdict` and `warnings` on a choice.
  */
 import type { TokenLogprob } from "../backends/backend.ts";
+import type { ToolCall, ToolCallDelta } from "../backends/prompt.ts";
 import type { ChoiceEvent, TokenChoice } from "./choice.ts";
 import type { Completion } from "./completion.ts";
 import { type HttpProblem, problemBody } from "./http-problem.ts";
@@ -18,30 +19,60 @@ export type AnswerHead = {
 type WireUsage = { prompt_tokens: number; completion_tokens: number; total_tokens: number };
 type End = Extract<ChoiceEvent, { type: "end" }>;
 
+type Draft = { text: string; logprobs: TokenChoice[]; calls: ToolCall[]; end?: End };
+
 /** Collects a completion into the one object of the JSON mode. */
 export async function toJson(head: AnswerHead, completion: Completion): Promise<object> {
-  const drafts = new Map<number, { text: string; logprobs: TokenChoice[]; end?: End }>();
+  const drafts = new Map<number, Draft>();
   for await (const event of completion.events) {
     if (event.type === "queued") continue;
-    const draft = drafts.get(event.index) ?? { text: "", logprobs: [] };
+    const draft = drafts.get(event.index) ?? { text: "", logprobs: [], calls: [] };
     drafts.set(event.index, draft);
-    if (event.event.type === "end") draft.end = event.event;
-    if (event.event.type !== "text") continue;
-    draft.text += event.event.text;
-    draft.logprobs.push(...event.event.logprobs);
+    collect(draft, event.event);
   }
   const choices = [...drafts].sort(([a], [b]) => a - b);
   const tokens = choices.reduce((sum, [, { end }]) => sum + (end?.completionTokens ?? 0), 0);
   return {
     ...base(head, "chat.completion", completion.adapter),
-    choices: choices.map(([index, { text, logprobs, end }]) => ({
+    choices: choices.map(([index, draft]) => ({
       index,
-      message: { role: "assistant", content: text, refusal: end?.block?.reason ?? null },
-      logprobs: formatLogprobs(logprobs),
-      finish_reason: end?.reason ?? "stop",
-      ...verdictOf(end),
+      message: toMessage(draft),
+      logprobs: formatLogprobs(draft.logprobs),
+      finish_reason: draft.end?.reason ?? "stop",
+      ...verdictOf(draft.end),
     })),
     usage: usageOf(completion, tokens),
+  };
+}
+
+function collect(draft: Draft, event: ChoiceEvent): void {
+  if (event.type === "end") draft.end = event;
+  if (event.type === "tool") {
+    const before = draft.calls[event.call] ?? { id: "", name: "", arguments: "" };
+    const { id = before.id, name = before.name } = event;
+    draft.calls[event.call] = { id, name, arguments: before.arguments + event.arguments };
+  }
+  if (event.type !== "text") return;
+  draft.text += event.text;
+  draft.logprobs.push(...event.logprobs);
+}
+
+function toMessage({ text, calls, end }: Draft): object {
+  // Of a call that a check cut short nobody should carry out the half.
+  const whole = end?.block === undefined ? calls : [];
+  return {
+    role: "assistant",
+    content: text === "" && whole.length > 0 ? null : text,
+    refusal: end?.block?.reason ?? null,
+    ...(whole.length === 0
+      ? {}
+      : {
+          tool_calls: whole.map(({ id, name, arguments: args }) => ({
+            id,
+            type: "function",
+            function: { name, arguments: args },
+          })),
+        }),
   };
 }
 
@@ -92,8 +123,18 @@ function toDelta(index: number, event: ChoiceEvent): object {
   if (event.type === "text") {
     return { ...open, delta: { content: event.text }, logprobs: formatLogprobs(event.logprobs) };
   }
+  if (event.type === "tool") return { ...open, delta: { tool_calls: [toCallDelta(event)] } };
   const delta = event.block === undefined ? {} : { refusal: event.block.reason };
   return { ...open, delta, finish_reason: event.reason, ...verdictOf(event) };
+}
+
+function toCallDelta({ call, id, name, arguments: args }: ToolCallDelta): object {
+  const head = id === undefined ? {} : { id, type: "function" };
+  return {
+    index: call,
+    ...head,
+    function: { ...(name === undefined ? {} : { name }), arguments: args },
+  };
 }
 
 function verdictOf(end: End | undefined): Pick<End, "warnings"> & { verdict?: End["block"] } {

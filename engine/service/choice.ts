@@ -3,22 +3,25 @@
  * It knows nothing of the wire; the backend sees an abort as soon as the rest may not be shown.
  */
 import type { Backend, GenerateEvent, GenerateRequest, TokenLogprob } from "../backends/backend.ts";
+import type { ToolCallDelta } from "../backends/prompt.ts";
 import { CodedError } from "../base/errors.ts";
 import type { GuildPolicy } from "../moderation/guild-policy.ts";
 import { type Block, type Moderation, toBlock, type Warning } from "../moderation/moderator.ts";
 import { cleanOutput } from "../moderation/normalise.ts";
 import type { StreamCheck } from "../moderation/stream-check.ts";
+import { CheckedCall, type CheckedPieces } from "./checked-call.ts";
 
 /** A token with its alternatives, as the backend reports it. */
 export type TokenChoice = TokenLogprob & { readonly top: readonly TokenLogprob[] };
 
-/** What a choice reports: a `start`, checked `text`, one `end`. */
+/** What a choice reports: a `start`, checked `text` and pieces of calls, one `end`. */
 export type ChoiceEvent =
   | { readonly type: "start"; readonly adapter: string | null }
   | { readonly type: "text"; readonly text: string; readonly logprobs: readonly TokenChoice[] }
+  | ({ readonly type: "tool" } & ToolCallDelta)
   | {
       readonly type: "end";
-      readonly reason: "stop" | "length" | "content_filter";
+      readonly reason: "stop" | "length" | "tool_calls" | "content_filter";
       readonly completionTokens: number;
       readonly block?: Block;
       /** Passages that were shown with a note. */
@@ -60,7 +63,9 @@ export async function* runChoice(options: {
 class CheckedOutput {
   readonly #moderation: Moderation;
   readonly #policy: GuildPolicy;
+  readonly #openCheck: () => StreamCheck;
   readonly #check: StreamCheck;
+  readonly #calls: CheckedCall[] = [];
   readonly #warnings: Warning[] = [];
   /** Tokens whose text is not let out yet, by where it ends. */
   #held: { end: number; logprobs: readonly TokenChoice[] }[] = [];
@@ -73,7 +78,8 @@ class CheckedOutput {
     const onWarning = (warning: Warning) => this.#warn(warning);
     this.#moderation = moderation;
     this.#policy = policy;
-    this.#check = moderation.openOutput({ messages, signal, policy, onWarning });
+    this.#openCheck = () => moderation.openOutput({ messages, signal, policy, onWarning });
+    this.#check = this.#openCheck();
   }
 
   get isOver(): boolean {
@@ -83,6 +89,7 @@ class CheckedOutput {
   async *take(event: GenerateEvent): AsyncGenerator<ChoiceEvent> {
     if (event.type === "start") yield { type: "start", adapter: event.adapter };
     else if (event.type === "text") yield* this.#onText(event);
+    else if (event.type === "tool") yield* this.#onCall(event);
     else yield* this.#onEnd(event);
   }
 
@@ -98,6 +105,23 @@ class CheckedOutput {
     if (release.category !== undefined) yield this.#blocked(release.category, this.#tokens);
   }
 
+  /** What a call would do with its arguments is out of sight, so they are checked as words to people are. */
+  async *#onCall(event: Extract<GenerateEvent, { type: "tool" }>): AsyncGenerator<ChoiceEvent> {
+    this.#tokens += 1;
+    const { type: _, ...delta } = event;
+    let call = this.#calls[event.call];
+    if (call === undefined) {
+      call = new CheckedCall(this.#openCheck());
+      this.#calls[event.call] = call;
+    }
+    yield* this.#pieces(await call.push(delta), this.#tokens);
+  }
+
+  *#pieces({ deltas, category }: CheckedPieces, tokens: number): Generator<ChoiceEvent> {
+    for (const delta of deltas) yield { type: "tool", ...delta };
+    if (category !== undefined) yield this.#blocked(category, tokens);
+  }
+
   async *#onEnd(event: Extract<GenerateEvent, { type: "end" }>): AsyncGenerator<ChoiceEvent> {
     if (event.reason === "aborted") {
       throw new CodedError("The engine stopped before the answer was complete. Try again.", {
@@ -109,6 +133,10 @@ class CheckedOutput {
     if (release.category !== undefined) {
       yield this.#blocked(release.category, event.completionTokens);
       return;
+    }
+    for (const call of this.#calls) {
+      yield* this.#pieces(await call.finish(), event.completionTokens);
+      if (this.#isOver) return;
     }
     this.#isOver = true;
     const { reason, completionTokens } = event;

@@ -7,6 +7,7 @@ import type { Clock } from "../base/clock.ts";
 import { CodedError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Block, Moderation, Warning } from "../moderation/moderator.ts";
+import { assertTaken } from "./abilities.ts";
 import { Channel } from "./channel.ts";
 import { type ChatParameters, toSeed } from "./chat-request.ts";
 import { type ChoiceEvent, runChoice } from "./choice.ts";
@@ -47,7 +48,7 @@ const CHARACTERS_PER_TOKEN_MOST = 32;
 /**
  * Admits a request, or refuses it before anything was sent.
  * @throws CodedError `model_unknown`, `prompt_too_long`
- * @throws HttpProblem 429 when the queue is full
+ * @throws HttpProblem 429 when the queue is full, 400 for pictures or tools that the model does not take
  */
 export async function admitCompletion(
   services: CompletionServices,
@@ -55,6 +56,7 @@ export async function admitCompletion(
   requestId: string,
   signal: AbortSignal,
 ): Promise<Completion> {
+  assertTaken(parameters, services.backend.info);
   const lease = services.adapters.lease(parameters.model, parameters.owner.guild);
   try {
     const promptTokens = countPrompt(services.backend, parameters);
@@ -163,7 +165,8 @@ class CompletionRun {
   }
 
   async #runChoice(index: number): Promise<void> {
-    const { messages, sampling, maxTokens, stop, topLogprobs, shape, policy } = this.#parameters;
+    const { messages, tools, sampling, maxTokens, stop, topLogprobs, shape, policy } =
+      this.#parameters;
     const { backend, moderation } = this.#services;
     const room = backend.info.contextTokens - this.#admitted.promptTokens;
     const request = {
@@ -173,6 +176,7 @@ class CompletionRun {
       stop,
       ...(topLogprobs === undefined ? {} : { topLogprobs }),
       ...(shape === undefined ? {} : { shape }),
+      ...(tools === undefined ? {} : { tools }),
       adapter: this.#admitted.lease.adapter,
       signal: this.#signal,
     };
@@ -189,7 +193,8 @@ class CompletionRun {
   }
 
   #report(index: number, event: ChoiceEvent): void {
-    if (event.type === "text") this.#firstTextMs ??= this.#services.clock.monotonicMs();
+    if (event.type === "text" || event.type === "tool")
+      this.#firstTextMs ??= this.#services.clock.monotonicMs();
     if (event.type === "end") {
       this.#tokens += event.completionTokens;
       this.#outcome = event.reason;
@@ -249,13 +254,13 @@ class Deadline implements Disposable {
   }
 }
 
-function countPrompt(backend: Backend, { messages }: ChatParameters): number {
+function countPrompt(backend: Backend, { messages, tools }: ChatParameters): number {
   const { contextTokens } = backend.info;
   const characters = messages.reduce((sum, message) => sum + message.content.length, 0);
   if (characters > contextTokens * CHARACTERS_PER_TOKEN_MOST) {
     throw tooLong(`${characters} characters`, contextTokens);
   }
-  const promptTokens = backend.countTokens(messages);
+  const promptTokens = backend.countTokens(messages, tools);
   // One token of room, or there is nothing to answer with.
   if (promptTokens >= contextTokens) throw tooLong(`${promptTokens} tokens`, contextTokens);
   return promptTokens;

@@ -107,6 +107,7 @@ async function start(
       port: config.ENGINE_PORT,
       queueLimit: config.QUEUE_LIMIT,
       deadlineMs: config.REQUEST_DEADLINE_S * 1000,
+      imageUrls: config.IMAGE_URLS,
       apiKeys: [
         ...(config.ENGINE_API_KEY === undefined ? [] : [config.ENGINE_API_KEY]),
         ...config.ENGINE_CLIENT_KEYS,

@@ -34,6 +34,8 @@ type Sources = {
 };
 
 const BASE = "base";
+/** Each night may bring an adapter: those that answered last are told apart, the figures of older ones end. */
+const MOST_ADAPTERS = 16;
 /** Seconds; a queue may be long, a first token should be quick. */
 const WAIT_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 const TOTAL_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320];
@@ -48,6 +50,8 @@ export class Metrics {
   readonly #queueSeconds: Histogram;
   readonly #firstTextSeconds: Histogram;
   readonly #totalSeconds: Histogram;
+  /** The outcomes that stand in the figures, by adapter, whoever answered last at the end. */
+  readonly #outcomes = new Map<string, Set<string>>();
 
   constructor(sources: Sources) {
     const registers = [this.#registry];
@@ -91,6 +95,7 @@ export class Metrics {
   /** Counts a completion that is over. */
   record({ outcome, adapter, ...figures }: RequestRecord): void {
     const name = adapter ?? BASE;
+    this.#remember(name, outcome);
     this.#requests.inc({ outcome, adapter: name });
     this.#tokens.inc({ kind: "prompt", adapter: name }, figures.promptTokens);
     this.#tokens.inc({ kind: "completion", adapter: name }, figures.completionTokens);
@@ -118,6 +123,18 @@ export class Metrics {
   /** Everything in Prometheus' text format. */
   text(): Promise<string> {
     return this.#registry.metrics();
+  }
+
+  #remember(adapter: string, outcome: string): void {
+    const outcomes = this.#outcomes.get(adapter) ?? new Set();
+    this.#outcomes.delete(adapter);
+    this.#outcomes.set(adapter, outcomes.add(outcome));
+    const [oldest] = this.#outcomes;
+    if (oldest === undefined || this.#outcomes.size <= MOST_ADAPTERS) return;
+    const [gone, its] = oldest;
+    this.#outcomes.delete(gone);
+    for (const one of its) this.#requests.remove({ outcome: one, adapter: gone });
+    for (const kind of ["prompt", "completion"]) this.#tokens.remove({ kind, adapter: gone });
   }
 
   #addGauges({ backend, queue, adapters }: Sources): void {

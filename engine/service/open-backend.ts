@@ -5,6 +5,7 @@ import { type LocalBackend, openLocalBackend } from "../backends/local.ts";
 import { openRemoteBackend } from "../backends/remote/remote.ts";
 import { systemClock } from "../base/clock.ts";
 import type { Config } from "../base/config.ts";
+import { returnFreedBlocks } from "../native/allocator.ts";
 import type { ModelLocation } from "./model-path.ts";
 
 /** The backend, once more by its own type where it is local. */
@@ -28,11 +29,14 @@ export async function openBackend(
       baseSha256: config.BACKEND_BASE_HASH,
       contextTokens: config.CONTEXT_TOKENS,
       streams: config.STREAMS,
+      images: config.BACKEND_IMAGES,
       clock: systemClock,
     });
     return { backend, local: undefined };
   }
   const model = await locate(config.MODEL);
+  // Adapters come and go for weeks, each with a context of its own.
+  returnFreedBlocks();
   const local = await openLocalBackend({
     modelPath: model.path,
     modelId: model.id,

@@ -11,6 +11,7 @@ import { CodedError, systemCode } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Moderation } from "../moderation/moderator.ts";
 import { createApp } from "./app.ts";
+import type { ImageUrls } from "./chat-images.ts";
 import { FairQueue } from "./fair-queue.ts";
 import { Metrics } from "./metrics.ts";
 import type { ServingAdapters } from "./serving-adapters.ts";
@@ -33,6 +34,8 @@ export type ServiceOptions = {
   readonly deadlineMs: number;
   /** Any of them is accepted; none: no key is needed. */
   readonly apiKeys?: readonly string[];
+  /** `data` unless told otherwise. */
+  readonly imageUrls?: ImageUrls;
 };
 
 /** A listening service. */
@@ -64,6 +67,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     clock,
     log: options.log,
     apiKeys: options.apiKeys ?? [],
+    imageUrls: options.imageUrls ?? "data",
     isLoopback: isLoopbackHost(host),
     isDraining: () => draining !== undefined,
     stopped: stop.signal,

@@ -3,9 +3,11 @@
  * engine's process after which it is started again. Fails when an answer is lost or mixed with another's, or when
  * memory grows.
  *
- *   npm run bench:soak -- [--minutes 5] [--streams 32] [--threads 1]
+ *   npm run bench:soak -- [--minutes 5] [--streams 32] [--threads 1] [--swap-every 20] [--steady]
+ *
+ * `--steady` leaves out the crash, so that one process is seen for all the time; `--swap-every 0` the swaps.
  */
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -17,18 +19,24 @@ import { loadLibraries } from "#engine/native/library.ts";
 import { SeededRandom } from "#trainer/data/random.ts";
 import { writeRandomAdapter } from "../model/random-adapter.ts";
 import { smallVocabulary, writeRandomModel } from "../model/random-model.ts";
+import {
+  describeCourse,
+  type MemorySample,
+  sampleMemory,
+  slopePerMinute,
+} from "./serving/memory-course.ts";
 import { startOurEngine } from "./serving/our-engine.ts";
 import type { ServerProcess } from "./serving/server-process.ts";
 import { Witness } from "./serving/witness.ts";
 import { scratchFolder } from "./serving/workload.ts";
 
-const SWAP_EVERY_MS = 20_000;
 const SAMPLE_EVERY_MS = 5_000;
 /** Every so many requests one is aborted, on average. */
 const ABORT_SHARE = 0.15;
 const ABORT_WITHIN_MS = 3_000;
 const RETRY_AFTER_MS = 200;
-const MOST_GROWTH = 0.05;
+/** MiB a minute. A leaked request, swap or context would be far above; the heap's ups and downs stay below. */
+const MOST_GROWTH = 4;
 /** With room to grow V8 collects late, and minutes show nothing but that. */
 const TIGHT_HEAP = "--max-semi-space-size=2 --max-old-space-size=96";
 const TOPICS = [
@@ -47,8 +55,11 @@ const { values } = parseArgs({
     minutes: { type: "string", default: "5" },
     streams: { type: "string", default: "32" },
     threads: { type: "string", default: "1" },
+    "swap-every": { type: "string", default: "20" },
+    steady: { type: "boolean", default: false },
   },
 });
+const swapEveryMs = Number(values["swap-every"]) * 1000;
 const durationMs = Number(values.minutes) * 60_000;
 const streams = Number(values.streams);
 const folder = scratchFolder();
@@ -68,7 +79,8 @@ const state = {
   crashes: 0,
   swaps: 0,
 };
-const memory: { life: number; atMs: number; residentMiB: number }[] = [];
+/** Of each process, in the order in which they lived. */
+const memory: MemorySample[][] = [[]];
 const problems: string[] = [];
 
 try {
@@ -95,9 +107,9 @@ async function soak(): Promise<boolean> {
   const witness = await Witness.hear(client(), TOPICS, ["base", "one", "two"]);
   const startMs = performance.now();
   const people = Array.from({ length: streams }, (_, person) => converse(person, witness));
-  const chores = [swapInTurn(), sampleMemory(startMs)];
+  const chores = [...(swapEveryMs > 0 ? [swapInTurn()] : []), watchMemory()];
   await setTimeout(durationMs / 2);
-  await crash(start);
+  if (!values.steady) await crash(start);
   await setTimeout(durationMs / 2);
   state.isOver = true;
   await Promise.all([...people, ...chores]);
@@ -197,7 +209,7 @@ function noteFailure(error: unknown, hasCrashed: boolean): void {
 async function swapInTurn(): Promise<void> {
   const order = ["one", "two", "base"];
   for (let turn = 0; !state.isOver; turn += 1) {
-    await sleepUnlessOver(SWAP_EVERY_MS);
+    await sleepUnlessOver(swapEveryMs);
     if (state.isOver) return;
     if (state.isDown) continue;
     const { crashes } = state;
@@ -221,12 +233,15 @@ async function crash(start: () => Promise<ServerProcess>): Promise<void> {
   state.isDown = false;
 }
 
-async function sampleMemory(startMs: number): Promise<void> {
+async function watchMemory(): Promise<void> {
+  let [life, sinceMs] = [0, performance.now()];
   while (!state.isOver) {
     await sleepUnlessOver(SAMPLE_EVERY_MS);
-    const residentMiB = residentOf(state.engine?.pid ?? 0);
-    const atMs = performance.now() - startMs;
-    if (residentMiB > 0 && !state.isDown) memory.push({ life: state.crashes, atMs, residentMiB });
+    if (state.engine === undefined || state.isDown) continue;
+    if (state.crashes !== life) [life, sinceMs] = [state.crashes, performance.now()];
+    const sample = await sampleMemory(state.engine, performance.now() - sinceMs);
+    if (sample === undefined || state.isDown) continue;
+    memory[life] = [...(memory[life] ?? []), sample];
   }
 }
 
@@ -234,48 +249,26 @@ async function sleepUnlessOver(ms: number): Promise<void> {
   for (let left = ms; left > 0 && !state.isOver; left -= 250) await setTimeout(250);
 }
 
-/** 0 when the process is gone. proc(5): VmRSS in KiB. */
-function residentOf(pid: number): number {
-  try {
-    const status = readFileSync(`/proc/${pid}/status`, "utf8");
-    return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
-  } catch {
-    return 0;
-  }
-}
-
 async function report(witness: Witness, seconds: number): Promise<boolean> {
-  const lives = [0, 1].map(growthOf);
   const { queue, backend } = await client().health();
   tell(
     [
       `${seconds.toFixed(0)} s, ${streams} people: ${state.answers} answers checked (${(state.answers / seconds).toFixed(1)}/s), ${state.aborted} aborted, ${state.refused} refused as the queue was full, ${state.brokenByCrash} broken by the crash and asked again, ${state.swaps} swaps`,
       `answers as a quiet engine gives them: ${witness.identical}; parted from it after a common beginning, as batches of another shape round otherwise: ${witness.parted}`,
-      ...lives.map(({ text }) => text),
+      ...memory.map(
+        (life, index) =>
+          `memory of process ${index + 1}, its first minute left out: ${describeCourse(life)}`,
+      ),
       `left over: ${JSON.stringify({ queue, backend })}`,
       `problems: ${problems.length}`,
       ...problems.slice(0, 10),
     ].join("\n"),
   );
-  return problems.length === 0 && lives.every(({ isFlat }) => isFlat);
+  return problems.length === 0 && memory.every(isFlat);
 }
 
-/**
- * Of one life of the process. Its heap grows to what the load wants and its KV cells are first touched in the
- * beginning, so it is the last two quarters of the time that must not differ: a leak goes on.
- */
-function growthOf(life: number): { readonly text: string; readonly isFlat: boolean } {
-  const samples = memory.filter((sample) => sample.life === life);
-  const quarter = Math.max(1, Math.floor(samples.length / 4));
-  const mean = (part: typeof samples) =>
-    part.reduce((sum, { residentMiB }) => sum + residentMiB, 0) / part.length;
-  const quarters = [0, 1, 2, 3].map((index) =>
-    mean(samples.slice(index * quarter, (index + 1) * quarter)),
-  );
-  const growth = (quarters[3] ?? Number.NaN) / (quarters[2] ?? Number.NaN) - 1;
-  const course = quarters.map((mib) => mib.toFixed(0)).join(", ");
-  return {
-    text: `memory of process ${life + 1}, means of quarters of its time: ${course} MiB; the last against the one before: ${(100 * growth).toFixed(1)}%`,
-    isFlat: growth < MOST_GROWTH,
-  };
+/** Too short a life shows nothing, which is no leak either. */
+function isFlat(samples: readonly MemorySample[]): boolean {
+  const slope = slopePerMinute(samples, "resident");
+  return Number.isNaN(slope) || slope < MOST_GROWTH;
 }

@@ -5,6 +5,7 @@
 import { createParser } from "eventsource-parser";
 import { z } from "zod";
 import type { GenerateEvent, TokenLogprob } from "../backend.ts";
+import { CallReader, callDelta } from "./call-stream.ts";
 
 const token = z.object({
   token: z.string(),
@@ -15,7 +16,9 @@ const chunkSchema = z.object({
   choices: z
     .array(
       z.object({
-        delta: z.object({ content: z.string().nullish() }).nullish(),
+        delta: z
+          .object({ content: z.string().nullish(), tool_calls: z.array(callDelta).nullish() })
+          .nullish(),
         finish_reason: z.string().nullish(),
         logprobs: z
           .object({
@@ -37,29 +40,53 @@ type WireToken = z.infer<typeof token>;
 const UNTOLD_ID = -1;
 
 /**
- * The events after `start`: text, then one `end`.
+ * The events after `start`: text and pieces of calls, then one `end`.
+ * @param newCallId names a call that the server leaves without a name
  * @throws Error when the stream breaks off or tells of an error
  */
 export async function* readChatStream(
   body: AsyncIterable<Uint8Array>,
+  newCallId: () => string,
 ): AsyncGenerator<GenerateEvent> {
+  const calls = new CallReader(newCallId);
   let reason: "stop" | "length" | undefined;
   let pieces = 0;
   let completionTokens: number | undefined;
   for await (const chunk of chunksOf(body)) {
-    const message = typeof chunk.error === "string" ? chunk.error : chunk.error?.message;
-    if (message !== undefined) throw new Error(message.slice(0, 300));
+    failOn(chunk);
     completionTokens = chunk.usage?.completion_tokens ?? completionTokens;
-    const event = toText(chunk);
-    if (event !== undefined) {
-      pieces += event.tokenIds.length;
+    for (const event of saidIn(chunk, calls)) {
+      pieces += event.type === "text" ? event.tokenIds.length : 1;
       yield event;
     }
-    const finished = chunk.choices[0]?.finish_reason;
-    if (finished) reason = finished === "length" ? "length" : "stop";
+    reason = finishedBy(chunk) ?? reason;
   }
   if (reason === undefined) throw new Error("the stream ended before the answer did");
-  yield { type: "end", reason, completionTokens: completionTokens ?? pieces };
+  // Servers differ in what they call the end of an answer that calls; one that was cut is none.
+  const end = reason === "stop" && calls.count > 0 ? "tool_calls" : reason;
+  yield { type: "end", reason: end, completionTokens: completionTokens ?? pieces };
+}
+
+function finishedBy({ choices }: Chunk): "stop" | "length" | undefined {
+  const finished = choices[0]?.finish_reason;
+  if (!finished) return undefined;
+  return finished === "length" ? "length" : "stop";
+}
+
+function failOn({ error }: Chunk): void {
+  const message = typeof error === "string" ? error : error?.message;
+  if (message !== undefined) throw new Error(message.slice(0, 300));
+}
+
+function* saidIn(
+  chunk: Chunk,
+  calls: CallReader,
+): Generator<Extract<GenerateEvent, { type: "text" | "tool" }>> {
+  const text = toText(chunk);
+  if (text !== undefined) yield text;
+  for (const delta of calls.read(chunk.choices[0]?.delta?.tool_calls ?? [])) {
+    yield { type: "tool", ...delta };
+  }
 }
 
 async function* chunksOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<Chunk> {

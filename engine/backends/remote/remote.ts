@@ -2,18 +2,19 @@
  * A backend on another server that speaks OpenAI's wire. Moderation, queue, prompts and limits stay the
  * engine's; what a vendor does in its own way stands in vendors.ts.
  */
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { z } from "zod";
 import { CodedError } from "../../base/errors.ts";
 import type {
   Backend,
   BackendStats,
-  ChatMessage,
   Embeddings,
   GenerateEvent,
   GenerateRequest,
   ModelInfo,
 } from "../backend.ts";
+import { type Ability, countImages, type PromptMessage, type Tools } from "../prompt.ts";
+import { toWireMessage } from "../wire-prompt.ts";
 import { readChatStream } from "./chat-stream.ts";
 import { type LinkOptions, ServerLink } from "./server-link.ts";
 import { StateTurns } from "./turns.ts";
@@ -30,6 +31,8 @@ export type RemoteBackendOptions = LinkOptions & {
   /** Where the server does not tell, tokens and conversations. */
   readonly contextTokens: number;
   readonly streams: number;
+  /** Whether pictures go to it; `auto`: if it says that its model takes them. */
+  readonly images?: "auto" | "on" | "off";
 };
 
 const embeddingsSchema = z.object({
@@ -40,6 +43,8 @@ const CALL_TIMEOUT_MS = 30_000;
 /** English text; a server that counts more refuses by itself. */
 const CHARACTERS_PER_TOKEN = 4;
 const TOKENS_PER_TURN = 5;
+/** A picture of a megapixel or so takes 700 to 1,600 of them with the models of today. */
+const TOKENS_PER_IMAGE = 1_024;
 
 /**
  * Asks the server what it serves.
@@ -61,6 +66,8 @@ export async function openRemoteBackend(options: RemoteBackendOptions): Promise<
     contextTokens,
     streams,
     device: `${vendor.kind} at ${link.url}`,
+    tools: toolsOf(served.takesTools, link.url),
+    images: imagesOf(options.images ?? "auto", served.takesImages, link.url),
   };
   return new RemoteBackend({ link, vendor, model, info, adapterIds: served.adapterIds ?? [] });
 }
@@ -130,11 +137,12 @@ class RemoteBackend implements Backend {
     }
   }
 
-  countTokens(messages: readonly ChatMessage[]): number {
+  countTokens(messages: readonly PromptMessage[], tools?: Tools): number {
+    const offered = tools === undefined ? 0 : JSON.stringify(tools).length;
     return messages.reduce(
-      (sum, { content }) =>
-        sum + Math.ceil(content.length / CHARACTERS_PER_TOKEN) + TOKENS_PER_TURN,
-      0,
+      (sum, message) =>
+        sum + textTokens(message) + TOKENS_PER_TURN + countImages(message) * TOKENS_PER_IMAGE,
+      Math.ceil(offered / CHARACTERS_PER_TOKEN),
     );
   }
 
@@ -191,10 +199,10 @@ class RemoteBackend implements Backend {
       signal,
     });
     if (response.body === null) throw this.#link.unreachable("its answer is empty");
-    const promptTokens = this.countTokens(request.messages);
+    const promptTokens = this.countTokens(request.messages, request.tools);
     yield { type: "start", promptTokens, adapter: request.adapter };
     try {
-      for await (const event of readChatStream(response.body)) {
+      for await (const event of readChatStream(response.body, newCallId)) {
         if (event.type === "end") this.#tokens += event.completionTokens;
         yield event;
       }
@@ -227,9 +235,10 @@ class RemoteBackend implements Backend {
 
 /** OpenAI's fields, with llama.cpp's names for what OpenAI has not; 0 and 1 stand for "off" and are left out. */
 function toBody(request: GenerateRequest, vendor: Vendor): Record<string, unknown> {
-  const { messages, sampling, maxTokens, stop, topLogprobs, shape } = request;
+  const { messages, tools, sampling, maxTokens, stop, topLogprobs, shape } = request;
   return {
-    messages,
+    messages: messages.map(toWireMessage),
+    ...(tools === undefined ? {} : vendor.toolFields(tools)),
     stream: true,
     stream_options: { include_usage: true },
     temperature: sampling.temperature,
@@ -241,5 +250,44 @@ function toBody(request: GenerateRequest, vendor: Vendor): Record<string, unknow
     ...(stop.length > 0 ? { stop } : {}),
     ...(topLogprobs === undefined ? {} : { logprobs: true, top_logprobs: topLogprobs }),
     ...(shape === undefined ? {} : vendor.shapeFields(shape)),
+  };
+}
+
+function newCallId(): string {
+  return `call_${randomUUID().replaceAll("-", "")}`;
+}
+
+function textTokens(message: PromptMessage): number {
+  const calls = message.role === "assistant" ? (message.toolCalls ?? []) : [];
+  const written = calls.reduce(
+    (sum, { name, arguments: args }) => sum + name.length + args.length,
+    0,
+  );
+  return Math.ceil((message.content.length + written) / CHARACTERS_PER_TOKEN);
+}
+
+/** What does not tell refuses by itself where it cannot; llama-server would leave the tools out in silence. */
+function toolsOf(takesTools: boolean | undefined, url: string): Ability {
+  if (takesTools !== false) return { can: true };
+  return {
+    can: false,
+    why: `the chat template of the model at ${url} has no place for tools. Serve a model that was trained with them, or ask for JSON by response_format`,
+  };
+}
+
+function imagesOf(
+  setting: "auto" | "on" | "off",
+  takesImages: boolean | undefined,
+  url: string,
+): Ability {
+  if (setting === "on" || (setting === "auto" && takesImages === true)) return { can: true };
+  if (setting === "off")
+    return { can: false, why: "BACKEND_IMAGES=off keeps pictures from the model" };
+  return {
+    can: false,
+    why:
+      takesImages === false
+        ? `the model at ${url} reads text alone. Serve one that takes pictures`
+        : `the server at ${url} does not tell whether its model takes pictures. If it does, set BACKEND_IMAGES=on`,
   };
 }

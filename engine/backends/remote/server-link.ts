@@ -160,5 +160,7 @@ function codeOf(status: number, why: string): ErrorCode {
   if (/context (length|size|window)|exceed_context|too long|maximum context/i.test(why)) {
     return "prompt_too_long";
   }
-  return status >= 500 ? "backend_unreachable" : "backend_refused";
+  if (status >= 500) return "backend_unreachable";
+  // What was asked is at fault, such as tools without a template for them: whoever asked should hear of it.
+  return status === 400 || status === 422 ? "invalid_request" : "backend_refused";
 }

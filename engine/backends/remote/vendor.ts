@@ -1,5 +1,6 @@
 /** What one vendor's server does in its own way: adapters above all. Everything else is OpenAI's wire. */
 import type { AnswerShape } from "../backend.ts";
+import type { Tools } from "../prompt.ts";
 import type { ServerLink } from "./server-link.ts";
 
 /** The servers that BACKEND_KIND may name. */
@@ -17,6 +18,8 @@ type ServedModel = {
   readonly streams?: number;
   /** The ids of all adapters that the server has in memory, whether or not they were asked for. */
   readonly adapterIds?: readonly string[];
+  readonly takesImages?: boolean;
+  readonly takesTools?: boolean;
 };
 
 /** An adapter that the server has, by whatever the vendor calls it. */
@@ -53,4 +56,6 @@ export interface Vendor {
   ): Readonly<Record<string, unknown>>;
   /** The fields that ask for an answer of a shape. */
   shapeFields(shape: AnswerShape): Readonly<Record<string, unknown>>;
+  /** The fields that offer functions. */
+  toolFields(tools: Tools): Readonly<Record<string, unknown>>;
 }

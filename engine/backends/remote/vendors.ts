@@ -6,6 +6,8 @@ import { z } from "zod";
 import { CodedError } from "../../base/errors.ts";
 import { jsonObjectGrammar, schemaToGrammar } from "../../llama/schema-grammar.ts";
 import type { AnswerShape } from "../backend.ts";
+import type { Tools } from "../prompt.ts";
+import { toWireTools } from "../wire-prompt.ts";
 import type { BackendKind, Vendor, VendorCall } from "./vendor.ts";
 
 const models = z.object({
@@ -15,6 +17,8 @@ const models = z.object({
       max_model_len: z.number().nullish(),
       loaded_context_length: z.number().nullish(),
       max_context_length: z.number().nullish(),
+      // LM Studio's: `vlm` is a model that takes pictures.
+      type: z.string().nullish(),
     }),
   ),
 });
@@ -38,6 +42,7 @@ const OPENAI: Vendor = {
     const json_schema = { name: "answer", strict: true, schema: shape.schema };
     return { response_format: { type: "json_schema", json_schema } };
   },
+  toolFields: toWireTools,
 };
 
 /** https://docs.vllm.ai/en/stable/features/lora.html#dynamically-serving-lora-adapters */
@@ -79,6 +84,8 @@ const loraList = z.array(z.object({ id: z.number(), path: z.string() }));
 const props = z.object({
   total_slots: z.number().nullish(),
   default_generation_settings: z.object({ n_ctx: z.number() }).nullish(),
+  modalities: z.object({ vision: z.boolean().nullish() }).nullish(),
+  chat_template_caps: z.object({ supports_tools: z.boolean().nullish() }).nullish(),
 });
 
 /** llama.cpp, tools/server/README.md: `/lora-adapters`, and `lora` in each request. */
@@ -89,10 +96,14 @@ const LLAMA_SERVER: Vendor = {
     const parsed = props.safeParse(await link.json({ path: "/props", signal }));
     const tokens = parsed.data?.default_generation_settings?.n_ctx;
     const streams = parsed.data?.total_slots;
+    const takesImages = parsed.data?.modalities?.vision ?? undefined;
+    const takesTools = parsed.data?.chat_template_caps?.supports_tools ?? undefined;
     const listed = loraList.safeParse(await link.json({ path: "/lora-adapters", signal }));
     return {
       ...(tokens ? { contextTokens: tokens } : {}),
       ...(streams ? { streams } : {}),
+      ...(takesImages === undefined ? {} : { takesImages }),
+      ...(takesTools === undefined ? {} : { takesTools }),
       adapterIds: (listed.data ?? []).map(({ id }) => String(id)),
     };
   },
@@ -109,6 +120,7 @@ const LLAMA_SERVER: Vendor = {
     );
   },
   shapeFields: (shape) => ({ grammar: asGrammar(shape) }),
+  toolFields: (tools) => toWireTools(onlyNamed(tools)),
   // All are named: those that are not are applied, even with --lora-init-without-apply (seen with v0.4.0).
   fields: (model, adapter, adapterIds) => ({
     model,
@@ -118,13 +130,27 @@ const LLAMA_SERVER: Vendor = {
   }),
 };
 
+/** One function by name is asked for by offering that one alone, where a server knows no names here. */
+function onlyNamed(tools: Tools): Tools {
+  const { choice, functions } = tools;
+  if (typeof choice === "string") return tools;
+  return {
+    ...tools,
+    functions: functions.filter(({ name }) => name === choice.name),
+    choice: "required",
+  };
+}
+
 /** Its own schemas fail with templates that it takes for a tool format, as it does Zephyr's (v0.4.0). */
 function asGrammar(shape: AnswerShape): string {
   if (shape.type === "grammar") return shape.gbnf;
   return shape.schema === null ? jsonObjectGrammar() : schemaToGrammar(shape.schema);
 }
 
-const ollamaInfo = z.object({ model_info: z.record(z.string(), z.unknown()).nullish() });
+const ollamaInfo = z.object({
+  model_info: z.record(z.string(), z.unknown()).nullish(),
+  capabilities: z.array(z.string()).nullish(),
+});
 
 /** https://github.com/ollama/ollama/blob/main/docs/api.md: an adapter is a model made of base and file. */
 const OLLAMA: Vendor = {
@@ -132,10 +158,19 @@ const OLLAMA: Vendor = {
   kind: "ollama",
   async describe({ link, model, signal }) {
     const answer = await link.json({ method: "POST", path: "/api/show", body: { model }, signal });
-    const info = Object.entries(ollamaInfo.safeParse(answer).data?.model_info ?? {});
+    const shown = ollamaInfo.safeParse(answer).data;
+    const info = Object.entries(shown?.model_info ?? {});
     const tokens = info.find(([name]) => name.endsWith(".context_length"))?.[1];
-    return typeof tokens === "number" ? { contextTokens: tokens } : {};
+    const abilities = shown?.capabilities ?? undefined;
+    return {
+      ...(typeof tokens === "number" ? { contextTokens: tokens } : {}),
+      ...(abilities === undefined
+        ? {}
+        : { takesImages: abilities.includes("vision"), takesTools: abilities.includes("tools") }),
+    };
   },
+  // It has no tool_choice (docs/api/openai-compatibility): "none" is none at all.
+  toolFields: (tools) => (tools.choice === "none" ? {} : toWireTools(onlyNamed(tools))),
   async load({ link, model, signal }, name, path) {
     const bytes = readFileSync(path);
     const digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
@@ -222,10 +257,17 @@ export async function firstModel({ link, signal }: Omit<VendorCall, "model">): P
   return id;
 }
 
-function contextOf(answer: unknown, model: string): { contextTokens?: number } {
+function contextOf(
+  answer: unknown,
+  model: string,
+): { contextTokens?: number; takesImages?: boolean } {
   const found = models.safeParse(answer).data?.data.find(({ id }) => id === model);
   const tokens = found?.max_model_len ?? found?.loaded_context_length ?? found?.max_context_length;
-  return tokens ? { contextTokens: tokens } : {};
+  const kind = found?.type ?? undefined;
+  return {
+    ...(tokens ? { contextTokens: tokens } : {}),
+    ...(kind === "vlm" || kind === "llm" ? { takesImages: kind === "vlm" } : {}),
+  };
 }
 
 function cannotAdapt(what: string, remedy: string): CodedError {

@@ -76,6 +76,7 @@ describe("what commands reply", () => {
         parameters: 5_300_000,
         context_tokens: 2_048,
         streams: 32,
+        input_modalities: ["text"],
         device: "CPU: no GPU was found",
       },
       adapter: "night-1",

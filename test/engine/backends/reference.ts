@@ -47,7 +47,8 @@ async function answer(
 ): Promise<Answer> {
   const { vocabulary } = model;
   const batch = new DecodeBatch(CONTEXT_TOKENS);
-  const prompt = vocabulary.encodeChat(messages, { addGenerationPrompt: true });
+  const plain = messages.flatMap((message) => (message.role === "tool" ? [] : [message]));
+  const prompt = vocabulary.encodeChat(plain, { addGenerationPrompt: true });
   const tokenIds: number[] = [];
   const leads: number[] = [];
   let reason: "stop" | "length" = "length";

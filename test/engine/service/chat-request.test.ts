@@ -83,6 +83,7 @@ describe("what a chat request says differently", () => {
       deadlineMs: 30_000,
       owner: { guild: "g", person: "p" },
       shape: undefined,
+      tools: undefined,
       policy: DEFAULT_POLICY,
     });
   });
@@ -116,12 +117,12 @@ describe("a malformed request", () => {
     [{}, "messages", "expected a list of messages; got nothing"],
     [{ messages: [] }, "messages", "expected at least one message; got []"],
     [{ messages: "hi" }, "messages", 'expected a list of messages; got "hi"'],
-    [{ messages: [{ role: "tool", content: "x" }] }, "messages[0].role", "expected a message"],
+    [{ messages: [{ role: "function", content: "x" }] }, "messages[0].role", "expected a message"],
     [{ messages: [{ role: "user", content: 5 }] }, "messages[0].content", "expected a string"],
     [
       { messages: [{ role: "user", content: [{ type: "image_url" }] }] },
       "messages[0].content",
-      "images and audio are not supported",
+      "audio and files are not supported",
     ],
     [ask("x", { temperature: "hot" }), "temperature", 'from 0 to 2; got "hot"'],
     [ask("x", { temperature: 2.1 }), "temperature", "from 0 to 2; got 2.1"],

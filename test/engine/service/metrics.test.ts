@@ -1,5 +1,8 @@
 /** `/metrics`, as Prometheus reads it. */
 import { describe, expect, it } from "vitest";
+import { systemClock } from "#engine/base/clock.ts";
+import { FairQueue } from "#engine/service/fair-queue.ts";
+import { Metrics } from "#engine/service/metrics.ts";
 import { answer, ask, post, startScripted } from "./test-service.ts";
 
 async function figures(url: string): Promise<Map<string, number>> {
@@ -54,6 +57,25 @@ describe("metrics", () => {
     ).text();
     const text = await (await fetch(`${url}/metrics`)).text();
     expect(text).not.toMatch(/giraffe|elephant|p1\b|g1\b/);
+  });
+
+  it("tell the sixteen adapters apart that answered last, however many there were", async () => {
+    const { backend, adapters } = await startScripted();
+    const queue = new FairQueue({ slots: 1, limit: 1, clock: systemClock });
+    const metrics = new Metrics({ backend, queue, adapters });
+    const times = { queuedMs: 1, firstTextMs: 1, totalMs: 1 };
+    const record = (adapter: string, outcome: string) =>
+      metrics.record({ outcome, adapter, promptTokens: 1, completionTokens: 1, ...times });
+    record("night-0", "stop");
+    record("night-0", "length");
+    for (let night = 1; night <= 15; night += 1) record(`night-${night}`, "stop");
+    record("night-0", "stop");
+    record("night-16", "stop");
+    const text = await metrics.text();
+    const named = new Set(text.match(/night-\d+/g));
+    expect(named.size).toBe(16);
+    expect(named).not.toContain("night-1");
+    expect(text).toContain('zephyr_requests_total{outcome="stop",adapter="night-0"} 2');
   });
 
   it("need the key where the engine has one", async () => {

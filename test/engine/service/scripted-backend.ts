@@ -5,11 +5,11 @@
 import { setImmediate } from "node:timers/promises";
 import type {
   Backend,
-  ChatMessage,
   GenerateEvent,
   GenerateRequest,
   ModelInfo,
 } from "#engine/backends/backend.ts";
+import type { PromptMessage, ToolCallDelta } from "#engine/backends/prompt.ts";
 import { CodedError } from "#engine/base/errors.ts";
 import { Channel } from "#engine/service/channel.ts";
 
@@ -46,7 +46,12 @@ export class ScriptedRun {
     });
   }
 
-  end(reason: "stop" | "length" | "aborted" = "stop"): void {
+  call(delta: ToolCallDelta): void {
+    this.#tokens += 1;
+    this.events.push({ type: "tool", ...delta });
+  }
+
+  end(reason: "stop" | "length" | "tool_calls" | "aborted" = "stop"): void {
     this.events.push({ type: "end", reason, completionTokens: this.#tokens });
     this.events.close();
   }
@@ -63,7 +68,16 @@ export class ScriptedBackend implements Backend {
   readonly #adapters = new Set<string>();
   #script: ((run: ScriptedRun) => void) | undefined;
 
-  constructor(options: { streams?: number; script?: (run: ScriptedRun) => void } = {}) {
+  constructor(
+    options: {
+      streams?: number;
+      script?: (run: ScriptedRun) => void;
+      /** Takes pictures and tools, as some other servers' models do. */
+      isAble?: boolean;
+    } = {},
+  ) {
+    const able = { can: true } as const;
+    const unable = { can: false, why: "the script reads text alone" } as const;
     this.#script = options.script;
     this.info = {
       id: "scripted",
@@ -73,6 +87,8 @@ export class ScriptedBackend implements Backend {
       contextTokens: 64,
       streams: options.streams ?? 2,
       device: "a script",
+      tools: options.isAble === true ? able : unable,
+      images: options.isAble === true ? able : unable,
     };
   }
 
@@ -90,7 +106,7 @@ export class ScriptedBackend implements Backend {
     return until(() => this.runs[index]);
   }
 
-  countTokens(messages: readonly ChatMessage[]): number {
+  countTokens(messages: readonly PromptMessage[]): number {
     return messages.reduce((sum, { content }) => sum + content.split(/\s+/).length + 1, 0);
   }
 

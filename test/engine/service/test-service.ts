@@ -56,6 +56,7 @@ export async function startScripted(
   options: Parameters<typeof serve>[1] & {
     streams?: number;
     script?: (run: ScriptedRun) => void;
+    isAble?: boolean;
   } = {},
 ) {
   const served = await serve(new ScriptedBackend(options), options);

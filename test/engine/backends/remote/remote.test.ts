@@ -164,7 +164,8 @@ describe("a remote answer", () => {
     [400, { error: { message: "maximum context length is 512 tokens" } }, "prompt_too_long"],
     [404, { error: { message: "no such model" } }, "model_unknown"],
     [401, { error: { message: "bad key" } }, "backend_refused"],
-    [400, { error: "unknown field" }, "backend_refused"],
+    [400, { error: "unknown field" }, "invalid_request"],
+    [405, { error: "no such method" }, "backend_refused"],
   ])("maps a refusal %s %j to %s", async (status, body, code) => {
     const { url } = await startVendor(({ path }, response) =>
       path === "/v1/chat/completions" ? reply(response, body, status) : undefined,
