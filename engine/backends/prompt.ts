@@ -4,7 +4,7 @@
  */
 
 /** A function that a request offers to the model. */
-export type ToolFunction = {
+type ToolFunction = {
   readonly name: string;
   readonly description?: string;
   /** JSON schema of the arguments. */

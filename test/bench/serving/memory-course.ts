@@ -48,7 +48,7 @@ export async function sampleMemory(
 }
 
 /** A part of a sample, MiB; `native` is what is left: libraries, stacks, KV cells, the allocator's own. */
-export function partOf(sample: MemorySample, part: Part): number {
+function partOf(sample: MemorySample, part: Part): number {
   const { resident, heap, external } = sample;
   return part === "native" ? resident - heap - external : sample[part];
 }
