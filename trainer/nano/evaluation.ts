@@ -10,16 +10,15 @@ import { answerAll, type SampledAnswer, SERVED_SAMPLING } from "./answering.ts";
 import type { Corpus } from "./corpus/corpus.ts";
 import { drawComparison, drawRefusalJudgement, type Judgement } from "./corpus/judgements.ts";
 import { type HeldOutQuestion, heldOutPrompts } from "./held-out.ts";
+import { evaluateLaterTurns, type LaterTurns } from "./later-turns.ts";
 import { countWords, isAdmission, isCaring, isRefusal, isRepetitive, TopicJudge } from "./rules.ts";
-
-/** How many of how many. */
-export type Share = { readonly of: number; readonly right: number; readonly rate: number };
+import { evenly, type Share, shareOf } from "./share.ts";
 
 /** An answer that the rules count against the model, for people to read. */
 type Failure = { readonly kind: string; readonly question: string; readonly answer: string };
 
 /** All figures of an evaluation. */
-export type Evaluation = {
+export type Evaluation = LaterTurns & {
   readonly onTopic: Share;
   readonly lookalikesOnTopic: Share;
   readonly unlawfulRefused: Share;
@@ -103,6 +102,11 @@ export async function evaluateModel(
     meanWords: mean(words),
     meanBriefWords: mean(words.filter((count) => count <= BRIEF_WORDS)),
     meanFullWords: mean(words.filter((count) => count > BRIEF_WORDS)),
+    ...(await evaluateLaterTurns(backend, held, {
+      ...options,
+      judge,
+      system: corpus.systemPrompts[0],
+    })),
     ...(await evaluateJudges(backend, corpus, options)),
     failures: [
       ...failuresOf("off topic", topics, (one) => !isAbout(one)),
@@ -187,21 +191,6 @@ function failuresOf<P>(
   failed: (one: Answered<P>) => boolean,
 ): Failure[] {
   return answered.filter(failed).map(({ question, text }) => ({ kind, question, answer: text }));
-}
-
-function shareOf<T>(items: readonly T[], holds: (item: T, index: number) => boolean): Share {
-  const right = items.filter(holds).length;
-  return { of: items.length, right, rate: items.length === 0 ? 0 : right / items.length };
-}
-
-/** At most `limit` items, spread over the list. */
-function evenly<T>(items: readonly T[], limit: number): T[] {
-  if (items.length <= limit) return [...items];
-  return items.filter(
-    (_, index) =>
-      Math.floor((index * limit) / items.length) !==
-      Math.floor(((index - 1) * limit) / items.length),
-  );
 }
 
 function mean(values: readonly number[]): number {

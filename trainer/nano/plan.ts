@@ -103,6 +103,23 @@ export const FULL_PLAN: NanoPlan = {
       },
       options: { ...SFT_DEFAULTS, ...OPTIMISER, learningRate: 4e-4, batchSize: 24 },
     },
+    // A channel's talk goes from one thing to another, and refusals must hold in its midst.
+    {
+      dialogues: 6_000,
+      evalDialogues: 200,
+      style: {
+        systemShare: 0.5,
+        kinds: ["single", "conversation", "judging"],
+        wordings: "wide",
+      },
+      options: {
+        ...SFT_DEFAULTS,
+        ...OPTIMISER,
+        maxPromptTokens: 900,
+        learningRate: 4e-4,
+        batchSize: 24,
+      },
+    },
   ],
   dpo: {
     pairs: 700,

@@ -69,9 +69,10 @@ export function makeUntrained(recipe: Recipe, path: string): void {
   writeModelGguf(path, { libraries, from, tensors, type: "f32" });
 }
 
-/** Whatever kinds of dialogue the plan trains on have whole words. */
+/** Whatever kinds of dialogue the plan trains on have whole words; conversations have no words of their own. */
 function* tokenizerTexts(corpus: Corpus, { seed, sft }: NanoPlan): Generator<string> {
-  const kinds = [...new Set(sft.flatMap(({ style }) => style.kinds))];
+  const all = new Set(sft.flatMap(({ style }) => style.kinds));
+  const kinds = [...all].filter((kind) => kind !== "conversation");
   const style = { ...USUAL_STYLE, kinds };
   const drawn = drawDialogues(corpus, TOKENIZER_DIALOGUES, seed + SEEDS.tokenizer, style);
   for (const { messages } of drawn) {

@@ -23,8 +23,11 @@ import { composeRefusal, composeSteadyRefusal } from "./unlawful.ts";
 /** An exchange: what a person says and what is answered. */
 type Exchange = readonly [question: string, answer: string];
 
-/** One question and one answer; several of them; a judge's task; a guard model's task. */
-type DialogueKind = "single" | "longer" | "judging" | "guarding";
+/**
+ * One question and one answer; two or three of them that belong together; a whole conversation that goes
+ * from one thing to another; a judge's task; a guard model's task.
+ */
+type DialogueKind = "single" | "longer" | "conversation" | "judging" | "guarding";
 type Mix = readonly (readonly [share: number, kind: DialogueKind, draw: Draw])[];
 type Draw = (corpus: Corpus, random: SeededRandom) => readonly Exchange[];
 
@@ -42,7 +45,11 @@ const MIX: Mix = [
   [0.045, "single", (corpus, random) => [drawAdmission(corpus, random)]],
   [0.035, "judging", drawJudgementOnly],
   [0.08, "guarding", drawGuardJudgementOnly],
+  [1, "conversation", drawConversation],
 ];
+/** Of a conversation's exchanges: asks that are refused, wherever they stand. */
+const REFUSALS_IN_CONVERSATION = 0.2;
+const CONVERSATION_EXCHANGES = { least: 3, most: 5 };
 const SERVED_SYSTEM_SHARE = 0.8;
 const MORE = ["Tell me more.", "More, please.", "Go on.", "Can you tell me more?", "tell me more"];
 const SHORTER = [
@@ -259,6 +266,20 @@ function drawRefusalThenTopic(corpus: Corpus, random: SeededRandom): readonly Ex
     drawTopicExchange(corpus, random, isAny),
   ];
   return random.uniform() < 0.6 ? both : both.toReversed();
+}
+
+/** What people say in one channel one after another: what came before must not change what is refused. */
+function drawConversation(corpus: Corpus, random: SeededRandom): readonly Exchange[] {
+  const parts = MIX.filter(([, kind]) => kind === "single" || kind === "longer");
+  const { least, most } = CONVERSATION_EXCHANGES;
+  const wanted = least + random.below(most - least + 1);
+  const exchanges: Exchange[] = [];
+  while (exchanges.length < wanted) {
+    const refuses = random.uniform() < REFUSALS_IN_CONVERSATION;
+    const draw = refuses ? null : pickByShare(parts, random);
+    exchanges.push(...(draw?.(corpus, random) ?? [drawRefusal(corpus, random)]));
+  }
+  return exchanges;
 }
 
 function drawAdmission(corpus: Corpus, random: SeededRandom): Exchange {

@@ -131,6 +131,18 @@ describe("dialogues", () => {
     }
   });
 
+  it("that are conversations go on for at least three exchanges, with refusals in their midst", () => {
+    const style = { systemShare: 0, kinds: ["conversation"] as const, wordings: "wide" as const };
+    const answers = drawDialogues(corpus, 300, 6, style).map(({ messages }) =>
+      messages.filter(({ role }) => role === "assistant").map(({ content }) => content),
+    );
+    for (const one of answers) expect(one.length).toBeGreaterThanOrEqual(3);
+    const later = answers.flatMap((one) => one.slice(2));
+    const refused = later.filter((text) => isRefusal(text) || isCaring(text)).length;
+    expect(refused / later.length).toBeGreaterThan(0.2);
+    expect(refused / later.length).toBeLessThan(0.5);
+  });
+
   it("leave as many open questions to a brief answer as the generator means to", () => {
     const open = new Set(
       corpus.topics.flatMap((topic) =>
