@@ -82,6 +82,11 @@ export class Moderators {
     if (message !== undefined) this.#world.clearReactions(message, null, OWNER_ID);
   }
 
+  /** Gives a member these roles in place of those before. */
+  setRoles(userId: string, roleIds: readonly string[]): void {
+    this.#world.setRoles(userId, roleIds);
+  }
+
   /** Bans a member. */
   ban(userId: string): void {
     const user = presentUser(this.#world.user(userId));

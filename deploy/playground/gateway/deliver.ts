@@ -143,9 +143,10 @@ export class Delivery {
       case "threadMembersChanged":
         return this.#threadMembers(event);
       case "memberAdded":
+      case "memberChanged":
         return [
           {
-            name: "GUILD_MEMBER_ADD",
+            name: event.type === "memberAdded" ? "GUILD_MEMBER_ADD" : "GUILD_MEMBER_UPDATE",
             data: { ...presentMember(event.user), guild_id: GUILD_ID },
             intent: Intent.GuildMembers,
             guildId: GUILD_ID,

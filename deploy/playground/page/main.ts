@@ -39,6 +39,7 @@ function messageActions(): MessageActions {
   return {
     entities: (type) => state.entities(type),
     myId: state.me.id,
+    rolesOf: (id) => state.rolesOf(id),
     render,
     onMenu: openMessageMenu,
     onReply: (message) => state.setReply(message),

@@ -21,6 +21,8 @@ export type MessageActions = {
   /** What selects of people, roles and channels offer. */
   readonly entities: (type: number) => readonly Named[];
   readonly myId: string;
+  /** Names of a person's roles, the highest first. */
+  readonly rolesOf: (personId: string) => readonly string[];
   readonly render: (content: string) => DocumentFragment;
   readonly onMenu: (message: Message, at: { x: number; y: number }) => void;
   readonly onReply: (message: Message) => void;
@@ -74,7 +76,7 @@ export function messageView(
       el(
         "div",
         { class: "body" },
-        isGrouped ? null : headView(shown),
+        isGrouped ? null : headView(shown, actions),
         contentView(shown, actions),
         ...embedViews(shown.embeds, actions.render),
         ...attachmentViews(shown),
@@ -140,12 +142,14 @@ function authorAvatar(message: Message): HTMLElement {
   return avatar({ id: message.author.id, name: nameOf(message), bot: message.author.bot === true });
 }
 
-function headView(message: Message): HTMLElement {
+function headView(message: Message, { rolesOf }: MessageActions): HTMLElement {
+  const [role] = rolesOf(message.author.id);
   return el(
     "header",
     { class: "head" },
     el("strong", { class: "author" }, nameOf(message)),
     message.author.bot === true ? el("span", { class: "tag" }, "APP") : null,
+    role === undefined ? null : el("span", { class: "role" }, role),
     el(
       "time",
       { datetime: message.timestamp, title: new Date(message.timestamp).toLocaleString() },

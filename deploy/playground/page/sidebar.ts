@@ -111,6 +111,7 @@ export class Sidebar {
   #drawPeople(): void {
     const { me, community } = this.#state;
     const others = community.people.filter((person) => person.listed);
+    const [role] = this.#state.rolesOf(me.id);
     const buttons = others.map((person) =>
       el(
         "button",
@@ -119,14 +120,20 @@ export class Sidebar {
           class: person.id === me.id ? "person me" : "person",
           "aria-pressed": String(person.id === me.id),
           "aria-label": person.id === me.id ? `You are ${person.name}` : `Become ${person.name}`,
-          title: person.name,
+          title: [person.name, ...this.#state.rolesOf(person.id)].join(" · "),
           onclick: () => void this.#state.become(person.id),
         },
         avatar(person),
       ),
     );
     byId("people").replaceChildren(
-      el("p", {}, "You are ", el("strong", {}, me.name)),
+      el(
+        "p",
+        {},
+        "You are ",
+        el("strong", {}, me.name),
+        role === undefined ? null : el("span", { class: "role" }, role),
+      ),
       el("div", { class: "switch", role: "group", "aria-label": "Switch person" }, ...buttons),
     );
   }

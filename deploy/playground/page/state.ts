@@ -86,7 +86,14 @@ export class ChatState {
   /** Who has this id; someone who came later is shown by the name in their messages. */
   person(id: string): PersonInfo {
     const known = this.community.people.find((each) => each.id === id);
-    return known ?? { id, name: "Someone", bot: false, listed: false };
+    return known ?? { id, name: "Someone", bot: false, listed: false, roleIds: [] };
+  }
+
+  /** Names of a person's roles, the highest first; the bot's own says nothing more than its name. */
+  rolesOf(id: string): readonly string[] {
+    const { roleIds, bot } = this.person(id);
+    const own = this.community.roles.filter((role) => roleIds.includes(role.id));
+    return bot ? [] : own.map(({ name }) => name).reverse();
   }
 
   /** Becomes a person: follows their events and loads what they see. */

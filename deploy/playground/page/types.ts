@@ -7,6 +7,7 @@ export type PersonInfo = {
   readonly name: string;
   readonly bot: boolean;
   readonly listed: boolean;
+  readonly roleIds: readonly string[];
 };
 
 /** Answer of GET /local/people. */

@@ -79,6 +79,7 @@ export class PersonFeed {
         return { type: "statusChanged" };
       case "moderated":
       case "memberAdded":
+      case "memberChanged":
       case "interactionSent":
       case "interactionSettled":
       case "modalOpened":

@@ -235,9 +235,9 @@ function feedOf(world: World, actions: PersonActions, context: Context): PersonF
 }
 
 function presentPeople(world: World): object {
-  const people = world.store
-    .users()
-    .map(({ id, displayName, bot, listed }) => ({ id, name: displayName, bot, listed }));
+  const people = world.store.users().map(({ id, displayName, bot, listed, roleIds }) => ({
+    ...{ id, name: displayName, bot, listed, roleIds },
+  }));
   const roles = presentGuild(world).roles.map(({ id, name }) => ({ id, name }));
   return { guild: GUILD_NAME, botId: BOT_ID, people, roles };
 }

@@ -1,7 +1,7 @@
 /** Who may do what where: Discord's permission bits, roles and overwrites. Pure. */
 import { PermissionFlagsBits as Bits } from "discord-api-types/v10";
 import type { ChannelRecord, UserRecord } from "./records.ts";
-import { BOT_ROLE_ID, GUILD_ID, OWNER_ID } from "./seed.ts";
+import { BOT_ROLE_ID, GUILD_ID, OWNER_ID, ROLES } from "./seed.ts";
 
 /** Every permission there is (an owner's). */
 const ALL_PERMISSIONS = Object.values(Bits).reduce((sum, bit) => sum | bit, 0n);
@@ -25,7 +25,9 @@ const DIRECT_PERMISSIONS =
 /** Guild-wide permissions. @param botPermissions of the bot's own role */
 function guildPermissions(user: UserRecord, botPermissions: bigint): bigint {
   if (user.id === OWNER_ID) return ALL_PERMISSIONS;
-  return user.bot ? EVERYONE_PERMISSIONS | botPermissions : EVERYONE_PERMISSIONS;
+  if (user.bot) return EVERYONE_PERMISSIONS | botPermissions;
+  const own = ROLES.filter(({ id }) => user.roleIds.includes(id));
+  return own.reduce((sum, { permissions }) => sum | permissions, EVERYONE_PERMISSIONS);
 }
 
 /**
@@ -40,12 +42,14 @@ export function channelPermissions(
   if (channel.guildId === null)
     return channel.recipientId === user.id || user.bot ? DIRECT_PERMISSIONS : 0n;
   if (user.id === OWNER_ID) return ALL_PERMISSIONS;
-  const roleIds = user.bot ? [GUILD_ID, BOT_ROLE_ID] : [GUILD_ID];
+  const roleIds = user.bot ? [BOT_ROLE_ID] : user.roleIds;
   let permissions = guildPermissions(user, botPermissions);
-  for (const subject of [...roleIds, user.id]) {
-    const overwrite = channel.overwrites.find((each) => each.id === subject);
-    if (overwrite === undefined) continue;
-    permissions = (permissions & ~BigInt(overwrite.deny)) | BigInt(overwrite.allow);
+  // Those of all roles count at once: what one role allows, another can't deny.
+  for (const subjects of [[GUILD_ID], roleIds, [user.id]]) {
+    const meant = channel.overwrites.filter((each) => subjects.includes(each.id));
+    const deny = meant.reduce((sum, each) => sum | BigInt(each.deny), 0n);
+    const allow = meant.reduce((sum, each) => sum | BigInt(each.allow), 0n);
+    permissions = (permissions & ~deny) | allow;
   }
   return (permissions & Bits.ViewChannel) === 0n ? 0n : permissions;
 }

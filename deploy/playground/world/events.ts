@@ -63,7 +63,7 @@ export type WorldEvent =
       readonly added: readonly string[];
       readonly removed: readonly string[];
     }
-  | { readonly type: "memberAdded"; readonly user: UserRecord }
+  | { readonly type: "memberAdded" | "memberChanged"; readonly user: UserRecord }
   | { readonly type: "typing"; readonly channelId: string; readonly userId: string }
   | {
       /** A moderator or AutoMod did something: an event as Discord sends it. */

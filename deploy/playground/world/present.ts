@@ -13,7 +13,7 @@ import {
 } from "discord-api-types/v10";
 import { EVERYONE_PERMISSIONS } from "./access.ts";
 import type { ChannelRecord, MessageRecord, UserRecord } from "./records.ts";
-import { BOT_ID, BOT_ROLE_ID, GUILD_ID, GUILD_NAME, OWNER_ID } from "./seed.ts";
+import { BOT_ID, BOT_ROLE_ID, GUILD_ID, GUILD_NAME, OWNER_ID, ROLES } from "./seed.ts";
 import type { World } from "./world.ts";
 
 /** Typed as a number: a bit field without a bit is no member of its enum. */
@@ -55,7 +55,7 @@ export function presentMemberOnly(user: UserRecord): Omit<APIGuildMember, "user"
     nick: user.bot ? user.displayName : null,
     avatar: null,
     banner: null,
-    roles: user.bot ? [BOT_ROLE_ID] : [],
+    roles: user.bot ? [BOT_ROLE_ID] : user.roleIds,
     joined_at: new Date(user.joinedAtMs).toISOString(),
     premium_since: null,
     deaf: false,
@@ -141,8 +141,8 @@ export function presentThread(channel: ChannelRecord): APIThreadChannel {
   };
 }
 
-/** The guild, as GET /guilds/{id} gives it. */
-export function presentGuild(world: World): APIGuild {
+/** The guild's roles, lowest first. */
+function presentRoles(world: World): APIGuild["roles"] {
   const role = {
     color: 0,
     colors: { primary_color: 0, secondary_color: null, tertiary_color: null },
@@ -152,6 +152,39 @@ export function presentGuild(world: World): APIGuild {
     mentionable: false,
     flags: NO_FLAGS,
   };
+  return [
+    {
+      ...role,
+      id: GUILD_ID,
+      name: "@everyone",
+      permissions: String(EVERYONE_PERMISSIONS),
+      position: 0,
+      managed: false,
+    },
+    {
+      ...role,
+      id: BOT_ROLE_ID,
+      name: "Zephyr",
+      permissions: String(world.botPermissions),
+      position: 1,
+      managed: true,
+      tags: { bot_id: BOT_ID },
+    },
+    ...ROLES.map(({ id, name, color, permissions }, index) => ({
+      ...role,
+      id,
+      name,
+      color,
+      colors: { ...role.colors, primary_color: color },
+      permissions: String(EVERYONE_PERMISSIONS | permissions),
+      position: index + 2,
+      managed: false,
+    })),
+  ];
+}
+
+/** The guild, as GET /guilds/{id} gives it. */
+export function presentGuild(world: World): APIGuild {
   return {
     id: GUILD_ID,
     name: GUILD_NAME,
@@ -165,25 +198,7 @@ export function presentGuild(world: World): APIGuild {
     verification_level: 0,
     default_message_notifications: 1,
     explicit_content_filter: 0,
-    roles: [
-      {
-        ...role,
-        id: GUILD_ID,
-        name: "@everyone",
-        permissions: String(EVERYONE_PERMISSIONS),
-        position: 0,
-        managed: false,
-      },
-      {
-        ...role,
-        id: BOT_ROLE_ID,
-        name: "Zephyr",
-        permissions: String(world.botPermissions),
-        position: 1,
-        managed: true,
-        tags: { bot_id: BOT_ID },
-      },
-    ],
+    roles: presentRoles(world),
     emojis: [],
     stickers: [],
     features: [],

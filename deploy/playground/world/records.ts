@@ -12,6 +12,8 @@ const userRecord = z.object({
   /** Shown in the page's people switcher; scripted people are not. */
   listed: z.boolean(),
   joinedAtMs: z.number(),
+  /** Their roles in the guild; records from before there were any have none. */
+  roleIds: z.array(id).default([]),
 });
 
 const threadRecord = z.object({

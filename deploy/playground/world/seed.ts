@@ -1,4 +1,5 @@
 /** The community that a fresh playground starts with: one guild, its channels, six people, one bot. */
+import { PermissionFlagsBits as Bits } from "discord-api-types/v10";
 import type { ChannelRecord, UserRecord } from "./records.ts";
 
 /** The one guild; also the id of its @everyone role, as on Discord. */
@@ -11,6 +12,36 @@ export const BOT_ROLE_ID = "1200000000000000003";
 export const OWNER_ID = "1200000000000000011";
 /** Name of the guild. */
 export const GUILD_NAME = "Lighthouse Commons";
+
+/** A role that people can have. */
+export type RoleSeed = {
+  readonly id: string;
+  readonly name: string;
+  /** 0xRRGGBB */
+  readonly color: number;
+  /** Permission bits that it adds to everyone's. */
+  readonly permissions: bigint;
+  /** User names of those who have it at the start. */
+  readonly members: readonly string[];
+};
+
+/** The roles of a fresh playground, lowest first. */
+export const ROLES: readonly RoleSeed[] = [
+  {
+    id: "1200000000000000004",
+    name: "Regulars",
+    color: 0x86d1b5,
+    permissions: 0n,
+    members: ["aiko", "sade"],
+  },
+  {
+    id: "1200000000000000005",
+    name: "Keepers",
+    color: 0xf2c879,
+    permissions: Bits.ManageMessages | Bits.ModerateMembers,
+    members: ["tomas"],
+  },
+];
 
 const PEOPLE = ["Mira", "Tomas", "Aiko", "Sade", "Noor", "Jonas"];
 const CHANNELS = [
@@ -30,9 +61,14 @@ export function seedUsers(nowMs: number): UserRecord[] {
     bot: false,
     listed: true,
     joinedAtMs: nowMs,
+    roleIds: rolesAtStart(displayName.toLowerCase()),
   }));
   const bot = { id: BOT_ID, username: "zephyr", displayName: "Zephyr", bot: true, listed: false };
-  return [{ ...bot, joinedAtMs: nowMs }, ...people];
+  return [{ ...bot, joinedAtMs: nowMs, roleIds: [BOT_ROLE_ID] }, ...people];
+}
+
+function rolesAtStart(username: string): string[] {
+  return ROLES.filter(({ members }) => members.includes(username)).map(({ id }) => id);
 }
 
 /** A category and its text channels. */

@@ -208,10 +208,18 @@ export class World {
       bot: false,
       listed: false,
       joinedAtMs,
+      roleIds: [],
     };
     this.store.saveUser(user);
     this.bus.emit({ type: "memberAdded", user });
     return user;
+  }
+
+  /** Gives a member these roles in place of those before. */
+  setRoles(userId: string, roleIds: readonly string[]): void {
+    const user = { ...this.user(userId), roleIds: [...roleIds] };
+    this.store.saveUser(user);
+    this.bus.emit({ type: "memberChanged", user });
   }
 
   /** The direct-message channel of a person with the bot, opened if there is none yet. */
