@@ -3,17 +3,19 @@
  * Discord only as an `AnswerView`, and people only by pseudonym and display name.
  */
 import { isCoded } from "#engine/base/errors.ts";
-import { APPEAL_BUTTON } from "../moderation/appeal-button.ts";
+import { appealButton } from "../moderation/appeal-button.ts";
+import { withheldText } from "../moderation/withheld.ts";
 import { type Asked, askEngine, type End } from "./ask-engine.ts";
 import { stopButton } from "./controls.ts";
 import { toDrafts } from "./draft.ts";
 import { keepAnswer } from "./keep-answer.ts";
 import { type AnswerOutcome, type Job, STOPPED, WITHDRAWN } from "./question.ts";
-import { answerContents, failureNotice, NOTES, queueNotice, refusalNotice } from "./wording.ts";
+import { answerContents, failureNotice, queueNotice, refusalNotice } from "./wording.ts";
 
 /** Answers one question into its view. Never rejects. */
 export async function answerQuestion(job: Job): Promise<AnswerOutcome> {
   const { question, view, parts } = job;
+  const { language } = question;
   const who = {
     person: question.personKey,
     guild: question.guildId ?? question.channelId,
@@ -27,15 +29,18 @@ export async function answerQuestion(job: Job): Promise<AnswerOutcome> {
       () => generate(job, shown),
       (position, waitMs) =>
         view.show([
-          { content: queueNotice(position, waitMs), buttons: [stopButton(job.candidateId)] },
+          {
+            content: queueNotice(language, position, waitMs),
+            buttons: [stopButton(language, job.candidateId)],
+          },
         ]),
     );
     if (admission.kind === "done") return await conclude(job, shown.text, admission.value);
-    await view.finish([{ content: refusalNotice(admission) }]);
+    await view.finish([{ content: refusalNotice(language, admission) }]);
     return { kind: "refused", code: admission.reason };
   } catch (error) {
     parts.log.error({ err: error }, "an answer failed");
-    await view.finish([{ content: failureNotice(error) }]);
+    await view.finish([{ content: failureNotice(language, error) }]);
     return { kind: "failed", code: "internal_error" };
   }
 }
@@ -68,16 +73,18 @@ async function showBlocked(
   text: string,
   end: End,
 ): Promise<AnswerOutcome> {
-  const reason = end.verdict?.reason ?? "The rest of this answer did not pass its check.";
+  const { language } = question;
+  const reason = withheldText(language, end.verdict);
   const shown = text.trim() === "" ? reason : `${text.trim()}\n\n${reason}`;
-  const category = end.verdict?.category ?? "unknown";
+  const verdict = end.verdict ?? { stage: "output", category: "unknown", reason };
+  const { category } = verdict;
   const isAppealable = question.guildId !== null && category !== "S11";
   const { messageIds } = await view.finish(
-    toDrafts(answerContents(shown, { heading: question.heading }), {
-      buttons: isAppealable ? [APPEAL_BUTTON] : [],
+    toDrafts(answerContents(language, shown, { heading: question.heading }), {
+      buttons: isAppealable ? [appealButton(language)] : [],
     }),
   );
-  parts.onBlocked?.(question, { category, reason }, messageIds);
+  parts.onBlocked?.(question, verdict, messageIds);
   return { kind: "blocked", code: category };
 }
 
@@ -90,19 +97,25 @@ async function showFailure(
     await view.finish([]);
     return { kind: "aborted", code: WITHDRAWN };
   }
+  const { language } = question;
   const showWhatCame = (note: string, otherwise: string) =>
     text.trim() === ""
       ? view.finish([{ content: otherwise }])
-      : view.finish(toDrafts(answerContents(text, { heading: question.heading, footer: note })));
+      : view.finish(
+          toDrafts(answerContents(language, text, { heading: question.heading, footer: note })),
+        );
   if (signal.reason === STOPPED) {
-    await view.finish([{ content: NOTES.stoppedEarly }]);
+    await view.finish([{ content: language.say("answer.stopped_early") }]);
     return { kind: "aborted", code: STOPPED };
   }
   if (signal.aborted) {
-    await showWhatCame(NOTES.restarting, refusalNotice({ reason: "closing" }));
+    await showWhatCame(
+      language.say("answer.restarting"),
+      refusalNotice(language, { reason: "closing" }),
+    );
     return { kind: "aborted", code: "aborted" };
   }
   parts.log.warn({ err: error }, "the engine did not answer");
-  await showWhatCame(NOTES.brokeOff, failureNotice(error));
+  await showWhatCame(language.say("answer.broke_off"), failureNotice(language, error));
   return { kind: "failed", code: isCoded(error) ? error.code : "internal_error" };
 }

@@ -151,7 +151,8 @@ async function stream(
 ): Promise<End> {
   const { adapter } = question;
   const model = adapter === undefined ? {} : { model: `${figures.modelId}:${adapter}` };
-  const buttons = [stopButton(candidateId)];
+  const { language } = question;
+  const buttons = [stopButton(language, candidateId)];
   const metadata = {
     person: question.personKey,
     ...(question.guildId === null ? {} : { guild: question.guildId }),
@@ -167,10 +168,12 @@ async function stream(
     signal,
   })) {
     if (chunk.type === "end") return chunk;
-    if (chunk.type === "queued") view.show([{ content: queueNotice(chunk.position), buttons }]);
+    if (chunk.type === "queued")
+      view.show([{ content: queueNotice(language, chunk.position), buttons }]);
     else shown.text += chunk.text;
     if (shown.text.trim() !== "") {
-      view.show(toDrafts(answerContents(shown.text, { heading: question.heading }), { buttons }));
+      const contents = answerContents(language, shown.text, { heading: question.heading });
+      view.show(toDrafts(contents, { buttons }));
     }
   }
   throw new Error("the engine's stream ended without an end");

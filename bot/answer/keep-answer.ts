@@ -5,7 +5,7 @@ import type { Asked } from "./ask-engine.ts";
 import { answerButtons } from "./controls.ts";
 import { toDrafts } from "./draft.ts";
 import type { AnswerOutcome, Job } from "./question.ts";
-import { answerContents, answerFile, answerFooter, NOTES } from "./wording.ts";
+import { answerContents, answerFile, answerFooter } from "./wording.ts";
 
 /**
  * Records the answer before it is shown in full, so that no vote can come for one that is unknown.
@@ -15,16 +15,20 @@ export async function keepAnswer(job: Job, asked: Asked, text: string): Promise<
   const { question, view, parts, signal, candidateId } = job;
   const isRecorded =
     text !== "" && isSaved(parts.log, () => recordExchange(job, asked, { id: candidateId, text }));
+  const { language } = question;
   const file = answerFile(text);
   const notes = [
-    answerFooter(asked.modelId, asked.end.adapter),
-    ...(asked.end.reason === "length" ? [NOTES.tooLong] : []),
-    ...(asked.isStopped ? [NOTES.stopped] : []),
-    ...(file === undefined ? [] : [NOTES.whole]),
-    ...(isRecorded || text === "" ? [] : [NOTES.notSaved]),
+    answerFooter(language, asked.modelId, asked.end.adapter),
+    ...(asked.end.reason === "length" ? [language.say("answer.too_long")] : []),
+    ...(asked.isStopped ? [language.say("answer.stopped")] : []),
+    ...(file === undefined ? [] : [language.say("answer.whole_in_file")]),
+    ...(isRecorded || text === "" ? [] : [language.say("answer.not_saved")]),
   ];
-  const contents = answerContents(text, { heading: question.heading, footer: notes.join(" · ") });
-  const buttons = isRecorded ? answerButtons(candidateId) : [];
+  const contents = answerContents(language, text, {
+    heading: question.heading,
+    footer: notes.join(" · "),
+  });
+  const buttons = isRecorded ? answerButtons(language, candidateId) : [];
   const outcome = await view.finish(toDrafts(contents, { buttons, file }));
   const { messageIds } = outcome;
   if (outcome.kind === "lost") parts.log.warn({ err: outcome.cause }, "an answer was not shown");

@@ -9,6 +9,8 @@ import type { Exchange, Source } from "#trainer/feedback/records.ts";
 import type { AttachedFile } from "../conversation/attached-text.ts";
 import type { ConversationMemory } from "../conversation/memory.ts";
 import type { Quote } from "../conversation/untrusted-text.ts";
+import type { Language } from "../language/language.ts";
+import type { Verdict } from "../moderation/withheld.ts";
 import type { AnswerView } from "./answer-view.ts";
 import type { EngineFigures } from "./engine-figures.ts";
 import type { RequestLimits } from "./request-limits.ts";
@@ -24,7 +26,9 @@ export type Question = {
   readonly threadId: string | null;
   /** Whether the channel is marked as age-restricted. */
   readonly isAgeRestricted?: boolean;
-  /** The language in which refusals are told, such as `de`. */
+  /** In which the bot speaks around the answer. */
+  readonly language: Language;
+  /** Whose help lines are told, such as `de` or `pt-BR`: the bot may not speak that language. */
   readonly locale?: string | undefined;
   readonly personKey: string;
   readonly personName: string;
@@ -75,7 +79,7 @@ export type AnsweringParts = {
   /** Told of each answer that a check refused or cut. */
   readonly onBlocked?: (
     question: Question,
-    verdict: { readonly category: string; readonly reason: string },
+    verdict: Verdict,
     messageIds: readonly string[],
   ) => void;
   readonly log: Logger;

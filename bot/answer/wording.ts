@@ -3,6 +3,8 @@
  * Pure text; it knows neither Discord nor the engine.
  */
 import { type ErrorCode, isCoded } from "#engine/base/errors.ts";
+import type { MessageKey } from "../language/english.ts";
+import type { Language } from "../language/language.ts";
 import type { TextFile } from "./draft.ts";
 import type { Refusal } from "./request-limits.ts";
 import { partContent, splitAnswer } from "./split.ts";
@@ -13,7 +15,6 @@ const NAME_CHARACTERS = 64;
 /** Messages that one answer may take; an engine that goes on and on is cut. */
 const MESSAGES_AN_ANSWER = 6;
 
-const NOTHING_SAID = "*(The model had nothing to say.)*";
 /** Begins small grey text: https://support.discord.com/hc/articles/210298617 */
 export const SMALL = "-# ";
 /** What the model is asked when a person presses Continue. */
@@ -21,12 +22,13 @@ export const CONTINUE_PROMPT = "Please go on exactly where you stopped.";
 
 /** The messages that show an answer, each within Discord's limit. @returns at least one */
 export function answerContents(
+  language: Language,
   text: string,
   around: { readonly heading?: string | undefined; readonly footer?: string } = {},
 ): readonly string[] {
   const { heading, footer } = around;
   const below = footer === undefined ? "" : `\n${SMALL}${footer}`;
-  const answer = text.trim() === "" ? NOTHING_SAID : text.trim();
+  const answer = text.trim() === "" ? language.say("answer.nothing") : text.trim();
   const shown = heading === undefined ? answer : `${heading}\n${answer}`;
   const whole = splitContents(shown, MESSAGE_CHARACTERS, below.length);
   const contents =
@@ -50,11 +52,13 @@ function splitContents(text: string, limit: number, reserve: number): readonly s
 }
 
 /** Which model and adapter answered. */
-export function answerFooter(modelId: string, adapter: string | null): string {
+export function answerFooter(language: Language, modelId: string, adapter: string | null): string {
   const model = modelId.slice(0, NAME_CHARACTERS);
-  return adapter === null
-    ? `${model} · base weights`
-    : `${model} · adapter ${adapter.slice(0, NAME_CHARACTERS)}`;
+  const drawnBy =
+    adapter === null
+      ? language.say("answer.base")
+      : language.say("answer.adapter", { name: adapter.slice(0, NAME_CHARACTERS) });
+  return `${model} · ${drawnBy}`;
 }
 
 /**
@@ -62,51 +66,44 @@ export function answerFooter(modelId: string, adapter: string | null): string {
  * @param position 0: next
  * @param waitMs undefined where nothing is known of it yet
  */
-export function queueNotice(position: number, waitMs?: number): string {
-  const wait = waitMs === undefined ? "" : ` (about ${Math.max(1, Math.round(waitMs / 1_000))} s)`;
-  if (position === 0) return `${SMALL}You are next in the queue${wait}.`;
-  const others = position === 1 ? "1 question goes" : `${position} questions go`;
-  return `${SMALL}In the queue: ${others} first${wait}.`;
+export function queueNotice(language: Language, position: number, waitMs?: number): string {
+  const seconds = waitMs === undefined ? undefined : Math.max(1, Math.round(waitMs / 1_000));
+  return `${SMALL}${queueText(language, position, seconds)}`;
+}
+
+function queueText(language: Language, count: number, seconds: number | undefined): string {
+  if (count === 0) {
+    return seconds === undefined
+      ? language.say("queue.next")
+      : language.say("queue.next_about", { seconds });
+  }
+  return seconds === undefined
+    ? language.say("queue.behind", { count })
+    : language.say("queue.behind_about", { count, seconds });
 }
 
 /** Why a question was not taken. */
-export function refusalNotice(refusal: Refusal): string {
+export function refusalNotice(language: Language, refusal: Refusal): string {
   switch (refusal.reason) {
     case "person_rate":
-      return `That is more questions than I may take from one person in a minute. Please try again in about ${refusal.retryAfterSeconds} s.`;
+      return language.say("refused.person_rate", { seconds: refusal.retryAfterSeconds });
     case "guild_queue_full":
-      return "Too many questions are waiting already. Please try again in a minute.";
+      return language.say("refused.guild_queue_full");
     case "closing":
-      return "I am being restarted. Please ask again in a minute.";
+      return language.say("refused.closing");
   }
 }
 
 /** Why an answer failed. */
-export function failureNotice(error: unknown): string {
-  if (!isCoded(error)) return GENERAL_FAILURE;
-  return FAILURES[error.code] ?? GENERAL_FAILURE;
+export function failureNotice(language: Language, error: unknown): string {
+  const key = isCoded(error) ? FAILURES[error.code] : undefined;
+  return language.say(key ?? "failed.general");
 }
 
-const GENERAL_FAILURE = "Something went wrong on my side, so there is no answer. Please try again.";
-
-const FAILURES: Partial<Record<ErrorCode, string>> = {
-  engine_unreachable:
-    "My engine is not running right now, so I can't answer. Please try again in a minute.",
-  model_unknown:
-    "The adapter chosen here is not served any more. A manager can choose another in `/settings`.",
-  prompt_too_long: "That is longer than my model can read. Please shorten it.",
-  queue_full: "Too many questions are waiting already. Please try again in a minute.",
-  out_of_memory: "My engine is out of memory right now. Please try again in a minute.",
+const FAILURES: Partial<Record<ErrorCode, Extract<MessageKey, `failed.${string}`>>> = {
+  engine_unreachable: "failed.engine_unreachable",
+  model_unknown: "failed.model_unknown",
+  prompt_too_long: "failed.prompt_too_long",
+  queue_full: "failed.queue_full",
+  out_of_memory: "failed.out_of_memory",
 };
-
-/** Added to an answer that was not finished. */
-export const NOTES = {
-  brokeOff: "cut short: the engine stopped",
-  restarting: "cut short: the bot is being restarted",
-  stopped: "stopped",
-  stoppedEarly: "Stopped before there was anything to say.",
-  orphaned: "cut short: the bot was restarted meanwhile",
-  whole: "the whole answer is in the file",
-  tooLong: "cut short: the longest answer allowed",
-  notSaved: "votes on this answer can't be saved: the data disk is full or damaged",
-} as const;

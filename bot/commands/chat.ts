@@ -3,6 +3,7 @@ import {
   ApplicationCommandOptionType,
   type RESTPostAPIApplicationCommandsJSONBody,
 } from "discord-api-types/v10";
+import { described } from "./described.ts";
 import { ANYWHERE } from "./places.ts";
 
 /** Discord's limit on what a person writes into an option. */
@@ -11,37 +12,37 @@ const QUESTION_CHARACTERS = 4_000;
 /** `/chat`. */
 export const chatCommand = {
   name: "chat",
-  description: "Ask a question, or go on with our conversation in this channel",
+  ...described("command.chat"),
   ...ANYWHERE,
   options: [
     {
       type: ApplicationCommandOptionType.String,
       name: "text",
-      description: "What you want to say",
+      ...described("command.chat.text"),
       required: true,
       max_length: QUESTION_CHARACTERS,
     },
     {
       type: ApplicationCommandOptionType.Attachment,
       name: "attachment",
-      description: "A text file that the question is about",
+      ...described("command.chat.attachment"),
     },
     {
       type: ApplicationCommandOptionType.Boolean,
       name: "ephemeral",
-      description: "Show the answer only to you",
+      ...described("command.chat.ephemeral"),
     },
     {
       type: ApplicationCommandOptionType.String,
       name: "persona",
-      description: "Who answers, of this server's personas",
+      ...described("command.chat.persona"),
       max_length: 32,
       autocomplete: true,
     },
     {
       type: ApplicationCommandOptionType.String,
       name: "adapter",
-      description: "Which adapter answers, or base; without it, the one that serves here",
+      ...described("command.chat.adapter"),
       max_length: 64,
       autocomplete: true,
     },

@@ -3,6 +3,7 @@ import {
   ApplicationCommandOptionType,
   type RESTPostAPIApplicationCommandsJSONBody,
 } from "discord-api-types/v10";
+import { described } from "./described.ts";
 import { ANYWHERE } from "./places.ts";
 
 /** Votes that end a comparison when nothing else is said. */
@@ -13,41 +14,41 @@ export const DEFAULT_MINUTES = 60;
 /** `/compare`. */
 export const compareCommand = {
   name: "compare",
-  description: "Two answers to one question, side by side and blind: which is better?",
+  ...described("command.compare"),
   ...ANYWHERE,
   options: [
     {
       type: ApplicationCommandOptionType.String,
       name: "text",
-      description: "The question that both answer",
+      ...described("command.compare.text"),
       required: true,
       max_length: 1_000,
     },
     {
       type: ApplicationCommandOptionType.String,
       name: "first",
-      description: "An adapter, or base; without it, the one that serves",
+      ...described("command.compare.first"),
       max_length: 64,
       autocomplete: true,
     },
     {
       type: ApplicationCommandOptionType.String,
       name: "second",
-      description: "Another adapter; without it, the first one draws twice",
+      ...described("command.compare.second"),
       max_length: 64,
       autocomplete: true,
     },
     {
       type: ApplicationCommandOptionType.Integer,
       name: "votes",
-      description: `Ends after so many votes (${DEFAULT_QUORUM})`,
+      ...described("command.compare.votes"),
       min_value: 1,
       max_value: 100,
     },
     {
       type: ApplicationCommandOptionType.Integer,
       name: "minutes",
-      description: `Ends after so long (${DEFAULT_MINUTES})`,
+      ...described("command.compare.minutes"),
       min_value: 1,
       max_value: 10_080,
     },

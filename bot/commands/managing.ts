@@ -3,25 +3,26 @@ import {
   ApplicationCommandOptionType as Option,
   type RESTPostAPIApplicationCommandsJSONBody,
 } from "discord-api-types/v10";
+import { described } from "./described.ts";
 import { FOR_MANAGERS } from "./places.ts";
 
 /** `/settings`. */
 export const settingsCommand = {
   name: "settings",
-  description: "What I do in this server: channels, roles, persona, memory, limits, learning",
+  ...described("command.settings"),
   ...FOR_MANAGERS,
   options: [
-    { type: Option.Subcommand, name: "show", description: "See and change the settings" },
-    { type: Option.Subcommand, name: "export", description: "Get the settings as a file" },
+    { type: Option.Subcommand, name: "show", ...described("command.settings.show") },
+    { type: Option.Subcommand, name: "export", ...described("command.settings.export") },
     {
       type: Option.Subcommand,
       name: "import",
-      description: "Take the settings from a file that was exported",
+      ...described("command.settings.import"),
       options: [
         {
           type: Option.Attachment,
           name: "file",
-          description: "settings.json",
+          ...described("command.settings.import.file"),
           required: true,
         },
       ],
@@ -32,20 +33,20 @@ export const settingsCommand = {
 /** `/persona`. */
 export const personaCommand = {
   name: "persona",
-  description: "Who I am in this server: write, choose and remove personas",
+  ...described("command.persona"),
   ...FOR_MANAGERS,
   options: [
-    { type: Option.Subcommand, name: "list", description: "See this server's personas" },
-    { type: Option.Subcommand, name: "write", description: "Write a new persona, or another text" },
+    { type: Option.Subcommand, name: "list", ...described("command.persona.list") },
+    { type: Option.Subcommand, name: "write", ...described("command.persona.write") },
     {
       type: Option.Subcommand,
       name: "use",
-      description: "Choose who answers in this server",
+      ...described("command.persona.use"),
       options: [
         {
           type: Option.String,
           name: "name",
-          description: "Its name; without one, I speak as myself",
+          ...described("command.persona.use.name"),
           max_length: 32,
           autocomplete: true,
         },
@@ -54,12 +55,12 @@ export const personaCommand = {
     {
       type: Option.Subcommand,
       name: "remove",
-      description: "Remove a persona",
+      ...described("command.persona.remove"),
       options: [
         {
           type: Option.String,
           name: "name",
-          description: "Its name",
+          ...described("command.persona.remove.name"),
           required: true,
           max_length: 32,
           autocomplete: true,
@@ -72,7 +73,7 @@ export const personaCommand = {
 const adapterName = {
   type: Option.String,
   name: "name",
-  description: "The adapter",
+  ...described("command.adapter.canary.name"),
   required: true,
   max_length: 64,
   autocomplete: true,
@@ -81,20 +82,20 @@ const adapterName = {
 /** `/adapter`. */
 export const adapterCommand = {
   name: "adapter",
-  description: "What was learnt, and which of it answers; changes are for the bot's operators",
+  ...described("command.adapter"),
   ...FOR_MANAGERS,
   options: [
-    { type: Option.Subcommand, name: "list", description: "See the adapters and which one serves" },
+    { type: Option.Subcommand, name: "list", ...described("command.adapter.list") },
     {
       type: Option.Subcommand,
       name: "canary",
-      description: "Try an adapter on a share of the servers",
+      ...described("command.adapter.canary"),
       options: [
         adapterName,
         {
           type: Option.Integer,
           name: "percent",
-          description: "Of the servers (10)",
+          ...described("command.adapter.canary.percent"),
           min_value: 1,
           max_value: 99,
         },
@@ -103,13 +104,13 @@ export const adapterCommand = {
     {
       type: Option.Subcommand,
       name: "promote",
-      description: "Let an adapter answer everywhere",
+      ...described("command.adapter.promote"),
       options: [adapterName],
     },
     {
       type: Option.Subcommand,
       name: "rollback",
-      description: "End a trial; or go back to the adapter before, or the base weights",
+      ...described("command.adapter.rollback"),
     },
   ],
 } satisfies RESTPostAPIApplicationCommandsJSONBody;
@@ -117,15 +118,15 @@ export const adapterCommand = {
 /** `/learning`. */
 export const learningCommand = {
   name: "learning",
-  description: "Whether and when I learn from feedback",
+  ...described("command.learning"),
   ...FOR_MANAGERS,
   options: [
-    { type: Option.Subcommand, name: "status", description: "See what I learn from, and when" },
-    { type: Option.Subcommand, name: "run", description: "Train now (for the bot's operators)" },
+    { type: Option.Subcommand, name: "status", ...described("command.learning.status") },
+    { type: Option.Subcommand, name: "run", ...described("command.learning.run") },
     {
       type: Option.Subcommand,
       name: "pause",
-      description: "Pause the nightly training, or go on (for the bot's operators)",
+      ...described("command.learning.pause"),
     },
   ],
 } satisfies RESTPostAPIApplicationCommandsJSONBody;

@@ -8,6 +8,8 @@ import {
   PermissionFlagsBits,
   type RESTPostAPIApplicationCommandsJSONBody,
 } from "discord-api-types/v10";
+import { ENGLISH } from "../language/english.ts";
+import { described } from "./described.ts";
 import { ANYWHERE } from "./places.ts";
 
 /** The subcommands' names. */
@@ -25,7 +27,7 @@ export const NOTE_CHARACTERS = 500;
 const caseNumber = {
   type: Option.Integer as const,
   name: "number",
-  description: "The case's number",
+  ...described("command.moderation.case.number"),
   required: true,
   min_value: 1,
   max_value: 1_000_000,
@@ -34,7 +36,7 @@ const caseNumber = {
 /** The command, for those who may manage messages until a server's admins change it. */
 export const moderationCommand = {
   name: "moderation",
-  description: "Cases, alerts, and the rules that my answers keep in this server",
+  ...described("command.moderation"),
   integration_types: [ApplicationIntegrationType.GuildInstall],
   contexts: [InteractionContextType.Guild],
   default_member_permissions: String(PermissionFlagsBits.ManageMessages),
@@ -42,74 +44,74 @@ export const moderationCommand = {
     {
       type: Option.Subcommand,
       name: MODERATION.setup,
-      description: "Where cases and quiet alerts go, and whether rules are only tried out",
+      ...described("command.moderation.setup"),
       options: [
         {
           type: Option.Channel,
           name: "log",
-          description: "The channel for numbered cases",
+          ...described("command.moderation.setup.log"),
           channel_types: [ChannelType.GuildText],
         },
         {
           type: Option.Channel,
           name: "alerts",
-          description: "The channel for quiet alerts when someone may need help",
+          ...described("command.moderation.setup.alerts"),
           channel_types: [ChannelType.GuildText],
         },
         {
           type: Option.Boolean,
           name: "dry-run",
-          description: "True: rules of this server are only logged, not enforced",
+          ...described("command.moderation.setup.dry-run"),
         },
       ],
     },
     {
       type: Option.Subcommand,
       name: MODERATION.links,
-      description: "Which links my answers may hold",
+      ...described("command.moderation.links"),
       options: [
         {
           type: Option.String,
           name: "policy",
-          description: "Which links may stand",
+          ...described("command.moderation.links.policy"),
           required: true,
           choices: [
-            { name: "all links", value: "all" },
-            { name: "only the listed domains", value: "listed" },
-            { name: "all but the listed domains", value: "unlisted" },
-            { name: "no links", value: "none" },
+            { name: ENGLISH["command.moderation.links.policy.choice.all"], value: "all" },
+            { name: ENGLISH["command.moderation.links.policy.choice.listed"], value: "listed" },
+            { name: ENGLISH["command.moderation.links.policy.choice.unlisted"], value: "unlisted" },
+            { name: ENGLISH["command.moderation.links.policy.choice.none"], value: "none" },
           ],
         },
         {
           type: Option.String,
           name: "domains",
-          description: "Domains, parted by spaces: example.org wikipedia.org",
+          ...described("command.moderation.links.domains"),
           max_length: 2_000,
         },
         {
           type: Option.Boolean,
           name: "invites",
-          description: "Whether invitations to other servers may stand",
+          ...described("command.moderation.links.invites"),
         },
       ],
     },
-    { type: Option.Subcommand, name: MODERATION.cases, description: "The newest cases" },
+    { type: Option.Subcommand, name: MODERATION.cases, ...described("command.moderation.cases") },
     {
       type: Option.Subcommand,
       name: MODERATION.case,
-      description: "One case",
+      ...described("command.moderation.case"),
       options: [caseNumber],
     },
     {
       type: Option.Subcommand,
       name: MODERATION.note,
-      description: "Write or replace a case's note",
+      ...described("command.moderation.note"),
       options: [
         caseNumber,
         {
           type: Option.String,
           name: "text",
-          description: "The note",
+          ...described("command.moderation.note.text"),
           required: true,
           max_length: NOTE_CHARACTERS,
         },
@@ -121,6 +123,6 @@ export const moderationCommand = {
 /** For anybody who thinks that an answer was refused wrongly, or should have been. */
 export const appealMessageCommand = {
   type: ApplicationCommandType.Message,
-  name: "Appeal this answer",
+  name: ENGLISH["menu.appeal"],
   ...ANYWHERE,
 } satisfies RESTPostAPIApplicationCommandsJSONBody;

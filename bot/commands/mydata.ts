@@ -3,6 +3,7 @@ import {
   ApplicationCommandOptionType as Option,
   type RESTPostAPIChatInputApplicationCommandsJSONBody,
 } from "discord-api-types/v10";
+import { described } from "./described.ts";
 import { ANYWHERE } from "./places.ts";
 
 /** The subcommands' names. */
@@ -16,25 +17,25 @@ export const MYDATA = {
 /** The command. */
 export const mydataCommand: RESTPostAPIChatInputApplicationCommandsJSONBody = {
   name: "mydata",
-  description: "What I keep of you: see it, take it with you, have it erased",
+  ...described("command.mydata"),
   ...ANYWHERE,
   options: [
-    { type: Option.Subcommand, name: MYDATA.show, description: "How much I keep of you" },
+    { type: Option.Subcommand, name: MYDATA.show, ...described("command.mydata.show") },
     {
       type: Option.Subcommand,
       name: MYDATA.export,
-      description: "Everything I keep of you, as a file",
+      ...described("command.mydata.export"),
     },
-    { type: Option.Subcommand, name: MYDATA.forget, description: "Erase everything I keep of you" },
+    { type: Option.Subcommand, name: MYDATA.forget, ...described("command.mydata.forget") },
     {
       type: Option.Subcommand,
       name: MYDATA.consent,
-      description: "Whether I may learn from what you ask and rate",
+      ...described("command.mydata.consent"),
       options: [
         {
           type: Option.Boolean,
           name: "learning",
-          description: "True: you may learn from me. False: you may not.",
+          ...described("command.mydata.consent.learning"),
           required: true,
         },
       ],

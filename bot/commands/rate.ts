@@ -4,6 +4,8 @@ import {
   ApplicationCommandType,
   type RESTPostAPIApplicationCommandsJSONBody,
 } from "discord-api-types/v10";
+import { ENGLISH } from "../language/english.ts";
+import { described } from "./described.ts";
 import { ANYWHERE } from "./places.ts";
 
 /** A comment's longest length. */
@@ -12,13 +14,13 @@ export const COMMENT_CHARACTERS = 500;
 /** `/rate`. */
 export const rateCommand = {
   name: "rate",
-  description: "Rate an answer from 1 to 5; the bot learns from it",
+  ...described("command.rate"),
   ...ANYWHERE,
   options: [
     {
       type: ApplicationCommandOptionType.Integer,
       name: "stars",
-      description: "1 is bad, 5 is excellent",
+      ...described("command.rate.stars"),
       required: true,
       min_value: 1,
       max_value: 5,
@@ -26,13 +28,13 @@ export const rateCommand = {
     {
       type: ApplicationCommandOptionType.String,
       name: "comment",
-      description: "What was good or bad about it",
+      ...described("command.rate.comment"),
       max_length: COMMENT_CHARACTERS,
     },
     {
       type: ApplicationCommandOptionType.String,
       name: "message",
-      description: "Link of the answer; without it, the last answer in this channel",
+      ...described("command.rate.message"),
       max_length: 200,
     },
   ],
@@ -41,6 +43,6 @@ export const rateCommand = {
 /** The entry in a message's menu. */
 export const rateMessageCommand = {
   type: ApplicationCommandType.Message,
-  name: "Rate this answer",
+  name: ENGLISH["menu.rate"],
   ...ANYWHERE,
 } satisfies RESTPostAPIApplicationCommandsJSONBody;

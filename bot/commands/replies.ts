@@ -2,7 +2,10 @@
 import type { Adapters, Health } from "#engine/client/engine-client.ts";
 import type { LogCounts } from "#trainer/feedback/log.ts";
 import type { Source } from "#trainer/feedback/records.ts";
+import { SMALL } from "../answer/wording.ts";
 import type { CaptureOutcome } from "../feedback/capture.ts";
+import type { Language } from "../language/language.ts";
+import type { ReportCategory } from "./report.ts";
 
 /** How the bot learns, as the settings say. */
 export type Learning = {
@@ -31,177 +34,201 @@ const REPLY_CHARACTERS = 2_000;
 const REPORT_EXCERPT_CHARACTERS = 600;
 
 /** The text of `/status`. */
-export function statusReply(figures: StatusFigures): string {
+export function statusReply(language: Language, figures: StatusFigures): string {
   const { health, counts, waiting, inFlight, learning } = figures;
-  return [
-    ...(health === undefined ? ["**Engine:** not running right now"] : engineLines(health)),
-    `**Here:** answers in the making: ${inFlight - waiting}, waiting: ${waiting}`,
+  const feedback =
     counts === undefined
-      ? "**Feedback:** the log can't be read right now"
-      : `**Feedback:** ${counts.candidates} answers, ${counts.standingVotes} votes that stand`,
-    `**Learning:** ${learningLine(learning)}`,
+      ? language.say("status.feedback_unreadable")
+      : language.say("status.feedback", {
+          answers: counts.candidates,
+          count: counts.standingVotes,
+        });
+  return [
+    ...(health === undefined
+      ? [language.say("status.engine_away")]
+      : engineLines(language, health)),
+    language.say("status.here", { making: inFlight - waiting, waiting }),
+    feedback,
+    language.say("status.learning", { learning: learningLine(language, learning) }),
   ].join("\n");
 }
 
 /** The text of `/help`. @param name the bot's own */
-export function helpReply(name: string, learning: Learning): string {
+export function helpReply(language: Language, name: string, learning: Learning): string {
+  const { privacyUrl: url } = learning;
   return [
-    `**Talk with ${name}**`,
-    "• `/chat` asks a question; with `ephemeral` only you see the answer. `/thread` opens a thread for it.",
-    `• Mention ${name}, reply to one of its answers, or write to it directly.`,
-    "• In a thread that it takes part in, everybody's messages make one conversation. Elsewhere you have a conversation of your own in each channel.",
-    "**Say what you think of an answer**",
-    "• 👍 or 👎 below it, as button or reaction, or `/rate` from 1 to 5 with a comment.",
-    "• Regenerate draws another answer: approve that one, and the bot learns the difference. Continue goes on, Stop ends.",
-    "• Right-click an answer → Apps → Rate this answer, or Report this answer.",
-    "• `/compare` shows two answers blind: vote for the better one.",
-    "• Take a reaction back, or rate again, and the new word counts.",
-    "• Refused wrongly, or not refused though it should have been? Right-click it → Apps → Appeal this answer; moderators decide, with `/moderation`.",
-    "**What happens with it**",
-    `• Learning: ${learningLine(learning)}.`,
-    "• `/mydata` shows what I keep of you, gives it to you, erases it, and says whether I may learn from you.",
-    "• Delete your question or an answer, and it is forgotten: its text is erased and never trained on.",
-    ...(learning.privacyUrl === undefined ? [] : [`• Privacy: <${learning.privacyUrl}>`]),
-    "• For a server's managers: `/settings`, `/persona`, `/adapter`, `/learning`.",
-    "-# `/status` shows which model and adapter answers. It is a language model: check what matters.",
+    language.say("help.talk", { name }),
+    language.say("help.chat"),
+    language.say("help.mention", { name }),
+    language.say("help.threads"),
+    language.say("help.opinion"),
+    language.say("help.votes"),
+    language.say("help.regenerate"),
+    language.say("help.menu"),
+    language.say("help.compare"),
+    language.say("help.again"),
+    language.say("help.appeal"),
+    language.say("help.afterwards"),
+    language.say("help.learning", { learning: learningLine(language, learning) }),
+    language.say("help.mydata"),
+    language.say("help.deletion"),
+    ...(url === undefined ? [] : [language.say("help.privacy", { url })]),
+    language.say("help.managers"),
+    `${SMALL}${language.say("help.check")}`,
   ].join("\n");
 }
 
 /** What the rater is told. @param excerpt the rated answer's text */
-export function ratingReply(outcome: CaptureOutcome, stars: number, excerpt: string): string {
+export function ratingReply(
+  language: Language,
+  outcome: CaptureOutcome,
+  stars: number,
+  excerpt: string,
+): string {
   switch (outcome.kind) {
     case "recorded":
     case "duplicate":
-      return `Saved: ${"★".repeat(stars)}${"☆".repeat(5 - stars)} for “${shorten(excerpt)}”. Rate it again to change that.`;
+      return language.say("feedback.rated", {
+        stars: `${"★".repeat(stars)}${"☆".repeat(5 - stars)}`,
+        excerpt: shorten(excerpt),
+      });
     case "ignored":
-      return NO_SUCH_ANSWER;
+      return language.say("feedback.no_such_answer");
     case "not_saved":
-      return notSavedReply(outcome.isDiskFull);
+      return notSavedReply(language, outcome.isDiskFull);
   }
 }
 
 /** What a person is told whose thumb was saved. @param excerpt the answer's text */
-export function voteReply(thumb: 1 | -1, excerpt: string): string {
-  return `Saved: ${thumb === 1 ? "👍" : "👎"} for “${shorten(excerpt)}”. Vote again to change that.`;
+export function voteReply(language: Language, thumb: 1 | -1, excerpt: string): string {
+  return language.say("feedback.voted", {
+    thumb: thumb === 1 ? "👍" : "👎",
+    excerpt: shorten(excerpt),
+  });
 }
 
 /** What a reporter is told. @param isTold whether moderators got it, too */
-export function reportedReply(isTold: boolean): string {
-  return isTold
-    ? "Thank you: the report is saved, and the moderators have been told."
-    : "Thank you: the report is saved. This server has no report channel, so tell a moderator if it is urgent.";
+export function reportedReply(language: Language, isTold: boolean): string {
+  return language.say(isTold ? "report.saved_and_told" : "report.saved");
 }
 
 /** What moderators are told. @param report what was reported, by whom, and the reporter's words */
-export function reportNotice(report: {
-  readonly category: string;
-  readonly words: string;
-  readonly url: string;
-  readonly answer: string;
-  readonly by: string;
-}): string {
+export function reportNotice(
+  language: Language,
+  report: {
+    readonly category: ReportCategory;
+    readonly words: string;
+    readonly url: string;
+    readonly answer: string;
+    readonly by: string;
+  },
+): string {
+  const { words, url } = report;
+  const category = language.say(`option.report.${report.category}`);
+  const answer = shorten(report.answer, REPORT_EXCERPT_CHARACTERS);
   return [
-    `**Report** (${report.category}) by ${shorten(report.by)}: ${report.url}`,
-    ...(report.words === "" ? [] : [`> ${shorten(report.words, REPORT_EXCERPT_CHARACTERS)}`]),
-    `The answer: “${shorten(report.answer, REPORT_EXCERPT_CHARACTERS)}”`,
+    language.say("report.notice", { category, by: shorten(report.by), url }),
+    ...(words === "" ? [] : [`> ${shorten(words, REPORT_EXCERPT_CHARACTERS)}`]),
+    language.say("report.notice_answer", { answer }),
   ].join("\n");
 }
 
-/** The vote is withdrawn. */
-export const TAKEN_BACK = "Taken back: you have no vote on that answer any more.";
-
 /** Feedback could not be made durable. */
-export function notSavedReply(isDiskFull: boolean): string {
-  return isDiskFull
-    ? "That was **not saved**: the bot's data disk is full. Please tell whoever hosts it, and try again later."
-    : "That was **not saved**: the bot's feedback log can't be written. Please tell whoever hosts it, and try again later.";
+export function notSavedReply(language: Language, isDiskFull: boolean): string {
+  return language.say(isDiskFull ? "feedback.disk_full" : "feedback.log_broken");
 }
 
-/** No answer of ours is meant. */
-export const NO_SUCH_ANSWER =
-  "I found no answer of mine there that can be rated. Give the link of one (right-click it → Copy Message Link), or wait until it is finished.";
-
-/** Why a question is not taken here, or from this person. */
-export const DIRECT_ONLY_HINT = {
-  channel: "I don't answer in this channel. The server's managers chose others in `/settings`.",
-  role: "The server's managers let only some roles ask me questions.",
-} as const;
-
 /** The text of `/adapter list`. */
-export function adapterList({ active, canary, adapters }: Adapters): string {
+export function adapterList(language: Language, { active, canary, adapters }: Adapters): string {
   const lines = adapters
     .slice(0, ADAPTERS_SHOWN)
     .map(({ name, gate_passed, created_at, problem }) => {
       const marks = [
-        ...(name === active ? ["serves"] : []),
+        ...(name === active ? [language.say("adapter.serves")] : []),
         ...(name === canary?.name
-          ? [`on trial with ${Math.round(canary.share * 100)}% of the servers`]
+          ? [language.say("adapter.on_trial", { percent: Math.round(canary.share * 100) })]
           : []),
-        ...(gate_passed === false ? ["refused by the gate"] : []),
+        ...(gate_passed === false ? [language.say("adapter.gate_refused")] : []),
         ...(problem === undefined ? [] : [problem]),
       ];
-      const made = created_at === undefined ? "" : `, made ${created_at.slice(0, 10)}`;
-      return `• **${name}**${made}${marks.length === 0 ? "" : `: ${marks.join("; ")}`}`;
+      const made =
+        created_at === undefined
+          ? `**${name}**`
+          : language.say("adapter.made", { name, date: new Date(created_at) });
+      return `• ${made}${marks.length === 0 ? "" : `: ${marks.join("; ")}`}`;
     });
-  const base = active === null ? "The base weights serve." : `**${active}** serves.`;
-  return [base, ...lines].join("\n").slice(0, REPLY_CHARACTERS);
+  const serving =
+    active === null
+      ? language.say("adapter.base_serves")
+      : language.say("adapter.one_serves", { name: active });
+  return [serving, ...lines].join("\n").slice(0, REPLY_CHARACTERS);
 }
 
 /** What an operator is told who changed which adapter serves. */
-export function swapReply(after: {
-  readonly active: string | null;
-  readonly canary: { readonly name: string; readonly share: number } | null;
-}): string {
+export function swapReply(
+  language: Language,
+  after: {
+    readonly active: string | null;
+    readonly canary: { readonly name: string; readonly share: number } | null;
+  },
+): string {
   const { active, canary } = after;
-  const serves = `${active ?? "The base weights"} ${active === null ? "serve" : "serves"} now.`;
+  const serves =
+    active === null
+      ? language.say("adapter.base_serves_now")
+      : language.say("adapter.one_serves_now", { name: active });
   if (canary === null) return serves;
-  return `${serves} On trial with ${Math.round(canary.share * 100)}% of the servers: ${canary.name}.`;
+  const percent = Math.round(canary.share * 100);
+  return `${serves} ${language.say("adapter.trial_now", { percent, name: canary.name })}`;
 }
 
 /** The text of `/learning status`. */
 export function learningStatus(
+  language: Language,
   learning: Learning,
   now: { readonly isPaused: boolean; readonly isAllowedHere: boolean },
 ): string {
+  const state = now.isPaused
+    ? language.say("learning.paused_by_operator")
+    : learningLine(language, learning);
   return [
-    `**Training:** ${now.isPaused ? "paused by an operator" : learningLine(learning)}`,
-    `**This server's managers:** ${now.isAllowedHere ? "allow it" : "have not allowed it (`/settings`)"}`,
-    "**Each person** decides alone: `/mydata consent`.",
+    language.say("learning.training", { learning: state }),
+    language.say(now.isAllowedHere ? "learning.allowed_here" : "learning.not_allowed_here"),
+    language.say("learning.each_person"),
   ].join("\n");
 }
 
-/** Why a question with files is not answered. @param reason as `attachmentProblem` words it */
-export function unreadReply(reason: string): string {
-  return `I can't answer that: ${reason}`;
-}
-
-/** A mention without a question. */
-export const EMPTY_QUESTION = "Hello! Write your question behind the mention, or use `/chat`.";
-
-function engineLines(health: Health): readonly string[] {
-  const { model, adapter, queue } = health;
+function engineLines(language: Language, health: Health): readonly string[] {
+  const { model, queue } = health;
+  const adapter = health.adapter ?? language.say("status.no_adapter");
   return [
-    `**Model:** ${model.id}, ${millions(model.parameters)} parameters, context ${model.context_tokens} tokens`,
-    `**Adapter:** ${adapter ?? "none (base weights)"}`,
-    `**Device:** ${model.device}`,
-    `**Engine:** ${health.status}; ${queue.running} running, ${queue.waiting} waiting of at most ${queue.limit}`,
-    ...health.problems.map((problem) => `-# ${problem}`),
+    language.say("status.model", {
+      model: model.id,
+      parameters: language.magnitude(model.parameters),
+      contextTokens: model.context_tokens,
+    }),
+    language.say("status.adapter", { adapter }),
+    language.say("status.device", { device: model.device }),
+    language.say("status.engine", {
+      state: health.status,
+      running: queue.running,
+      waiting: queue.waiting,
+      most: queue.limit,
+    }),
+    ...health.problems.map((problem) => `${SMALL}${problem}`),
   ];
 }
 
-function learningLine({ source, trainAt, isLearningFromDiscord }: Learning): string {
+function learningLine(
+  language: Language,
+  { source, trainAt, isLearningFromDiscord }: Learning,
+): string {
   if (source === "discord" && !isLearningFromDiscord) {
-    return "off (votes are kept, but not trained on: LEARN_FROM_DISCORD is not set)";
+    return language.say("learning.off_on_discord");
   }
   return trainAt === "off"
-    ? "on, when the host starts a training"
-    : `on, every night at ${trainAt} from the votes given here`;
-}
-
-function millions(parameters: number): string {
-  return parameters >= 1e9
-    ? `${(parameters / 1e9).toFixed(1)} billion`
-    : `${(parameters / 1e6).toFixed(1)} million`;
+    ? language.say("learning.on_demand")
+    : language.say("learning.nightly", { time: trainAt });
 }
 
 /** One line that cannot leave its quotation marks' line. */

@@ -3,24 +3,28 @@ import {
   ApplicationCommandType,
   type RESTPostAPIApplicationCommandsJSONBody,
 } from "discord-api-types/v10";
+import { ENGLISH } from "../language/english.ts";
 import { ANYWHERE } from "./places.ts";
 
 /** A report's longest text. */
 export const REPORT_CHARACTERS = 1_000;
 
-/** What an answer can be reported for. */
+/** What an answer can be reported for; in words: the message `option.report.` and this. */
 export const REPORT_CATEGORIES = [
-  { value: "illegal", label: "Helps with something illegal or dangerous" },
-  { value: "hate", label: "Hateful, harassing or threatening" },
-  { value: "sexual", label: "Sexual" },
-  { value: "private", label: "Private data of a person" },
-  { value: "false", label: "False or misleading" },
-  { value: "other", label: "Something else" },
+  "illegal",
+  "hate",
+  "sexual",
+  "private",
+  "false",
+  "other",
 ] as const;
+
+/** One of them. */
+export type ReportCategory = (typeof REPORT_CATEGORIES)[number];
 
 /** The entry in a message's menu. */
 export const reportMessageCommand = {
   type: ApplicationCommandType.Message,
-  name: "Report this answer",
+  name: ENGLISH["menu.report"],
   ...ANYWHERE,
 } satisfies RESTPostAPIApplicationCommandsJSONBody;

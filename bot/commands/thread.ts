@@ -6,11 +6,12 @@ import {
   PermissionFlagsBits,
   type RESTPostAPIApplicationCommandsJSONBody,
 } from "discord-api-types/v10";
+import { described } from "./described.ts";
 
 /** `/thread`. */
 export const threadCommand = {
   name: "thread",
-  description: "Open a thread in which I answer without being mentioned",
+  ...described("command.thread"),
   integration_types: [ApplicationIntegrationType.GuildInstall],
   contexts: [InteractionContextType.Guild],
   default_member_permissions: String(PermissionFlagsBits.CreatePublicThreads),
@@ -18,20 +19,20 @@ export const threadCommand = {
     {
       type: ApplicationCommandOptionType.String,
       name: "text",
-      description: "Your first question",
+      ...described("command.thread.text"),
       required: true,
       max_length: 4_000,
     },
     {
       type: ApplicationCommandOptionType.String,
       name: "title",
-      description: "The thread's name; without it, the question's beginning",
+      ...described("command.thread.title"),
       max_length: 100,
     },
     {
       type: ApplicationCommandOptionType.Boolean,
       name: "mention",
-      description: "Answer only when mentioned there",
+      ...described("command.thread.mention"),
     },
   ],
 } satisfies RESTPostAPIApplicationCommandsJSONBody;

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { type FeedbackEvent, standingVotes } from "#trainer/feedback/records.ts";
 import type { Button } from "../answer/draft.ts";
 import { SMALL } from "../answer/wording.ts";
+import type { Language } from "../language/language.ts";
 
 const side = z.object({ candidateId: z.string(), name: z.string() });
 
@@ -17,6 +18,8 @@ export const comparisonSchema = z.object({
   quorum: z.number(),
   closesAtMs: z.number(),
   isClosed: z.boolean(),
+  /** The language in which it is told. */
+  locale: z.string().optional(),
 });
 
 /** One comparison. */
@@ -43,19 +46,38 @@ export function isDue(comparison: Comparison, { a, b }: Tally, nowMs: number): b
 }
 
 /** Both answers, under neutral names. */
-export function blindText(first: string, second: string): string {
-  return `**Answer A**\n${first}\n\n**Answer B**\n${second}`;
+export function blindText(language: Language, first: string, second: string): string {
+  return language.say("compare.text", { first, second });
 }
 
 /** While it is open: how far it is, not who leads. */
-export function openFooter({ quorum, closesAtMs }: Comparison, { a, b }: Tally): string {
-  return `Which is better? ${a + b} of ${quorum} votes · ends <t:${Math.floor(closesAtMs / 1_000)}:R>`;
+export function openFooter(
+  language: Language,
+  { quorum, closesAtMs }: Comparison,
+  { a, b }: Tally,
+): string {
+  const when = `<t:${Math.floor(closesAtMs / 1_000)}:R>`;
+  return language.say("compare.open", { votes: a + b, quorum, when });
 }
 
 /** Once it is closed: which was which, and who won. */
-export function revealFooter({ sides: [first, second] }: Comparison, { a, b }: Tally): string {
-  const verdict = a === b ? "a draw" : a > b ? "A won" : "B won";
-  return `A was ${first.name}: ${votes(a)} · B was ${second.name}: ${votes(b)} · ${verdict}`;
+export function revealFooter(
+  language: Language,
+  { sides: [first, second] }: Comparison,
+  { a, b }: Tally,
+): string {
+  return language.say("compare.reveal", {
+    first: first.name,
+    firstVotes: language.say("compare.votes", { count: a }),
+    second: second.name,
+    secondVotes: language.say("compare.votes", { count: b }),
+    verdict: language.say(winnerOf(a, b)),
+  });
+}
+
+function winnerOf(a: number, b: number) {
+  if (a === b) return "compare.draw";
+  return a > b ? "compare.a_won" : "compare.b_won";
 }
 
 /** A message's text with another last small line. */
@@ -64,14 +86,12 @@ export function withFooter(content: string, footer: string): string {
 }
 
 /** A, B, and no opinion any more. */
-export function compareButtons(id: string): readonly Button[] {
+export function compareButtons(language: Language, id: string): readonly Button[] {
+  const [a, b] = [language.say("button.a_better"), language.say("button.b_better")];
+  const neither = language.say("button.neither");
   return [
-    { id: `${COMPARE_BUTTON}:a:${id}`, label: "A is better", style: "primary" },
-    { id: `${COMPARE_BUTTON}:b:${id}`, label: "B is better", style: "primary" },
-    { id: `${COMPARE_BUTTON}:none:${id}`, label: "Neither", style: "secondary" },
+    { id: `${COMPARE_BUTTON}:a:${id}`, label: a, style: "primary" },
+    { id: `${COMPARE_BUTTON}:b:${id}`, label: b, style: "primary" },
+    { id: `${COMPARE_BUTTON}:none:${id}`, label: neither, style: "secondary" },
   ];
-}
-
-function votes(count: number): string {
-  return count === 1 ? "1 vote" : `${count} votes`;
 }

@@ -4,6 +4,7 @@ import type { Exchange } from "#trainer/feedback/records.ts";
 import { answerTokens, questionText, systemPrompt } from "../answer/prompt.ts";
 import type { AnsweringParts, Question } from "../answer/question.ts";
 import { SAMPLING } from "../answer/sampling.ts";
+import { withheldText } from "../moderation/withheld.ts";
 
 /** One of the two. */
 type Drawn = {
@@ -41,13 +42,12 @@ export async function drawTwo(
   if (first === undefined || second === undefined) throw new Error("two were drawn");
   const blocked = [first, second].find(({ end }) => end.reason === "content_filter");
   if (blocked !== undefined) {
-    const reason = blocked.end.verdict?.reason ?? "One of the answers did not pass its check.";
-    return { kind: "blocked", reason };
+    return { kind: "blocked", reason: blockedText(question, blocked) };
   }
   if (first.text === "" || first.text === second.text) return { kind: "alike" };
   const exchange = exchangeOf(question, { messages, sha256: prompt.sha256 }, parts);
   record(exchange, [first, second], parts);
-  return { kind: "drawn", exchange, two: [toDrawn(first), toDrawn(second)] };
+  return { kind: "drawn", exchange, two: [toDrawn(question, first), toDrawn(question, second)] };
 }
 
 async function drawOne(
@@ -85,12 +85,17 @@ async function drawOne(
   throw new Error("the engine's stream ended without an end");
 }
 
-function toDrawn({ candidateId, text, end }: Raw): Drawn {
-  return {
-    candidateId,
-    text,
-    name: end.adapter === null ? "the base weights" : `adapter ${end.adapter}`,
-  };
+function toDrawn({ language }: Question, { candidateId, text, end }: Raw): Drawn {
+  const name =
+    end.adapter === null
+      ? language.say("compare.base")
+      : language.say("compare.adapter", { name: end.adapter });
+  return { candidateId, text, name };
+}
+
+function blockedText({ language }: Question, { end }: Raw): string {
+  if (end.verdict === undefined) return language.say("withheld.one_of_two");
+  return withheldText(language, end.verdict);
 }
 
 function exchangeOf(

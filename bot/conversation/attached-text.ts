@@ -1,5 +1,6 @@
 /** Which attachments are read, and how their text stands in a question. Pure. */
 import { cleanInput } from "#engine/moderation/normalise.ts";
+import type { Language } from "../language/language.ts";
 import { cleanName, withoutDelimiters } from "./untrusted-text.ts";
 
 /** The largest file that is read, in bytes; more than a context holds. */
@@ -21,21 +22,20 @@ type AttachmentFacts = {
 };
 
 /** @returns why it cannot be read, in words for people; undefined where it can */
-export function attachmentProblem({
-  name,
-  size,
-  contentType,
-}: AttachmentFacts): string | undefined {
-  const called = cleanName(name);
+export function attachmentProblem(
+  language: Language,
+  { name, size, contentType }: AttachmentFacts,
+): string | undefined {
+  const called = { name: cleanName(name) };
   const type = contentType ?? "";
   if (/^image\//.test(type)) {
-    return `my model reads text only, so it can't look at the image “${called}”. Describe it in words.`;
+    return language.say("file.image", called);
   }
   const isText =
     /^(text\/|application\/(json|xml|x-yaml|toml))/.test(type) || TEXT_NAMES.test(name);
-  if (!isText) return `“${called}” is no text file.`;
+  if (!isText) return language.say("file.not_text", called);
   if (size > ATTACHMENT_BYTES) {
-    return `“${called}” is larger than ${ATTACHMENT_BYTES / 1024} KiB, which is the most that I read.`;
+    return language.say("file.too_large", { ...called, kib: ATTACHMENT_BYTES / 1024 });
   }
   return undefined;
 }

@@ -6,6 +6,8 @@ import {
   type AttachedFile,
   attachmentProblem,
 } from "../conversation/attached-text.ts";
+import { cleanName } from "../conversation/untrusted-text.ts";
+import type { Language } from "../language/language.ts";
 import type { Room } from "./room.ts";
 
 const HOSTS: ReadonlySet<string> = new Set(["cdn.discordapp.com", "media.discordapp.net"]);
@@ -17,9 +19,13 @@ type ReadFile =
   | { readonly kind: "unread"; readonly reason: string };
 
 /** Reads one attachment. Never rejects. */
-export async function readAttachment(room: Room, attachment: Attachment): Promise<ReadFile> {
+export async function readAttachment(
+  room: Room,
+  language: Language,
+  attachment: Attachment,
+): Promise<ReadFile> {
   const { name, size, contentType, url } = attachment;
-  const problem = attachmentProblem({ name, size, contentType });
+  const problem = attachmentProblem(language, { name, size, contentType });
   if (problem !== undefined) return { kind: "unread", reason: problem };
   try {
     if (!isDiscords(url, room.client.options.rest?.api)) throw new Error("a foreign address");
@@ -33,19 +39,20 @@ export async function readAttachment(room: Room, attachment: Attachment): Promis
     return { kind: "read", name, text: new TextDecoder("utf-8", { fatal: true }).decode(bytes) };
   } catch (error) {
     room.log.warn({ err: error }, "an attachment could not be read");
-    return { kind: "unread", reason: `“${name}” could not be read as UTF-8 text.` };
+    return { kind: "unread", reason: language.say("file.not_utf8", { name: cleanName(name) }) };
   }
 }
 
 /** Reads all of a message's attachments; the first that cannot be read is told. */
 export async function readAttachments(
   room: Room,
+  language: Language,
   attachments: readonly Attachment[],
 ): Promise<readonly AttachedFile[] | string> {
   if (attachments.length > ATTACHMENT_COUNT) {
-    return `more than ${ATTACHMENT_COUNT} files are more than I read at once.`;
+    return language.say("file.too_many", { most: ATTACHMENT_COUNT });
   }
-  const read = await Promise.all(attachments.map((each) => readAttachment(room, each)));
+  const read = await Promise.all(attachments.map((each) => readAttachment(room, language, each)));
   const unread = read.find((each) => each.kind === "unread");
   if (unread?.kind === "unread") return unread.reason;
   return read.flatMap((each) => (each.kind === "read" ? [each] : []));

@@ -7,7 +7,7 @@ import type { EngineClient } from "#engine/client/engine-client.ts";
 import type { FeedbackLog } from "#trainer/feedback/log.ts";
 import { TrainingWishes } from "#trainer/feedback/training-wishes.ts";
 import { Comparisons } from "../compare/comparisons.ts";
-import { SettingsBook } from "../settings/settings-book.ts";
+import type { Languages } from "../language/languages.ts";
 import { openKeyv } from "../storage/open-keyv.ts";
 import type { SqliteStore } from "../storage/sqlite-store.ts";
 import { reveal } from "./commands/compare.ts";
@@ -16,10 +16,7 @@ import type { Room } from "./room.ts";
 
 const TIMEOUT_MS = 2_500;
 
-type Managed = Pick<
-  Room,
-  "settings" | "comparisons" | "adapters" | "wishes" | "isOperator" | "adapterNames"
->;
+type Managed = Pick<Room, "comparisons" | "adapters" | "wishes" | "isOperator" | "adapterNames">;
 
 /** Puts them together. */
 export function managedParts(parts: {
@@ -28,16 +25,16 @@ export function managedParts(parts: {
   readonly feedback: FeedbackLog;
   readonly engine: EngineClient;
   readonly client: Client<true>;
+  readonly languages: Languages;
   readonly clock: Clock;
   readonly log: Logger;
 }): Managed {
-  const { config, store, feedback, engine, client, clock, log } = parts;
+  const { config, store, feedback, engine, client, languages, clock, log } = parts;
   return {
-    settings: new SettingsBook(openKeyv(store, "guild-settings", log)),
     comparisons: new Comparisons(openKeyv(store, "comparisons", log), {
       clock,
       eventsOf: (candidateId) => feedback.eventsOf(candidateId),
-      reveal: (comparison, tally) => reveal({ client, log }, comparison, tally),
+      reveal: (comparison, tally) => reveal({ client, languages, log }, comparison, tally),
       log,
     }),
     adapters: engine,

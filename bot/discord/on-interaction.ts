@@ -117,7 +117,8 @@ export async function onInteraction(room: Room, interaction: Interaction): Promi
   if (handled !== undefined) await handled;
   // From before an update of the bot: nobody is left without a response.
   else if (interaction.isRepliable()) {
-    await replyPrivately(interaction, "I no longer know that one. Please try another command.");
+    const language = room.languages.of(interaction.locale);
+    await replyPrivately(interaction, language.say("unknown_command"));
   }
 }
 

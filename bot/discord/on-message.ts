@@ -1,9 +1,9 @@
 /** A message was written: is it meant for the bot, what does it ask, and in which conversation? */
 import { cleanContent, type Message, MessageType, type SendableChannels } from "discord.js";
 import type { MessageSurface } from "../answer/answer-view.ts";
-import { EMPTY_QUESTION, unreadReply } from "../commands/replies.ts";
 import { isAddressed, type MessageFacts } from "../conversation/addressed.ts";
 import type { Quote } from "../conversation/untrusted-text.ts";
+import type { Language } from "../language/language.ts";
 import { readAttachments } from "./attachments.ts";
 import { isInThread, type Place, placeOf, type Room, speakerName } from "./room.ts";
 import { replySurface } from "./surfaces.ts";
@@ -19,17 +19,18 @@ export async function onMessage(room: Room, message: Message): Promise<void> {
   if (!channel.isSendable() || !isAddressed(await readFacts(room, message))) return;
   const place = placeOf(message, channel);
   const personKey = room.pseudonymise(message.author.id);
+  const language = await room.languageOf(message.guildId);
   const offer = await termsFor(room, { place, channel, member: message.member, personKey });
   if (offer.kind === "refused") {
     const reply = { messageReference: message.id };
-    if (!offer.isSilent) await channel.send({ content: offer.notice, reply });
+    if (!offer.isSilent) await channel.send({ content: language.say(offer.notice), reply });
     return;
   }
   const { terms } = offer;
   if (place.threadId !== null) await room.memory.joinThread(place.threadId);
   const asked = await readQuestion(room, message, place, terms.conversation);
-  const attached = await readAttachments(room, [...message.attachments.values()]);
-  const refusal = whyNotAsked(asked.text, attached);
+  const attached = await readAttachments(room, language, [...message.attachments.values()]);
+  const refusal = whyNotAsked(language, asked.text, attached);
   if (refusal !== undefined || typeof attached === "string") {
     await channel.send({ content: refusal ?? "", reply: { messageReference: message.id } });
     return;
@@ -43,6 +44,7 @@ export async function onMessage(room: Room, message: Message): Promise<void> {
     personName,
     ...terms,
     messageId: message.id,
+    language,
     locale: message.guild?.preferredLocale,
   };
   const typing = keepTyping(channel);
@@ -51,9 +53,13 @@ export async function onMessage(room: Room, message: Message): Promise<void> {
   typing.stop();
 }
 
-function whyNotAsked(text: string, attached: readonly unknown[] | string): string | undefined {
-  if (typeof attached === "string") return unreadReply(attached);
-  return text === "" && attached.length === 0 ? EMPTY_QUESTION : undefined;
+function whyNotAsked(
+  language: Language,
+  text: string,
+  attached: readonly unknown[] | string,
+): string | undefined {
+  if (typeof attached === "string") return language.say("chat.unread", { reason: attached });
+  return text === "" && attached.length === 0 ? language.say("chat.empty") : undefined;
 }
 
 async function readFacts(room: Room, message: Message): Promise<MessageFacts> {

@@ -80,7 +80,11 @@ async function onReaction(
 
 async function onCleared(
   room: Room,
-  data: { readonly message_id: string; readonly channel_id: string },
+  data: {
+    readonly message_id: string;
+    readonly channel_id: string;
+    readonly guild_id?: string | undefined;
+  },
   stamp: Stamp,
   emoji?: string | null,
 ): Promise<void> {
@@ -89,14 +93,19 @@ async function onCleared(
 
 async function tellIfNotSaved(
   room: Room,
-  at: { readonly message_id: string; readonly channel_id: string },
+  at: {
+    readonly message_id: string;
+    readonly channel_id: string;
+    readonly guild_id?: string | undefined;
+  },
   outcome: CaptureOutcome,
 ): Promise<void> {
   if (outcome.kind !== "not_saved" || !room.notices.mayTell(at.channel_id)) return;
   const channel = await room.client.channels.fetch(at.channel_id).catch(() => null);
   if (channel?.isSendable() !== true) return;
+  const language = await room.languageOf(at.guild_id ?? null);
   await channel.send({
-    content: notSavedReply(outcome.isDiskFull),
+    content: notSavedReply(language, outcome.isDiskFull),
     reply: { messageReference: at.message_id, failIfNotExists: false },
   });
 }

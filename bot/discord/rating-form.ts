@@ -8,22 +8,24 @@ import {
   TextInputStyle,
 } from "discord.js";
 import { COMMENT_CHARACTERS } from "../commands/rate.ts";
+import type { Language } from "../language/language.ts";
 
 /** The kind of form, before the colon of its custom id. */
 export const RATING_FORM = "rate";
 const PREFIX = `${RATING_FORM}:`;
 const FIELD = { stars: "stars", comment: "comment" } as const;
-const CHOICES = ["excellent", "good", "so-so", "poor", "bad"];
+const STARS = [5, 4, 3, 2, 1] as const;
 
 /** The form for one answer; it carries the answer's id. */
-export function ratingForm(candidateId: string): ModalBuilder {
+export function ratingForm(language: Language, candidateId: string): ModalBuilder {
   const stars = new StringSelectMenuBuilder()
     .setCustomId(FIELD.stars)
-    .setPlaceholder("1 to 5")
+    .setPlaceholder(language.say("placeholder.rate.stars"))
     .addOptions(
-      CHOICES.map((name, index) => {
-        const value = CHOICES.length - index;
-        return { label: `${"★".repeat(value)}${"☆".repeat(index)} ${name}`, value: String(value) };
+      STARS.map((stars) => {
+        const shown = `${"★".repeat(stars)}${"☆".repeat(STARS.length - stars)}`;
+        const label = `${shown} ${language.say(`option.rate.${stars}`)}`;
+        return { label, value: String(stars) };
       }),
     );
   const comment = new TextInputBuilder()
@@ -33,10 +35,14 @@ export function ratingForm(candidateId: string): ModalBuilder {
     .setRequired(false);
   return new ModalBuilder()
     .setCustomId(`${PREFIX}${candidateId}`)
-    .setTitle("Rate this answer")
+    .setTitle(language.say("title.rate"))
     .addLabelComponents(
-      new LabelBuilder().setLabel("How good is it?").setStringSelectMenuComponent(stars),
-      new LabelBuilder().setLabel("What was good or bad about it?").setTextInputComponent(comment),
+      new LabelBuilder()
+        .setLabel(language.say("label.rate.stars"))
+        .setStringSelectMenuComponent(stars),
+      new LabelBuilder()
+        .setLabel(language.say("label.rate.comment"))
+        .setTextInputComponent(comment),
     );
 }
 

@@ -13,6 +13,8 @@ import type { SeenIds } from "../conversation/addressed.ts";
 import type { ConversationMemory } from "../conversation/memory.ts";
 import type { FeedbackCapture } from "../feedback/capture.ts";
 import type { Notices } from "../feedback/notices.ts";
+import type { Language } from "../language/language.ts";
+import type { Languages } from "../language/languages.ts";
 import type { CaseBook } from "../moderation/case-book.ts";
 import type { ModerationChoicesBook } from "../moderation/choices.ts";
 import type { PersonalData } from "../privacy/personal-data.ts";
@@ -21,6 +23,12 @@ import type { Absence } from "./absence.ts";
 import type { GuildRules } from "./moderation/guild-rules.ts";
 import type { ModLog } from "./moderation/mod-log.ts";
 import type { Stamps } from "./stamps.ts";
+
+/**
+ * The language of a server: what its managers chose, else its own in Discord.
+ * @param otherwise a locale for direct messages, which have no server
+ */
+export type LanguageOf = (guildId: string | null, otherwise?: string) => Promise<Language>;
 
 /** The parts of a running bot. */
 export type Room = {
@@ -38,6 +46,10 @@ export type Room = {
   readonly learning: Learning;
   /** What each server's managers decided. */
   readonly settings: SettingsBook;
+  /** The languages that the bot speaks: to one person in theirs. */
+  readonly languages: Languages;
+  /** To all in a server in the server's. */
+  readonly languageOf: LanguageOf;
   /** Blind comparisons that are open. */
   readonly comparisons: Comparisons;
   /** The adapters that there are; none when the engine is away. */
@@ -58,7 +70,7 @@ export type Room = {
   readonly voidVotes: (personKey: string, guildId: string) => void;
   readonly clock: Clock;
   /** The text of `/status` now. */
-  readonly status: () => Promise<string>;
+  readonly status: (language: Language) => Promise<string>;
   /** Messages and interactions that were handled. */
   readonly seen: SeenIds;
   /** When things were done, as the gateway ordered them. */

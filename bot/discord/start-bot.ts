@@ -22,11 +22,11 @@ import { SeenIds } from "../conversation/addressed.ts";
 import { ConversationMemory } from "../conversation/memory.ts";
 import { FeedbackCapture } from "../feedback/capture.ts";
 import { Notices } from "../feedback/notices.ts";
+import type { Language } from "../language/language.ts";
 import { type Screens, screenedEngine } from "../moderation/screened-engine.ts";
-import { PersonalData } from "../privacy/personal-data.ts";
-import { type PrivacyPage, servePrivacyPage } from "../privacy/privacy-page.ts";
+import { openPrivacyPage } from "../privacy/open-privacy-page.ts";
+import { PersonalData, type PersonalDataParts } from "../privacy/personal-data.ts";
 import { keepRetention } from "../privacy/retention.ts";
-import { privacyStatement } from "../privacy/statement.ts";
 import { openKeyv } from "../storage/open-keyv.ts";
 import { openSqliteStore } from "../storage/sqlite-store.ts";
 import { Absence } from "./absence.ts";
@@ -41,6 +41,7 @@ import {
 import { ConnectionPace } from "./connection-pace.ts";
 import { IdentifyBudget } from "./identify-budget.ts";
 import { InvalidRequestCircuit } from "./invalid-requests.ts";
+import { openLanguages, openSpeech } from "./language-of.ts";
 import { listen } from "./listeners.ts";
 import { managedParts } from "./managed-parts.ts";
 import { openModeration } from "./moderation/open-moderation.ts";
@@ -76,6 +77,7 @@ export async function startBot(
 ): Promise<RunningBot> {
   const { clock = systemClock, editIntervalMs } = pace;
   const access = accessOf(config);
+  const languages = openLanguages(config, log);
   using opened = new DisposableStack();
   const { store, feedback, keys, consent } = opened.use(openStores(config, clock));
   const schedulers = openSchedulers(clock, editIntervalMs);
@@ -94,13 +96,15 @@ export async function startBot(
   opened.use(keepRetention(feedback, config.RETENTION_DAYS, { clock, log }));
   const pseudonymise = openPseudonyms(config.DATA_DIR);
   const capture = new FeedbackCapture({ feedback, pseudonymise, log });
+  const speech = openSpeech(languages, openKeyv(store, "guild-settings", log), client);
   const { screens, onBlocked, ...moderated } = opened.use(
-    openModeration({ dataDir: config.DATA_DIR, store, client, keys, clock, log }),
+    openModeration({ dataDir: config.DATA_DIR, ...speech, ...{ store, client, keys, clock, log } }),
   );
   const parts = { config, memory, feedback, capture, schedulers, screens, onBlocked, clock, log };
   const { desk, limits, engine } = openDesk(parts);
   const learning = learningOf(config);
-  const managed = managedParts({ config, store, feedback, engine, client, clock, log });
+  const known = { config, store, feedback, engine, client, languages, clock, log };
+  const managed = managedParts(known);
   opened.use(managed.comparisons);
   opening.resolve({
     client,
@@ -111,26 +115,22 @@ export async function startBot(
     absence,
     pseudonymise,
     consent,
-    personalData: new PersonalData({
-      dataDir: config.DATA_DIR,
-      source: learning.source,
-      settings: config,
-      ...{ feedback, memory, consent, pseudonymise, desk },
-    }),
+    personalData: openPersonalData(config, { feedback, memory, consent, pseudonymise, desk }),
     retentionDays: config.RETENTION_DAYS,
     learning,
     ...managed,
+    ...speech,
     ...{ ...moderated, clock },
     voidVotes: (personKey, guildId) => feedback.voidVotes(personKey, guildId),
-    status: () => readStatus({ engine, feedback, limits, desk, learning }),
+    status: (language) => readStatus(language, { engine, feedback, limits, desk, learning }),
     seen: new SeenIds(),
     notices: new Notices(clock),
     log,
   });
-  if (await registerCommands(client, openKeyv(store, "settings", log))) {
+  if (await registerCommands(client, openKeyv(store, "settings", log), languages)) {
     log.info("commands were registered");
   }
-  const page = await openPrivacyPage(config, client.user.displayName, log);
+  const page = await openPrivacyPage(config, client.user.displayName, languages, log);
   left.move();
   const resources = opened.move();
   const stop = once(async (drainMs: number) => {
@@ -148,6 +148,14 @@ export async function startBot(
     lost,
     stop,
   };
+}
+
+function openPersonalData(
+  config: Config,
+  parts: Omit<PersonalDataParts, "dataDir" | "source" | "settings">,
+): PersonalData {
+  const { source } = learningOf(config);
+  return new PersonalData({ dataDir: config.DATA_DIR, source, settings: config, ...parts });
 }
 
 /** What is done the first time alone; later calls wait for that. */
@@ -181,28 +189,6 @@ function openLife(config: Config, clock: Clock, log: Logger): ConnectionLife {
     pace: new ConnectionPace(log),
     circuit: new InvalidRequestCircuit(clock, log),
   };
-}
-
-/** A port that is taken must not keep the bot away: it is told, and the page is not served. */
-async function openPrivacyPage(
-  config: Config,
-  botName: string,
-  log: Logger,
-): Promise<PrivacyPage | undefined> {
-  const { PRIVACY_HOST: host, PRIVACY_PORT: port } = config;
-  const html = privacyStatement({
-    botName,
-    retentionDays: config.RETENTION_DAYS,
-    contact: config.PRIVACY_CONTACT,
-    learnsFromDiscord: config.LEARN_FROM_DISCORD,
-    trainAt: config.TRAIN_AT,
-  });
-  try {
-    return await servePrivacyPage({ host, port }, () => html);
-  } catch (error) {
-    log.warn({ err: error }, "the privacy page is not served");
-    return undefined;
-  }
 }
 
 /** Playground or real Discord: what comes from the latter is learnt from only with permission. */
@@ -280,16 +266,19 @@ function openDesk(parts: {
   return { desk: new AnswerDesk(answering, schedulers), limits, engine };
 }
 
-async function readStatus(parts: {
-  readonly engine: EngineClient;
-  readonly feedback: FeedbackLog;
-  readonly limits: RequestLimits;
-  readonly desk: AnswerDesk;
-  readonly learning: Learning;
-}): Promise<string> {
+async function readStatus(
+  language: Language,
+  parts: {
+    readonly engine: EngineClient;
+    readonly feedback: FeedbackLog;
+    readonly limits: RequestLimits;
+    readonly desk: AnswerDesk;
+    readonly learning: Learning;
+  },
+): Promise<string> {
   const { engine, feedback, limits, desk, learning } = parts;
   const health = await engine.health(AbortSignal.timeout(STATUS_TIMEOUT_MS)).catch(() => undefined);
-  return statusReply({
+  return statusReply(language, {
     health,
     counts: readCounts(feedback),
     waiting: limits.waiting,

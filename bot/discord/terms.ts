@@ -1,6 +1,5 @@
 /** On which terms a question is answered: what the server's managers set, for this place and person. */
 import type { Channel, GuildMember } from "discord.js";
-import { DIRECT_ONLY_HINT } from "../commands/replies.ts";
 import { conversationKey } from "../conversation/memory.ts";
 import { isServed, personaText, personLimit } from "../settings/guild-settings.ts";
 import type { Place, Room } from "./room.ts";
@@ -23,7 +22,12 @@ export type Terms =
         readonly perMinute?: number;
       };
     }
-  | { readonly kind: "refused"; readonly isSilent: boolean; readonly notice: string };
+  | {
+      readonly kind: "refused";
+      readonly isSilent: boolean;
+      /** Which message says why. */
+      readonly notice: "refused.channel" | "refused.role";
+    };
 
 /** Reads the settings as they are now. Threads have their parent channel's. */
 export async function termsFor(
@@ -44,7 +48,7 @@ export async function termsFor(
   const channelId = place.channelId.split(":", 1)[0] ?? place.channelId;
   const served = isServed(settings, { channelId, parentId, roleIds });
   if (served !== "served") {
-    return { kind: "refused", isSilent: served === "channel", notice: DIRECT_ONLY_HINT[served] };
+    return { kind: "refused", isSilent: served === "channel", notice: `refused.${served}` };
   }
   const persona = personaText(settings, chosen.persona);
   const instructions = [persona, settings.promptAddition].filter(Boolean).join("\n");

@@ -1,5 +1,6 @@
 /** Which links and invitations the bot's answers may hold. Pure; it knows nothing of where they are shown. */
 import { z } from "zod";
+import type { Language } from "../language/language.ts";
 
 /** A server's choice. */
 export const linkPolicySchema = z.object({
@@ -17,9 +18,6 @@ export type LinkPolicy = z.infer<typeof linkPolicySchema>;
 /** Where a server says nothing: links as the model writes them, but no invitations. */
 export const DEFAULT_LINK_POLICY: LinkPolicy = { links: "all", domains: [], invites: false };
 
-/** What stands in a link's place. */
-const REMOVED = { link: "[link removed]", invite: "[invite removed]" } as const;
-
 const INVITE =
   /(?:https?:\/\/)?(?:www\.|ptb\.|canary\.)?(?:discord\.gg|discord(?:app)?\.com\/invite|dsc\.gg|discord\.me|invite\.gg)\/[\w-]+/giu;
 /** How links and invitations begin. */
@@ -36,11 +34,13 @@ const STEMS = [
 /** Without the full stop or comma that ends the sentence behind it. */
 const LINK = /\bhttps?:\/\/[^\s<>()[\]"'`]*[^\s<>()[\]"'`.,;:!?]/giu;
 
-/** The text with each link that may not stand replaced. */
-export function applyLinkPolicy(text: string, policy: LinkPolicy): string {
-  const invited = policy.invites ? text : text.replaceAll(INVITE, REMOVED.invite);
+/** The text with each link that may not stand replaced. @param language of what stands in its place */
+export function applyLinkPolicy(text: string, policy: LinkPolicy, language: Language): string {
+  const noInvite = language.say("link.invite_removed");
+  const invited = policy.invites ? text : text.replaceAll(INVITE, () => noInvite);
   if (policy.links === "all") return invited;
-  return invited.replaceAll(LINK, (link) => (mayStand(link, policy) ? link : REMOVED.link));
+  const noLink = language.say("link.removed");
+  return invited.replaceAll(LINK, (link) => (mayStand(link, policy) ? link : noLink));
 }
 
 /** Whether a word that is still being written may turn out to be a link or an invitation. */

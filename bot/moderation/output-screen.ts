@@ -2,6 +2,7 @@
  * What of an answer may be shown in a server: its own AutoMod rules and its policy on links, applied
  * while the answer grows. Pure; the engine has checked the text for everybody before.
  */
+import type { Language } from "../language/language.ts";
 import { brokenRule, type CompiledRule } from "./keyword-rules.ts";
 import { applyLinkPolicy, type LinkPolicy, mayBecomeLink } from "./link-policy.ts";
 
@@ -24,6 +25,7 @@ export function screenBy(rules: {
   readonly rules: readonly CompiledRule[];
   readonly links: LinkPolicy;
   readonly channelIds: readonly string[];
+  readonly language: Language;
   readonly onDryRun?: (rule: CompiledRule) => void;
 }): OutputScreen {
   return {
@@ -32,7 +34,7 @@ export function screenBy(rules: {
       if (rule !== undefined && rules.onDryRun === undefined) return { kind: "broken", rule };
       if (rule !== undefined) rules.onDryRun?.(rule);
       const safe = isWhole ? text : text.slice(0, safeEnd(text, rules.rules.length > 0));
-      return { kind: "shown", text: applyLinkPolicy(safe, rules.links) };
+      return { kind: "shown", text: applyLinkPolicy(safe, rules.links, rules.language) };
     },
   };
 }

@@ -5,6 +5,7 @@
 import type { ChatChunk, ChatRequest, EngineClient } from "#engine/client/engine-client.ts";
 import type { CompiledRule } from "./keyword-rules.ts";
 import type { OutputScreen } from "./output-screen.ts";
+import { SERVER_RULE } from "./withheld.ts";
 
 type Chat = Pick<EngineClient, "chat">;
 type Metadata = NonNullable<ChatRequest["metadata"]>;
@@ -15,9 +16,6 @@ export type Screens = {
   readonly of: (metadata: Metadata) => Promise<OutputScreen | undefined>;
   readonly onBroken: (metadata: Metadata, rule: CompiledRule, text: string) => void;
 };
-
-/** What people are told in place of the rest. */
-const REASON = "The rest of this answer broke a rule of this server, so it is not shown.";
 
 /** The same engine, screened. */
 export function screenedEngine(engine: Chat, screens: Screens): Chat {
@@ -62,6 +60,6 @@ function brokenEnd(): ChatChunk {
     reason: "content_filter",
     adapter: null,
     usage: { promptTokens: 0, completionTokens: 0 },
-    verdict: { stage: "output", category: "server_rule", reason: REASON },
+    verdict: { stage: "output", category: SERVER_RULE, reason: "" },
   };
 }

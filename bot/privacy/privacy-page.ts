@@ -6,9 +6,16 @@ const HEADERS = {
   "Content-Type": "text/html; charset=utf-8",
   "Content-Security-Policy":
     "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+  Vary: "Accept-Language",
   "X-Content-Type-Options": "nosniff",
   "Referrer-Policy": "no-referrer",
 } as const;
+
+/** In which language somebody wants to read. */
+export type PageRequest = {
+  readonly language: string | undefined;
+  readonly acceptLanguage: string | undefined;
+};
 
 /** A page being served. */
 export type PrivacyPage = { readonly url: string; readonly close: () => Promise<void> };
@@ -16,19 +23,23 @@ export type PrivacyPage = { readonly url: string; readonly close: () => Promise<
 /**
  * Serves the page at / and /privacy.
  * @param port 0 for any free one
- * @param html the page now
+ * @param html the page now, for a language of the address (`?lang=de`) or the browser's own
  * @throws CodedError `address_in_use`
  */
 export async function servePrivacyPage(
   at: { readonly host: string; readonly port: number },
-  html: () => string,
+  html: (asked: PageRequest) => string,
 ): Promise<PrivacyPage> {
   const server = createServer((request, response) => {
-    const { pathname } = new URL(request.url ?? "/", "http://localhost");
+    const { pathname, searchParams } = new URL(request.url ?? "/", "http://localhost");
     const isRead = request.method === "GET" || request.method === "HEAD";
     if (!isRead) answer(response, 405, "Only GET is served here.");
     else if (pathname !== "/" && pathname !== "/privacy") answer(response, 404, "Not found.");
-    else answer(response, 200, request.method === "HEAD" ? "" : html());
+    else {
+      const language = searchParams.get("lang") ?? undefined;
+      const page = html({ language, acceptLanguage: request.headers["accept-language"] });
+      answer(response, 200, request.method === "HEAD" ? "" : page);
+    }
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => reject(explain(error, at.port)));

@@ -1,73 +1,87 @@
 /** What /mydata replies. Pure text. */
+import { SMALL } from "../answer/wording.ts";
+import type { Language } from "../language/language.ts";
 import type { ConsentState, DataSummary, Forgotten } from "./personal-data.ts";
 
 /** The three switches, and what follows from them. */
-function consentLines(state: ConsentState): readonly string[] {
+function consentLines(language: Language, state: ConsentState): readonly string[] {
   const { source, isAttested, isGuildOn, own, isLearning } = state;
   const mark = (isOn: boolean) => (isOn ? "✅" : "⬜");
-  const word =
-    own === undefined ? "you have not said anything yet" : own ? "you agree" : "you refuse";
+  const word = own === undefined ? "unsaid" : own ? "agreed" : "refused";
   return [
-    ...(source === "discord"
-      ? [`${mark(isAttested)} The host has stated that Discord permits learning from it`]
-      : []),
-    ...(isGuildOn === undefined ? [] : [`${mark(isGuildOn)} This server has switched learning on`]),
-    `${mark(own === true)} Your own word: ${word}`,
-    `→ The bot ${isLearning ? "**may learn** from you here" : "**does not learn** from you here"}.`,
+    ...(source === "discord" ? [`${mark(isAttested)} ${language.say("consent.attested")}`] : []),
+    ...(isGuildOn === undefined ? [] : [`${mark(isGuildOn)} ${language.say("consent.guild")}`]),
+    `${mark(own === true)} ${language.say(`consent.${word}`)}`,
+    language.say(isLearning ? "consent.learns" : "consent.learns_not"),
   ];
 }
 
 /** `/mydata show`. */
-export function summaryReply(summary: DataSummary, retentionDays: number): string {
+export function summaryReply(
+  language: Language,
+  summary: DataSummary,
+  retentionDays: number,
+): string {
   const { questions, votes, comments, conversations, rememberedTurns, adapters } = summary;
   return [
-    "**What I keep of you**",
-    `• Questions with their answers: ${questions}`,
-    `• Votes and ratings that stand: ${votes}, comments: ${comments}`,
-    `• Remembered conversations: ${conversations} (${rememberedTurns} messages)`,
-    `• Adapters that learned from you: ${adapters.length === 0 ? "none" : adapters.join(", ")}`,
-    "**May I learn from you?**",
-    ...consentLines(summary.consent),
-    `-# Texts are encrypted with a key of your own and erased after ${retentionDays} days. \`/mydata export\` gives you all of it, \`/mydata forget\` erases it.`,
+    language.say("data.title"),
+    language.say("data.questions", { questions }),
+    language.say("data.votes", { votes, comments }),
+    language.say("data.conversations", { conversations, count: rememberedTurns }),
+    adapters.length === 0
+      ? language.say("data.no_adapters")
+      : language.say("data.adapters", { adapters: language.list(adapters) }),
+    language.say("consent.title"),
+    ...consentLines(language, summary.consent),
+    `${SMALL}${language.say("data.footer", { days: retentionDays })}`,
   ].join("\n");
 }
 
 /** `/mydata consent`. @param adapters those that are replaced because the person took it back */
-export function consentReply(state: ConsentState, adapters: readonly string[]): string {
-  const head =
-    state.own === true
-      ? "Thank you. Your questions, votes and ratings may be learnt from, as long as you don't take it back."
-      : "Noted: nothing of yours is learnt from.";
-  return [head, ...consentLines(state), ...replaced(adapters)].join("\n");
+export function consentReply(
+  language: Language,
+  state: ConsentState,
+  adapters: readonly string[],
+): string {
+  const head = language.say(state.own === true ? "consent.thanks" : "consent.noted");
+  return [head, ...consentLines(language, state), ...replaced(language, adapters)].join("\n");
 }
 
 /** Before anything is forgotten. */
-export function forgetQuestion(summary: DataSummary): string {
+export function forgetQuestion(language: Language, summary: DataSummary): string {
   return [
-    "**Forget everything that I keep of you?**",
-    `${summary.questions} questions with their answers, ${summary.votes} votes and ${summary.conversations} remembered conversations are erased, and your key is destroyed. This can't be undone.`,
-    ...replaced(summary.adapters),
+    language.say("forget.title"),
+    language.say("forget.what", {
+      questions: language.say("counted.questions", { count: summary.questions }),
+      votes: language.say("counted.votes", { count: summary.votes }),
+      conversations: language.say("counted.conversations", { count: summary.conversations }),
+    }),
+    ...replaced(language, summary.adapters),
   ].join("\n");
 }
 
 /** After it. */
-export function forgottenReply(forgotten: Forgotten, trainAt: string): string {
-  const { questions, votes, adapters } = forgotten;
-  const when =
-    trainAt === "off" ? "when the host starts the next training" : `tonight at ${trainAt}`;
+export function forgottenReply(language: Language, forgotten: Forgotten, trainAt: string): string {
   return [
-    `Done: ${questions} questions with their answers and ${votes} votes are erased, and your key is destroyed.`,
-    ...(adapters.length === 0
-      ? ["No adapter has learned from you."]
-      : [
-          `These adapters learned from you: ${adapters.join(", ")}. They are trained anew without you ${when}, and removed.`,
-        ]),
-    "-# Messages that stand in Discord itself are yours to delete.",
+    language.say("forget.done", {
+      questions: language.say("counted.questions", { count: forgotten.questions }),
+      votes: language.say("counted.votes", { count: forgotten.votes }),
+    }),
+    retrained(language, forgotten.adapters, trainAt),
+    `${SMALL}${language.say("forget.footer")}`,
   ].join("\n");
 }
 
-function replaced(adapters: readonly string[]): readonly string[] {
-  return adapters.length === 0
+function retrained(language: Language, names: readonly string[], time: string): string {
+  if (names.length === 0) return language.say("forget.no_adapter");
+  const adapters = language.list(names);
+  return time === "off"
+    ? language.say("forget.adapters_later", { adapters })
+    : language.say("forget.adapters_at", { adapters, time });
+}
+
+function replaced(language: Language, names: readonly string[]): readonly string[] {
+  return names.length === 0
     ? []
-    : [`Adapters that learned from you are replaced at the next training: ${adapters.join(", ")}.`];
+    : [language.say("data.replaced", { adapters: language.list(names) })];
 }

@@ -1,4 +1,6 @@
 /** What people are told about their data, as a page. Pure text; the server is privacy-page.ts. */
+import type { MessageKey } from "../language/english.ts";
+import type { Language } from "../language/language.ts";
 
 /** What the statement depends on. */
 export type StatementFacts = {
@@ -11,26 +13,31 @@ export type StatementFacts = {
 };
 
 const STYLE =
-  "body{font:1rem/1.6 system-ui,sans-serif;max-width:42rem;margin:2rem auto;padding:0 1rem;color:#1c1e21;background:#fff}h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2rem}code{background:#eef;padding:.1em .3em;border-radius:.2em}@media(prefers-color-scheme:dark){body{color:#e6e7ea;background:#1e1f22}code{background:#333}}";
+  "body{font:1rem/1.6 system-ui,sans-serif;max-width:42rem;margin:2rem auto;padding:0 1rem;color:#1c1e21;background:#fff}h1{font-size:1.6rem}nav{text-align:end}a{color:inherit}h2{font-size:1.15rem;margin-top:2rem}code{background:#eef;padding:.1em .3em;border-radius:.2em}@media(prefers-color-scheme:dark){body{color:#e6e7ea;background:#1e1f22}code{background:#333}}";
 
-/** The page. */
-export function privacyStatement(facts: StatementFacts): string {
-  const name = escapeHtml(facts.botName);
-  const sections = sectionsOf(facts).map(
+/** The page. @param languages all in which it can be read, for links to them */
+export function privacyStatement(
+  language: Language,
+  facts: StatementFacts,
+  languages: readonly Language[],
+): string {
+  const name = facts.botName;
+  const sections = sectionsOf(language, facts).map(
     ([title, ...lines]) =>
-      `<h2>${title}</h2>\n<ul>\n${lines.map((line) => `<li>${line}</li>`).join("\n")}\n</ul>`,
+      `<h2>${toHtml(title)}</h2>\n<ul>\n${lines.map((line) => `<li>${toHtml(line)}</li>`).join("\n")}\n</ul>`,
   );
   return `<!doctype html>
-<html lang="en">
+<html lang="${language.code}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Privacy – ${name}</title>
+<title>${toHtml(language.say("page.title", { name }))}</title>
 <style>${STYLE}</style>
 </head>
 <body>
+<nav aria-label="${toHtml(language.say("page.languages"))}">${languages.map(toLink).join(" · ")}</nav>
 <main>
-<h1>What ${name} keeps of you, and how to have it deleted</h1>
+<h1>${toHtml(language.say("page.heading", { name }))}</h1>
 ${sections.join("\n")}
 </main>
 </body>
@@ -38,47 +45,53 @@ ${sections.join("\n")}
 `;
 }
 
-function sectionsOf(facts: StatementFacts): readonly (readonly [string, ...string[]])[] {
+type Section = readonly [title: string, ...lines: string[]];
+
+function sectionsOf(language: Language, facts: StatementFacts): readonly Section[] {
+  const { retentionDays: days, contact } = facts;
+  const say = (key: Extract<MessageKey, `page.${string}`>) => language.asIs(key);
   return [
     [
-      "What is kept",
-      "Questions that you ask the bot, with the conversation that they belong to, and its answers.",
-      "Your 👍, 👎, ratings and comments on answers.",
-      "What you said about learning, and when.",
-      "Messages that are not meant for the bot are not kept.",
+      say("page.kept"),
+      say("page.kept.questions"),
+      say("page.kept.votes"),
+      say("page.kept.consent"),
+      say("page.kept.nothing_else"),
     ],
     [
-      "How it is kept",
-      "On the machine of whoever hosts this bot; nothing is sent to a cloud service.",
-      "Your Discord id is replaced by a pseudonym before anything is stored.",
-      "Texts are encrypted with a key of your own (AES-256-GCM).",
-      `Questions and answers are erased after ${facts.retentionDays} days, conversations after 30 days without a word.`,
+      say("page.how"),
+      say("page.how.where"),
+      say("page.how.pseudonym"),
+      say("page.how.encrypted"),
+      language.say("page.how.retention", { days }),
     ],
-    ["What the bot learns", ...learningLines(facts)],
+    [say("page.learning"), learningLine(language, facts), say("page.learning.consent")],
     [
-      "What you can do",
-      "<code>/mydata show</code> tells you what is kept, <code>/mydata export</code> gives it to you as a file.",
-      "<code>/mydata consent</code> says whether the bot may learn from you; you can take it back at any time.",
-      "<code>/mydata forget</code> erases your texts and votes and destroys your key, so that copies in backups can't be read either. Models that learned from you are replaced at the next training.",
-      "Delete or edit a message, and what the bot keeps of it is erased.",
+      say("page.rights"),
+      say("page.rights.show"),
+      say("page.rights.consent"),
+      say("page.rights.forget"),
+      say("page.rights.delete"),
     ],
-    [
-      "Whom to ask",
-      facts.contact === undefined
-        ? "The admins of the server, or whoever hosts this bot."
-        : escapeHtml(facts.contact),
-    ],
+    [say("page.contact"), contact ?? say("page.contact.host")],
   ];
 }
 
-function learningLines({ learnsFromDiscord, trainAt }: StatementFacts): string[] {
-  const when = trainAt === "off" ? "when its host starts a training" : `every night at ${trainAt}`;
-  return [
-    learnsFromDiscord
-      ? `The bot learns ${when}, from votes on answers, where a server has switched that on and everyone concerned has agreed.`
-      : "The bot does not learn from Discord: its host has not stated that Discord permits it.",
-    "It never learns from somebody who has not agreed with <code>/mydata consent</code>.",
-  ];
+function learningLine(language: Language, { learnsFromDiscord, trainAt }: StatementFacts): string {
+  if (!learnsFromDiscord) return language.say("page.learning.off");
+  return trainAt === "off"
+    ? language.say("page.learning.on_demand")
+    : language.say("page.learning.nightly", { time: trainAt });
+}
+
+function toLink({ code }: Language): string {
+  const name = new Intl.DisplayNames(code, { type: "language" }).of(code) ?? code;
+  return `<a href="?lang=${code}" hreflang="${code}" lang="${code}">${toHtml(name)}</a>`;
+}
+
+/** What stands between backticks is code. */
+function toHtml(text: string): string {
+  return escapeHtml(text).replaceAll(/`([^`]+)`/g, "<code>$1</code>");
 }
 
 function escapeHtml(text: string): string {

@@ -5,7 +5,9 @@ import { z } from "zod";
 const id = z.string().regex(/^\d{15,20}$/);
 /** Selects offer at most 25. */
 const ids = z.array(id).max(25);
-const LOCALES = ["auto", "en", "de", "es", "fr", "ja"] as const;
+/** Stands for the language that a server has in Discord. */
+export const SERVER_LANGUAGE = "auto";
+const LOCALE = /^(auto|[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2})$/;
 
 /** How conversations are kept apart outside of threads, which are always one conversation each. */
 export const MEMORY_MODES = ["person", "channel", "off"] as const;
@@ -46,14 +48,12 @@ export const guildSettingsSchema = z.object({
     .default([]),
   reportChannelId: id.nullable().default(null),
   modLogChannelId: id.nullable().default(null),
-  locale: z.enum(LOCALES).default("auto"),
+  /** In which the bot speaks to all here: a locale such as `de`, or `auto`. */
+  locale: z.string().regex(LOCALE).default(SERVER_LANGUAGE),
 });
 
 /** All settings of one server. */
 export type GuildSettings = z.infer<typeof guildSettingsSchema>;
-
-/** The languages that can be set; `auto`: each person's own. */
-export const LANGUAGES: readonly GuildSettings["locale"][] = LOCALES;
 
 /** What holds where nothing was set, and in direct messages. */
 export const DEFAULT_SETTINGS: GuildSettings = guildSettingsSchema.parse({});

@@ -7,7 +7,8 @@ import {
   ComponentType,
   SelectMenuDefaultValueType,
 } from "discord-api-types/v10";
-import { type GuildSettings, LANGUAGES, MEMORY_MODES } from "./guild-settings.ts";
+import type { Language } from "../language/language.ts";
+import { type GuildSettings, MEMORY_MODES, SERVER_LANGUAGE } from "./guild-settings.ts";
 
 /** The kinds of its controls, before the colon of their custom ids. */
 export const PANEL = { select: "set", button: "setb", form: "setf" } as const;
@@ -19,6 +20,8 @@ export type PanelPage = "who" | "how";
 export type PanelFacts = {
   readonly adapterNames: readonly string[];
   readonly isLearning: boolean;
+  /** The languages that the bot speaks, as locales. */
+  readonly languageCodes: readonly string[];
 };
 
 type Row = APIActionRowComponent<APIComponentInMessageActionRow>;
@@ -26,49 +29,60 @@ type Row = APIActionRowComponent<APIComponentInMessageActionRow>;
 /** Stands for "none" in a select, whose values can't be empty. */
 const NONE = "(none)";
 const MOST = 25;
-const MEMORY_NAMES = {
-  person: "Each person has a conversation in each channel",
-  channel: "One conversation in each channel for all",
-  off: "No memory outside of threads",
-};
-const LANGUAGE_NAMES = {
-  auto: "Each person's own language",
-  en: "English",
-  de: "Deutsch",
-  es: "Español",
-  fr: "Français",
-  ja: "日本語",
-};
-
-/** A page's rows. */
-export function panelRows(settings: GuildSettings, page: PanelPage, facts: PanelFacts): Row[] {
+/** A page's rows, in a language. */
+export function panelRows(
+  language: Language,
+  settings: GuildSettings,
+  page: PanelPage,
+  facts: PanelFacts,
+): Row[] {
+  const say = language.asIs.bind(language);
+  const { channelIds, reportChannelId, modLogChannelId } = settings;
+  const [reports, modLog] = [listed(reportChannelId), listed(modLogChannelId)];
   return page === "who"
     ? [
-        channels("channelIds", "Channels: all that I see", settings.channelIds, MOST),
-        roles(settings.roleIds),
-        personas(settings),
-        adapters(settings, facts.adapterNames),
-        buttons(["Next page", "page:how"], ["Prompt addition…", "prompt"], learning(facts)),
+        channels("channelIds", say("placeholder.settings.channels"), channelIds, MOST),
+        roles(say("placeholder.settings.roles"), settings.roleIds),
+        personas(language, settings),
+        adapters(language, settings, facts.adapterNames),
+        buttons(
+          [say("button.settings.next"), "page:how"],
+          [say("button.settings.prompt"), "prompt"],
+          facts.isLearning
+            ? [say("button.settings.learning_off"), "learn:off"]
+            : [say("button.settings.learning_on"), "learn:on"],
+        ),
       ]
     : [
-        choice("memory", MEMORY_MODES, MEMORY_NAMES, settings.memory),
-        choice("locale", LANGUAGES, LANGUAGE_NAMES, settings.locale),
-        channels("reportChannelId", "Report channel: none", listed(settings.reportChannelId), 1),
-        channels("modLogChannelId", "Mod-log channel: none", listed(settings.modLogChannelId), 1),
-        buttons(["First page", "page:who"], ["Limit of a role…", "limit"]),
+        memory(language, settings),
+        locales(language, settings, facts.languageCodes),
+        channels("reportChannelId", say("placeholder.settings.reports"), reports, 1),
+        channels("modLogChannelId", say("placeholder.settings.mod_log"), modLog, 1),
+        buttons(
+          [say("button.settings.first"), "page:who"],
+          [say("button.settings.limit"), "limit"],
+        ),
       ];
 }
 
 /** The settings in words, above the controls. */
-export function panelText(settings: GuildSettings, facts: PanelFacts): string {
+export function panelText(language: Language, settings: GuildSettings, facts: PanelFacts): string {
+  const { persona, adapter, promptAddition: text } = settings;
   const limits = settings.roleLimits.map(({ roleId, perMinute }) => `<@&${roleId}> ${perMinute}`);
-  const addition = settings.promptAddition === "" ? "none" : `“${settings.promptAddition}”`;
+  const none = language.say("settings.none");
   return [
-    "**Settings of this server** – each choice counts at once.",
-    `Persona: ${settings.persona ?? "none"} · Adapter: ${settings.adapter ?? "the one that serves"}`,
-    `Added to the system prompt: ${addition}`,
-    `Questions a minute: ${limits.length === 0 ? "the same for all roles" : limits.join(", ")}`,
-    `Learning from this server: ${facts.isLearning ? "on" : "off"}`,
+    language.say("settings.title"),
+    language.say("settings.persona_and_adapter", {
+      persona: persona ?? none,
+      adapter: adapter ?? language.say("settings.serving"),
+    }),
+    language.say("settings.prompt", {
+      prompt: text === "" ? none : language.say("settings.quoted", { text }),
+    }),
+    language.say("settings.limits", {
+      limits: limits.length === 0 ? language.say("settings.same_for_all") : language.list(limits),
+    }),
+    language.say(facts.isLearning ? "settings.learning_on" : "settings.learning_off"),
   ].join("\n");
 }
 
@@ -98,7 +112,7 @@ export function changeOf(
     case "memory":
       return { memory: MEMORY_MODES.find((mode) => mode === first) ?? "person" };
     case "locale":
-      return { locale: LANGUAGES.find((language) => language === first) ?? "auto" };
+      return { locale: first ?? SERVER_LANGUAGE };
     default:
       return undefined;
   }
@@ -110,10 +124,6 @@ function named(value: string | undefined): string | null {
 
 function listed(id: string | null): readonly string[] {
   return id === null ? [] : [id];
-}
-
-function learning({ isLearning }: PanelFacts): readonly [string, string] {
-  return isLearning ? ["Learning: switch off", "learn:off"] : ["Learning: switch on", "learn:on"];
 }
 
 function channels(field: string, placeholder: string, ids: readonly string[], most: number): Row {
@@ -133,14 +143,14 @@ function channels(field: string, placeholder: string, ids: readonly string[], mo
   };
 }
 
-function roles(ids: readonly string[]): Row {
+function roles(placeholder: string, ids: readonly string[]): Row {
   return {
     type: ComponentType.ActionRow,
     components: [
       {
         type: ComponentType.RoleSelect,
         custom_id: `${PANEL.select}:roleIds`,
-        placeholder: "Roles that may ask: everybody",
+        placeholder,
         min_values: 0,
         max_values: MOST,
         default_values: ids.map((id) => ({ id, type: SelectMenuDefaultValueType.Role })),
@@ -149,34 +159,60 @@ function roles(ids: readonly string[]): Row {
   };
 }
 
-function personas({ personas: known, persona }: GuildSettings): Row {
-  const names = known.map(({ name }) => name);
+function personas(language: Language, { personas: known, persona }: GuildSettings): Row {
   return options("persona", [
-    { label: "Persona: none", value: NONE, default: persona === null },
-    ...names.map((name) => ({ label: `Persona: ${name}`, value: name, default: name === persona })),
+    { label: language.say("option.settings.no_persona"), value: NONE, default: persona === null },
+    ...known.map(({ name }) => ({
+      label: language.say("option.settings.persona", { name }),
+      value: name,
+      default: name === persona,
+    })),
   ]);
 }
 
-function adapters({ adapter }: GuildSettings, names: readonly string[]): Row {
+function adapters(language: Language, { adapter }: GuildSettings, names: readonly string[]): Row {
   const known = [...new Set(["base", ...names, ...(adapter === null ? [] : [adapter])])];
+  const serving = language.say("option.settings.adapter_serving");
   return options("adapter", [
-    { label: "Adapter: the one that serves", value: NONE, default: adapter === null },
-    ...known
-      .slice(0, MOST - 1)
-      .map((name) => ({ label: `Adapter: ${name}`, value: name, default: name === adapter })),
+    { label: serving, value: NONE, default: adapter === null },
+    ...known.slice(0, MOST - 1).map((name) => ({
+      label: language.say("option.settings.adapter", { name }),
+      value: name,
+      default: name === adapter,
+    })),
   ]);
 }
 
-function choice<T extends string>(
-  field: string,
-  values: readonly T[],
-  names: Readonly<Record<T, string>>,
-  chosen: T,
-): Row {
+function memory(language: Language, { memory: chosen }: GuildSettings): Row {
   return options(
-    field,
-    values.map((value) => ({ label: names[value], value, default: value === chosen })),
+    "memory",
+    MEMORY_MODES.map((mode) => ({
+      label: language.say(`option.settings.memory.${mode}`),
+      value: mode,
+      default: mode === chosen,
+    })),
   );
+}
+
+/** Each language by its own name. */
+function locales(
+  language: Language,
+  { locale: chosen }: GuildSettings,
+  codes: readonly string[],
+): Row {
+  const automatic = language.say("option.settings.locale.auto");
+  return options("locale", [
+    { label: automatic, value: SERVER_LANGUAGE, default: chosen === SERVER_LANGUAGE },
+    ...codes.slice(0, MOST - 1).map((code) => ({
+      label: language.say("option.settings.locale", { language: ownName(code) }),
+      value: code,
+      default: code === chosen,
+    })),
+  ]);
+}
+
+function ownName(code: string): string {
+  return new Intl.DisplayNames(code, { type: "language" }).of(code) ?? code;
 }
 
 function options(

@@ -3,6 +3,8 @@
  * at once, whichever process made it. It knows nothing of Discord.
  */
 import type { Keyv } from "keyv";
+import { z } from "zod";
+import type { Language } from "../language/language.ts";
 import { DEFAULT_SETTINGS, type GuildSettings, guildSettingsSchema } from "./guild-settings.ts";
 
 /** Settings by server. Writes are done one after another. */
@@ -38,14 +40,21 @@ export class SettingsBook {
 
   /**
    * Takes a file's settings in place of the server's.
+   * @param language in which a problem is told
    * @returns what is wrong with the file, or undefined when it was taken
    */
-  async import(guildId: string, text: string): Promise<string | undefined> {
-    const parsed = guildSettingsSchema.safeParse(parseJson(text));
-    if (!parsed.success) return describe(parsed.error.issues);
+  async import(guildId: string, text: string, language: Language): Promise<string | undefined> {
+    const parsed = guildSettingsSchema.safeParse(parseJson(text), wordedIn(language));
+    if (!parsed.success) return describe(language, parsed.error.issues);
     await this.change(guildId, () => parsed.data);
     return undefined;
   }
+}
+
+/** Zod speaks these languages itself. */
+function wordedIn({ code }: Language): { readonly error?: z.core.$ZodErrorMap } {
+  const found = Object.entries(z.locales).find(([locale]) => locale === code)?.[1];
+  return found === undefined ? {} : { error: found().localeError };
 }
 
 function parseJson(text: string): unknown {
@@ -57,10 +66,11 @@ function parseJson(text: string): unknown {
 }
 
 function describe(
+  language: Language,
   issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[],
 ): string {
   const [first] = issues;
-  return first === undefined
-    ? "it is empty"
-    : `${first.path.map(String).join(".") || "the file"}: ${first.message}`;
+  if (first === undefined) return language.say("settings.file_empty");
+  const part = first.path.map(String).join(".") || language.say("settings.the_file");
+  return language.say("settings.file_wrong", { part, problem: first.message });
 }

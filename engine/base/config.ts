@@ -106,6 +106,7 @@ const schema = z.object({
   TRAIN_LORA_DROPOUT: z.coerce.number().min(0).lt(1).default(0),
   TRAIN_LORA_TARGETS: loraTargets.default([...LORA_TARGETS]),
   TRAIN_LORA_LAYERS: loraLayers.optional(),
+  LANGUAGE_DIR: z.string().min(1).optional(),
   LEARN_FROM_DISCORD: flag.default(false),
   PLAYGROUND_CONSENT: z.enum(["given", "ask"]).default("given"),
   MASTER_KEY_FILE: z.string().min(1).optional(),

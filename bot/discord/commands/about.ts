@@ -6,11 +6,16 @@ import type { Room } from "../room.ts";
 
 /** How to use the bot. */
 export async function help(room: Room, interaction: ChatInputCommandInteraction): Promise<void> {
-  await replyPrivately(interaction, helpReply(room.client.user.displayName, room.learning));
+  const language = room.languages.of(interaction.locale);
+  await replyPrivately(
+    interaction,
+    helpReply(language, room.client.user.displayName, room.learning),
+  );
 }
 
 /** What serves, and how busy it is. */
 export async function status(room: Room, interaction: ChatInputCommandInteraction): Promise<void> {
   await interaction.deferReply(EPHEMERAL);
-  await interaction.editReply({ content: await room.status() });
+  const language = room.languages.of(interaction.locale);
+  await interaction.editReply({ content: await room.status(language) });
 }

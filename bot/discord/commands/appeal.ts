@@ -11,16 +11,25 @@ export async function openAppeal(
   room: Room,
   interaction: MessageContextMenuCommandInteraction,
 ): Promise<void> {
+  const language = room.languages.of(interaction.locale);
   if (interaction.targetMessage.author.id !== room.client.user.id) {
-    return replyPrivately(interaction, "That is none of my answers.");
+    return replyPrivately(interaction, language.say("appeal.not_mine"));
   }
   const id = interaction.targetId;
   const buttons: readonly Button[] = [
-    { id: `${APPEAL}:wrongly_refused:${id}`, label: "Wrongly refused", style: "primary" },
-    { id: `${APPEAL}:should_have_refused:${id}`, label: "Should have refused", style: "danger" },
+    {
+      id: `${APPEAL}:wrongly_refused:${id}`,
+      label: language.say("button.appeal.wrongly_refused"),
+      style: "primary",
+    },
+    {
+      id: `${APPEAL}:should_have_refused:${id}`,
+      label: language.say("button.appeal.should_have_refused"),
+      style: "danger",
+    },
   ];
   await interaction.reply({
-    content: "What is wrong with this answer? The server's moderators decide.",
+    content: language.say("appeal.question"),
     components: toRows(buttons),
     ...EPHEMERAL,
   });
@@ -31,7 +40,8 @@ export async function pressAppeal(room: Room, interaction: ButtonInteraction): P
   const [, which, named] = interaction.customId.split(":");
   const messageId = named ?? interaction.message.id;
   const { guildId, channelId } = interaction;
-  if (guildId === null) return replyPrivately(interaction, "There are no moderators here to ask.");
+  const language = room.languages.of(interaction.locale);
+  if (guildId === null) return replyPrivately(interaction, language.say("appeal.no_moderators"));
   await interaction.deferReply(EPHEMERAL);
   const opened = await room.modLog.open(
     {
@@ -50,7 +60,7 @@ export async function pressAppeal(room: Room, interaction: ButtonInteraction): P
   await interaction.editReply({
     content:
       opened === undefined
-        ? "That has been appealed before; the moderators know of it."
-        : `Thank you: this is case ${opened.number}. The server's moderators decide it.`,
+        ? language.say("appeal.before")
+        : language.say("appeal.opened", { number: String(opened.number) }),
   });
 }

@@ -1,6 +1,5 @@
 /** `/chat`: a question in its conversation. */
 import type { AutocompleteInteraction, ChatInputCommandInteraction } from "discord.js";
-import { unreadReply } from "../../commands/replies.ts";
 import { readAttachments } from "../attachments.ts";
 import { EPHEMERAL, replyPrivately } from "../private-reply.ts";
 import { channelOf, placeOf, privatePlace, type Room } from "../room.ts";
@@ -19,15 +18,20 @@ export async function chat(room: Room, interaction: ChatInputCommandInteraction)
   const persona = interaction.options.getString("persona") ?? undefined;
   const adapter = interaction.options.getString("adapter") ?? undefined;
   const { member } = interaction;
+  const own = room.languages.of(interaction.locale);
   const offer = await termsFor(room, { place, channel, member, personKey }, { persona, adapter });
-  if (offer.kind === "refused") return replyPrivately(interaction, offer.notice);
+  if (offer.kind === "refused") return replyPrivately(interaction, own.say(offer.notice));
+  const language = isEphemeral
+    ? own
+    : await room.languageOf(interaction.guildId, interaction.locale);
   await interaction.deferReply(isEphemeral ? EPHEMERAL : {});
   if (place.threadId !== null) await room.memory.joinThread(place.threadId);
   const text = interaction.options.getString("text", true);
   const file = interaction.options.getAttachment("attachment");
-  const attached = await readAttachments(room, file === null ? [] : [file]);
+  const attached = await readAttachments(room, language, file === null ? [] : [file]);
   if (typeof attached === "string") {
-    await interaction.editReply({ content: unreadReply(attached) });
+    const content = language.say("chat.unread", { reason: attached });
+    await interaction.editReply({ content });
     return;
   }
   const question = {
@@ -37,6 +41,7 @@ export async function chat(room: Room, interaction: ChatInputCommandInteraction)
     personKey,
     personName: interaction.user.displayName,
     ...offer.terms,
+    language,
     locale: interaction.locale,
     // Others see who used the command, but not what was asked.
     ...(isEphemeral ? {} : { heading: headingOf(text) }),

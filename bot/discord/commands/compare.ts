@@ -22,6 +22,8 @@ import {
   withFooter,
 } from "../../compare/comparison.ts";
 import type { DrawnTwo } from "../../compare/draw-two.ts";
+import type { Language } from "../../language/language.ts";
+import type { Languages } from "../../language/languages.ts";
 import { replyPrivately } from "../private-reply.ts";
 import { channelOf, placeOf, type Room } from "../room.ts";
 import { interactionSurface } from "../surfaces.ts";
@@ -29,7 +31,6 @@ import { termsFor } from "../terms.ts";
 import { headingOf } from "./heading.ts";
 
 const MINUTE_MS = 60_000;
-const CLOSED = "This comparison is closed: the result stands below it.";
 const CHOICES_SHOWN = 25;
 
 /** Asks, shows and opens the vote. */
@@ -39,7 +40,11 @@ export async function compare(room: Room, interaction: ChatInputCommandInteracti
   const personKey = room.pseudonymise(interaction.user.id);
   const { member } = interaction;
   const offer = await termsFor(room, { place, channel, member, personKey });
-  if (offer.kind === "refused") return replyPrivately(interaction, offer.notice);
+  if (offer.kind === "refused") {
+    const own = room.languages.of(interaction.locale);
+    return replyPrivately(interaction, own.say(offer.notice));
+  }
+  const language = await room.languageOf(interaction.guildId, interaction.locale);
   await interaction.deferReply();
   const surface = interactionSurface(interaction, channel?.isSendable() ? channel : undefined);
   const view = new AnswerView(surface, new EditScheduler());
@@ -50,18 +55,20 @@ export async function compare(room: Room, interaction: ChatInputCommandInteracti
     personKey,
     personName: interaction.user.displayName,
     ...offer.terms,
+    language,
   };
   const first = interaction.options.getString("first") ?? offer.terms.adapter;
   const second = interaction.options.getString("second") ?? first;
   try {
     const admission = await room.desk.drawTwo(question, [first, second], (position, waitMs) =>
-      view.show([{ content: queueNotice(position, waitMs) }]),
+      view.show([{ content: queueNotice(language, position, waitMs) }]),
     );
-    if (admission.kind === "refused") await view.finish([{ content: refusalNotice(admission) }]);
-    else await show(room, interaction, view, admission.value);
+    if (admission.kind === "refused")
+      await view.finish([{ content: refusalNotice(language, admission) }]);
+    else await show(room, interaction, { view, language }, admission.value);
   } catch (error) {
     room.log.warn({ err: error }, "a comparison failed");
-    await view.finish([{ content: failureNotice(error) }]);
+    await view.finish([{ content: failureNotice(language, error) }]);
   }
 }
 
@@ -70,11 +77,13 @@ export async function pressCompare(room: Room, interaction: ButtonInteraction): 
   const [, choice, id = ""] = interaction.customId.split(":");
   const comparison = await room.comparisons.find(id);
   if (comparison === undefined || comparison.isClosed) {
-    return replyPrivately(interaction, CLOSED);
+    const own = room.languages.of(interaction.locale);
+    return replyPrivately(interaction, own.say("compare.closed"));
   }
   const outcome = choose(room, interaction, comparison, choice ?? "");
   if (outcome !== undefined) return replyPrivately(interaction, outcome);
-  const footer = openFooter(comparison, room.comparisons.tally(comparison));
+  const language = room.languages.of(comparison.locale);
+  const footer = openFooter(language, comparison, room.comparisons.tally(comparison));
   await interaction.update({ content: withFooter(interaction.message.content, footer) });
   await room.comparisons.closeDue();
 }
@@ -92,7 +101,11 @@ export async function suggestAdapters(
 
 /** Edits a comparison's last message so that it says which was which. Never rejects. */
 export async function reveal(
-  { client, log }: { readonly client: Client; readonly log: Logger },
+  {
+    client,
+    languages,
+    log,
+  }: { readonly client: Client; readonly languages: Languages; readonly log: Logger },
   comparison: Comparison,
   tally: Tally,
 ): Promise<void> {
@@ -101,7 +114,8 @@ export async function reveal(
     const last = comparison.messageIds.at(-1);
     if (channel?.isSendable() !== true || last === undefined) return;
     const message = await channel.messages.fetch(last);
-    const content = withFooter(message.content, revealFooter(comparison, tally));
+    const footer = revealFooter(languages.of(comparison.locale), comparison, tally);
+    const content = withFooter(message.content, footer);
     await channel.messages.edit(last, { content, components: [] });
   } catch (error) {
     log.warn({ err: error }, "a comparison could not be revealed");
@@ -111,14 +125,11 @@ export async function reveal(
 async function show(
   room: Room,
   interaction: ChatInputCommandInteraction,
-  view: AnswerView,
+  { view, language }: { readonly view: AnswerView; readonly language: Language },
   drawn: DrawnTwo,
 ): Promise<void> {
   if (drawn.kind !== "drawn") {
-    const content =
-      drawn.kind === "blocked"
-        ? drawn.reason
-        : "Both answers came out the same, so there is nothing to compare. Please try again.";
+    const content = drawn.kind === "blocked" ? drawn.reason : language.say("compare.alike");
     await view.finish([{ content }]);
     return;
   }
@@ -137,12 +148,15 @@ async function show(
     quorum: options.getInteger("votes") ?? DEFAULT_QUORUM,
     closesAtMs: interaction.createdTimestamp + minutes * MINUTE_MS,
     isClosed: false,
+    locale: language.code,
   };
-  const contents = answerContents(blindText(a.text, b.text), {
+  const contents = answerContents(language, blindText(language, a.text, b.text), {
     heading: headingOf(options.getString("text", true)),
-    footer: openFooter(draft, { a: 0, b: 0 }),
+    footer: openFooter(language, draft, { a: 0, b: 0 }),
   });
-  const shown = await view.finish(toDrafts(contents, { buttons: compareButtons(draft.id) }));
+  const shown = await view.finish(
+    toDrafts(contents, { buttons: compareButtons(language, draft.id) }),
+  );
   // A deleted message of it erases the exchange.
   room.capture.shownTogether(exchange, shown.messageIds);
   await room.comparisons.open({ ...draft, messageIds: [...shown.messageIds] });
@@ -163,5 +177,6 @@ function choose(
     return room.capture.vote(said, (choice === "a") === (index === 0) ? 1 : -1);
   });
   const failed = outcomes.find((outcome) => outcome.kind === "not_saved");
-  return failed === undefined ? undefined : notSavedReply(failed.isDiskFull);
+  if (failed === undefined) return undefined;
+  return notSavedReply(room.languages.of(interaction.locale), failed.isDiskFull);
 }

@@ -10,6 +10,7 @@ import {
   TextInputStyle,
 } from "discord.js";
 import { MODERATION, NOTE_CHARACTERS } from "../../commands/moderation.ts";
+import type { Language } from "../../language/language.ts";
 import type { Case } from "../../moderation/case-book.ts";
 import { caseList, caseText } from "../../moderation/case-text.ts";
 import type { ModerationChoices } from "../../moderation/choices.ts";
@@ -21,7 +22,8 @@ import type { Room } from "../room.ts";
 export const NOTE_FORM = "casenote";
 const NOTE_FIELD = "note";
 const LISTED_CASES = 15;
-const NO_SUCH_CASE = "There is no case with that number in this server.";
+const MOST_DOMAINS = 200;
+const LISTED_CHARACTERS = 800;
 
 /** Does what the subcommand says. */
 export async function moderation(
@@ -29,16 +31,22 @@ export async function moderation(
   interaction: ChatInputCommandInteraction,
 ): Promise<void> {
   const { guildId, options } = interaction;
-  if (guildId === null) return replyPrivately(interaction, "This works in servers only.");
+  const language = room.languages.of(interaction.locale);
+  if (guildId === null) {
+    return replyPrivately(interaction, language.say("moderation.servers_only"));
+  }
   switch (options.getSubcommand()) {
     case MODERATION.setup:
       return setup(room, interaction, guildId);
     case MODERATION.links:
       return setLinks(room, interaction, guildId);
     case MODERATION.cases:
-      return replyPrivately(interaction, caseList(room.cases.newest(guildId, LISTED_CASES)));
+      return replyPrivately(
+        interaction,
+        caseList(language, room.cases.newest(guildId, LISTED_CASES)),
+      );
     case MODERATION.case:
-      return show(interaction, room.cases.find(guildId, options.getInteger("number", true)));
+      return show(room, interaction, room.cases.find(guildId, options.getInteger("number", true)));
     default:
       return writeNote(room, interaction, guildId);
   }
@@ -48,13 +56,16 @@ export async function moderation(
 export async function pressCase(room: Room, interaction: ButtonInteraction): Promise<void> {
   const [, action, number] = interaction.customId.split(":");
   const { guildId } = interaction;
+  const language = room.languages.of(interaction.locale);
   if (guildId === null || !mayModerate(interaction)) {
-    return replyPrivately(interaction, "Deciding cases needs the permission Manage Messages.");
+    return replyPrivately(interaction, language.say("moderation.may_not_decide"));
   }
   const found = room.cases.find(guildId, Number(number));
-  if (found === undefined) return replyPrivately(interaction, NO_SUCH_CASE);
+  if (found === undefined) {
+    return replyPrivately(interaction, language.say("moderation.no_such_case"));
+  }
   if (action === "note") {
-    await interaction.showModal(noteForm(found));
+    await interaction.showModal(noteForm(language, found));
     return;
   }
   await interaction.deferReply(EPHEMERAL);
@@ -64,7 +75,8 @@ export async function pressCase(room: Room, interaction: ButtonInteraction): Pro
     applyDecision(room, decided);
     await room.modLog.update(decided);
   }
-  await interaction.editReply({ content: `Case ${found.number} is ${state}.` });
+  const content = language.say(`moderation.${state}`, { number: String(found.number) });
+  await interaction.editReply({ content });
 }
 
 /** The note that a moderator wrote. */
@@ -72,7 +84,8 @@ export async function submitNote(room: Room, interaction: ModalSubmitInteraction
   const number = Number(interaction.customId.split(":")[1]);
   const { guildId } = interaction;
   if (guildId === null || !mayModerate(interaction)) {
-    return replyPrivately(interaction, "Writing notes needs the permission Manage Messages.");
+    const language = room.languages.of(interaction.locale);
+    return replyPrivately(interaction, language.say("moderation.may_not_note"));
   }
   await keepNote(
     room,
@@ -105,7 +118,7 @@ async function setup(
     ...(alerts === null ? {} : { alertChannelId: alerts.id }),
     ...(isDryRun === null ? {} : { isDryRun }),
   });
-  await replyPrivately(interaction, describe(choices));
+  await replyPrivately(interaction, describe(room.languages.of(interaction.locale), choices));
 }
 
 async function setLinks(
@@ -114,6 +127,7 @@ async function setLinks(
   guildId: string,
 ): Promise<void> {
   const { options } = interaction;
+  const language = room.languages.of(interaction.locale);
   const before = (await room.moderation.of(guildId)).links;
   const written = options
     .getString("domains")
@@ -122,17 +136,20 @@ async function setLinks(
   const domains = written?.map(normaliseDomain);
   const wrong = written?.filter((_, index) => domains?.[index] === undefined) ?? [];
   if (wrong.length > 0) {
-    return replyPrivately(interaction, `These are no domains: ${wrong.join(", ").slice(0, 500)}`);
+    const listed = wrong.join(", ").slice(0, LISTED_CHARACTERS);
+    return replyPrivately(interaction, language.say("moderation.no_domains", { domains: listed }));
   }
   const links = linkPolicySchema.safeParse({
     links: options.getString("policy", true),
     domains: domains ?? before.domains,
     invites: options.getBoolean("invites") ?? before.invites,
   });
-  if (!links.success)
-    return replyPrivately(interaction, "That is too long a list: 200 domains at most.");
+  if (!links.success) {
+    const most = MOST_DOMAINS;
+    return replyPrivately(interaction, language.say("moderation.too_many_domains", { most }));
+  }
   const choices = await room.moderation.change(guildId, { links: links.data });
-  return replyPrivately(interaction, describe(choices));
+  return replyPrivately(interaction, describe(language, choices));
 }
 
 async function writeNote(
@@ -158,21 +175,29 @@ async function keepNote(
   await interaction.deferReply(EPHEMERAL);
   const noted = room.cases.setNote(guildId, number, text.trim());
   if (noted !== undefined) await room.modLog.update(noted);
-  const content = noted === undefined ? NO_SUCH_CASE : `Case ${number} has its note.`;
+  const language = room.languages.of(interaction.locale);
+  const content =
+    noted === undefined
+      ? language.say("moderation.no_such_case")
+      : language.say("moderation.noted", { number: String(number) });
   await interaction.editReply({ content });
 }
 
 async function show(
+  room: Room,
   interaction: ChatInputCommandInteraction,
   found: Case | undefined,
 ): Promise<void> {
+  const language = room.languages.of(interaction.locale);
   await replyPrivately(
     interaction,
-    found === undefined ? NO_SUCH_CASE : caseText(found, undefined),
+    found === undefined
+      ? language.say("moderation.no_such_case")
+      : caseText(language, found, undefined),
   );
 }
 
-function noteForm({ number, note }: Case): ModalBuilder {
+function noteForm(language: Language, { number, note }: Case): ModalBuilder {
   const text = new TextInputBuilder()
     .setCustomId(NOTE_FIELD)
     .setStyle(TextInputStyle.Paragraph)
@@ -181,17 +206,28 @@ function noteForm({ number, note }: Case): ModalBuilder {
   if (note !== "") text.setValue(note.slice(0, NOTE_CHARACTERS));
   return new ModalBuilder()
     .setCustomId(`${NOTE_FORM}:${number}`)
-    .setTitle(`Case ${number}`)
-    .addLabelComponents(new LabelBuilder().setLabel("Note").setTextInputComponent(text));
+    .setTitle(language.say("case.title", { number: String(number) }))
+    .addLabelComponents(
+      new LabelBuilder().setLabel(language.say("label.case.note")).setTextInputComponent(text),
+    );
 }
 
-function describe({ logChannelId, alertChannelId, isDryRun, links }: ModerationChoices): string {
-  const channel = (id: string | null, otherwise: string) => (id === null ? otherwise : `<#${id}>`);
+function describe(language: Language, choices: ModerationChoices): string {
+  const { logChannelId, alertChannelId, isDryRun, links } = choices;
+  const listed = links.domains.join(", ").slice(0, LISTED_CHARACTERS);
+  const domains = listed === "" ? language.say("moderation.no_domain") : listed;
   return [
-    "**Moderation in this server**",
-    `• Cases: ${channel(logChannelId, "kept, but posted nowhere")}`,
-    `• Quiet alerts: ${channel(alertChannelId, "with the cases")}`,
-    `• Rules of this server: ${isDryRun ? "only logged (dry run)" : "enforced on my answers"}`,
-    `• Links: ${links.links}${links.domains.length === 0 ? "" : ` (${links.domains.join(", ").slice(0, 800)})`}; invitations ${links.invites ? "may" : "may not"} stand`,
+    language.say("moderation.title"),
+    logChannelId === null
+      ? language.say("moderation.cases_nowhere")
+      : language.say("moderation.cases_in", { channel: `<#${logChannelId}>` }),
+    alertChannelId === null
+      ? language.say("moderation.alerts_with_cases")
+      : language.say("moderation.alerts_in", { channel: `<#${alertChannelId}>` }),
+    language.say(isDryRun ? "moderation.dry_run" : "moderation.enforced"),
+    links.links === "listed" || links.links === "unlisted"
+      ? language.say(`moderation.links.${links.links}`, { domains })
+      : language.say(`moderation.links.${links.links}`),
+    language.say(links.invites ? "moderation.invites_allowed" : "moderation.invites_removed"),
   ].join("\n");
 }

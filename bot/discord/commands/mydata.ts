@@ -36,14 +36,15 @@ export async function mydata(room: Room, interaction: ChatInputCommandInteractio
 
 /** The button below the question whether to forget. */
 export async function pressMydata(room: Room, interaction: ButtonInteraction): Promise<void> {
+  const language = room.languages.of(interaction.locale);
   if (interaction.customId !== forgetId(interaction.user.id)) {
-    await interaction.update({ content: "Nothing was erased.", components: [] });
+    await interaction.update({ content: language.say("forget.kept"), components: [] });
     return;
   }
   await interaction.deferUpdate();
   const forgotten = room.personalData.forget(interaction.user.id);
   await interaction.editReply({
-    content: forgottenReply(forgotten, room.learning.trainAt),
+    content: forgottenReply(language, forgotten, room.learning.trainAt),
     components: [],
   });
 }
@@ -52,7 +53,8 @@ async function show(room: Room, interaction: ChatInputCommandInteraction): Promi
   await interaction.deferReply(EPHEMERAL);
   const { user, guildId } = interaction;
   const summary = await room.personalData.summary(user.id, guildId);
-  await interaction.editReply({ content: summaryReply(summary, room.retentionDays) });
+  const language = room.languages.of(interaction.locale);
+  await interaction.editReply({ content: summaryReply(language, summary, room.retentionDays) });
 }
 
 async function exportAll(room: Room, interaction: ChatInputCommandInteraction): Promise<void> {
@@ -60,7 +62,7 @@ async function exportAll(room: Room, interaction: ChatInputCommandInteraction): 
   const data = await room.personalData.exported(interaction.user.id);
   const bytes = Buffer.from(`${JSON.stringify(data, null, 2)}\n`);
   await interaction.editReply({
-    content: "Everything that I keep of you:",
+    content: room.languages.of(interaction.locale).say("data.exported"),
     files: [new AttachmentBuilder(bytes, { name: "mydata.json" })],
   });
 }
@@ -69,25 +71,27 @@ async function consent(room: Room, interaction: ChatInputCommandInteraction): Pr
   const allows = interaction.options.getBoolean("learning", true);
   const adapters = room.personalData.setConsent(interaction.user.id, allows);
   const state = room.personalData.consentState(interaction.user.id, interaction.guildId);
-  await replyPrivately(interaction, consentReply(state, adapters));
+  const language = room.languages.of(interaction.locale);
+  await replyPrivately(interaction, consentReply(language, state, adapters));
 }
 
 async function askToForget(room: Room, interaction: ChatInputCommandInteraction): Promise<void> {
   await interaction.deferReply(EPHEMERAL);
   const { user, guildId } = interaction;
   const summary = await room.personalData.summary(user.id, guildId);
+  const language = room.languages.of(interaction.locale);
   const buttons = [
     new ButtonBuilder()
       .setCustomId(forgetId(user.id))
       .setStyle(ButtonStyle.Danger)
-      .setLabel("Forget me"),
+      .setLabel(language.say("button.forget")),
     new ButtonBuilder()
       .setCustomId(`${MYDATA_BUTTON}:keep`)
       .setStyle(ButtonStyle.Secondary)
-      .setLabel("Keep it"),
+      .setLabel(language.say("button.keep")),
   ];
   await interaction.editReply({
-    content: forgetQuestion(summary),
+    content: forgetQuestion(language, summary),
     components: [new ActionRowBuilder<ButtonBuilder>().addComponents(buttons)],
   });
 }

@@ -2,11 +2,10 @@
 import type { ChatInputCommandInteraction } from "discord.js";
 import { isCoded } from "#engine/base/errors.ts";
 import { adapterList, learningStatus, swapReply } from "../../commands/replies.ts";
+import type { Language } from "../../language/language.ts";
 import { EPHEMERAL } from "../private-reply.ts";
 import type { Room } from "../room.ts";
 
-const NOT_OPERATOR =
-  "Only the bot's operators can do that: it concerns every server. This server's own adapter is set in `/settings`.";
 const DEFAULT_PERCENT = 10;
 
 /** Lists, tries, promotes or takes back an adapter. */
@@ -33,43 +32,47 @@ async function answer(
   work: () => Promise<string>,
 ): Promise<string> {
   const isLook = ["list", "status"].includes(interaction.options.getSubcommand());
+  const language = room.languages.of(interaction.locale);
   try {
-    return isLook || (await room.isOperator(interaction.user.id)) ? await work() : NOT_OPERATOR;
+    const may = isLook || (await room.isOperator(interaction.user.id));
+    return may ? await work() : language.say("operators_only");
   } catch (error) {
     if (!isCoded(error)) throw error;
-    return error.message;
+    // What went wrong is the engine's to say, and for operators.
+    return language.say("operators_failed", { reason: error.message });
   }
 }
 
 async function adapterReply(
-  { adapters }: Room,
-  { options }: ChatInputCommandInteraction,
+  { adapters, languages }: Room,
+  { options, locale }: ChatInputCommandInteraction,
 ): Promise<string> {
+  const language = languages.of(locale);
   switch (options.getSubcommand()) {
     case "canary": {
       const share = (options.getInteger("percent") ?? DEFAULT_PERCENT) / 100;
-      return swapReply(await adapters.activate(options.getString("name", true), share));
+      return swapReply(language, await adapters.activate(options.getString("name", true), share));
     }
     case "promote":
-      return swapReply(await adapters.activate(options.getString("name", true)));
+      return swapReply(language, await adapters.activate(options.getString("name", true)));
     case "rollback":
-      return rollback(adapters);
+      return rollback(language, adapters);
     default:
-      return adapterList(await adapters.adapters());
+      return adapterList(language, await adapters.adapters());
   }
 }
 
 /** A trial ends first; else the adapter's parent answers again, or the base weights. */
-async function rollback(adapters: Room["adapters"]): Promise<string> {
+async function rollback(language: Language, adapters: Room["adapters"]): Promise<string> {
   const { active, canary, adapters: known } = await adapters.adapters();
-  if (canary !== null) return swapReply(await adapters.deactivate(canary.name));
-  if (active === null) return "The base weights answer already.";
+  if (canary !== null) return swapReply(language, await adapters.deactivate(canary.name));
+  if (active === null) return language.say("adapter.base_already");
   const before = known
     .filter(({ name, gate_passed }) => name !== active && gate_passed !== false)
     .filter(({ created_at }) => (created_at ?? "") < createdAt(known, active))
     .sort((a, b) => ((a.created_at ?? "") < (b.created_at ?? "") ? 1 : -1))
     .at(0);
-  return swapReply(await adapters.activate(before?.name ?? "base"));
+  return swapReply(language, await adapters.activate(before?.name ?? "base"));
 }
 
 function createdAt(
@@ -81,22 +84,22 @@ function createdAt(
 
 async function learningReply(
   room: Room,
-  { options, guildId }: ChatInputCommandInteraction,
+  { options, guildId, locale }: ChatInputCommandInteraction,
 ): Promise<string> {
+  const language = room.languages.of(locale);
   switch (options.getSubcommand()) {
     case "run":
       room.wishes.want();
-      return "A training starts within some seconds, if none runs. `/learning status` shows what serves.";
+      return language.say("learning.run");
     case "pause": {
       const isPaused = !room.wishes.isPaused;
       room.wishes.pause(isPaused);
-      return isPaused
-        ? "The nightly training is paused. `/learning pause` again lets it go on."
-        : "The nightly training goes on.";
+      return language.say(isPaused ? "learning.paused" : "learning.resumed");
     }
     default: {
       const isAllowedHere = guildId !== null && room.consent.guild(guildId)?.allows === true;
-      return learningStatus(room.learning, { isPaused: room.wishes.isPaused, isAllowedHere });
+      const { isPaused } = room.wishes;
+      return learningStatus(language, room.learning, { isPaused, isAllowedHere });
     }
   }
 }

@@ -9,6 +9,7 @@ import {
   TextInputBuilder,
   TextInputStyle,
 } from "discord.js";
+import type { Language } from "../../language/language.ts";
 import {
   type GuildSettings,
   PERSONA_LIMIT,
@@ -28,16 +29,18 @@ export async function persona(room: Room, interaction: ChatInputCommandInteracti
   const { guildId, options } = interaction;
   if (guildId === null) return;
   const name = options.getString("name");
+  const language = room.languages.of(interaction.locale);
+  const at = { guildId, language };
   switch (options.getSubcommand()) {
     case "write":
-      await interaction.showModal(form());
+      await interaction.showModal(form(language));
       return;
     case "use":
-      return replyPrivately(interaction, await use(room, guildId, name));
+      return replyPrivately(interaction, await use(room, at, name));
     case "remove":
-      return replyPrivately(interaction, await remove(room, guildId, name ?? ""));
+      return replyPrivately(interaction, await remove(room, at, name ?? ""));
     default:
-      return replyPrivately(interaction, list(await room.settings.of(guildId)));
+      return replyPrivately(interaction, list(language, await room.settings.of(guildId)));
   }
 }
 
@@ -49,21 +52,19 @@ export async function submitPersona(
   const { guildId } = interaction;
   const mayManage = interaction.memberPermissions?.has(PermissionFlagsBits.ManageGuild) === true;
   if (guildId === null || !mayManage) return;
+  const language = room.languages.of(interaction.locale);
   const name = interaction.fields.getTextInputValue(FIELD.name).trim();
   const text = interaction.fields.getTextInputValue(FIELD.text).trim();
   if (!personaName.safeParse(name).success || text === "") {
-    return replyPrivately(
-      interaction,
-      "A name takes letters, digits, spaces, _ and -; a text is needed.",
-    );
+    return replyPrivately(interaction, language.say("persona.name_wrong"));
   }
   const { personas } = await room.settings.of(guildId);
   const others = personas.filter((each) => each.name !== name);
   if (others.length >= PERSONA_LIMIT) {
-    return replyPrivately(interaction, `There are ${PERSONA_LIMIT} already. Remove one first.`);
+    return replyPrivately(interaction, language.say("persona.too_many", { most: PERSONA_LIMIT }));
   }
   await room.settings.change(guildId, () => ({ personas: [...others, { name, text }] }));
-  await replyPrivately(interaction, `Saved **${name}**. \`/persona use\` lets it speak here.`);
+  await replyPrivately(interaction, language.say("persona.saved", { name }));
 }
 
 /** The personas that there are. */
@@ -77,35 +78,37 @@ export async function suggestPersonas(
   await interaction.respond(fitting.map(({ name }) => ({ name, value: name })));
 }
 
-async function use(room: Room, guildId: string, name: string | null): Promise<string> {
+type At = { readonly guildId: string; readonly language: Language };
+
+async function use(room: Room, { guildId, language }: At, name: string | null): Promise<string> {
   const { personas } = await room.settings.of(guildId);
-  if (name !== null && !personas.some((each) => each.name === name)) return unknown(name);
+  if (name !== null && !personas.some((each) => each.name === name)) return unknown(language, name);
   await room.settings.change(guildId, () => ({ persona: name }));
-  return name === null ? "I speak as myself again." : `From now on **${name}** speaks here.`;
+  return name === null ? language.say("persona.neutral") : language.say("persona.used", { name });
 }
 
-async function remove(room: Room, guildId: string, name: string): Promise<string> {
+async function remove(room: Room, { guildId, language }: At, name: string): Promise<string> {
   const { personas } = await room.settings.of(guildId);
-  if (!personas.some((each) => each.name === name)) return unknown(name);
+  if (!personas.some((each) => each.name === name)) return unknown(language, name);
   await room.settings.change(guildId, ({ persona: current }) => ({
     personas: personas.filter((each) => each.name !== name),
     persona: current === name ? null : current,
   }));
-  return `Removed **${name}**.`;
+  return language.say("persona.removed", { name });
 }
 
-function list({ personas, persona: current }: GuildSettings): string {
-  if (personas.length === 0) return "There is none yet. `/persona write` makes one.";
+function list(language: Language, { personas, persona: current }: GuildSettings): string {
+  if (personas.length === 0) return language.say("persona.none");
   return personas
     .map(({ name, text }) => `${name === current ? "▶ " : ""}**${name}**: ${text.slice(0, 60)}`)
     .join("\n");
 }
 
-function unknown(name: string): string {
-  return `There is no persona named ${name.replaceAll(/[^\p{L}\p{N} _-]/gu, "")}.`;
+function unknown(language: Language, name: string): string {
+  return language.say("persona.unknown", { name: name.replaceAll(/[^\p{L}\p{N} _-]/gu, "") });
 }
 
-function form(): ModalBuilder {
+function form(language: Language): ModalBuilder {
   const name = new TextInputBuilder()
     .setCustomId(FIELD.name)
     .setStyle(TextInputStyle.Short)
@@ -116,12 +119,12 @@ function form(): ModalBuilder {
     .setMaxLength(PROMPT_CHARACTERS);
   return new ModalBuilder()
     .setCustomId(`${PERSONA_FORM}:write`)
-    .setTitle("A persona")
+    .setTitle(language.say("title.persona"))
     .addLabelComponents(
-      new LabelBuilder().setLabel("Name").setTextInputComponent(name),
+      new LabelBuilder().setLabel(language.say("label.persona.name")).setTextInputComponent(name),
       new LabelBuilder()
-        .setLabel("How it speaks")
-        .setDescription("It stands below the rules of what I refuse, and can't change them.")
+        .setLabel(language.say("label.persona.text"))
+        .setDescription(language.say("hint.below_rules"))
         .setTextInputComponent(text),
     );
 }

@@ -3,9 +3,10 @@ import type {
   ChatInputCommandInteraction,
   MessageContextMenuCommandInteraction,
   ModalSubmitInteraction,
+  RepliableInteraction,
 } from "discord.js";
 import { messageIdOfLink } from "../../commands/message-link.ts";
-import { NO_SUCH_ANSWER, ratingReply } from "../../commands/replies.ts";
+import { ratingReply } from "../../commands/replies.ts";
 import { replyPrivately } from "../private-reply.ts";
 import { candidateOfForm, ratingForm, readForm } from "../rating-form.ts";
 import { placeOf, privatePlace, type Room } from "../room.ts";
@@ -22,7 +23,7 @@ export async function rate(room: Room, interaction: ChatInputCommandInteraction)
       ? room.capture.lastAnswer(places)
       : room.capture.answerOfMessage(messageId);
   if (found === undefined || found.exchange.guildId !== interaction.guildId) {
-    await replyPrivately(interaction, NO_SUCH_ANSWER);
+    await refuse(room, interaction);
     return;
   }
   const stars = interaction.options.getInteger("stars", true);
@@ -36,16 +37,24 @@ export async function openRating(
   interaction: MessageContextMenuCommandInteraction,
 ): Promise<void> {
   const found = room.capture.answerOfMessage(interaction.targetId);
-  if (found === undefined) await replyPrivately(interaction, NO_SUCH_ANSWER);
-  else await interaction.showModal(ratingForm(found.candidate.id));
+  if (found === undefined) await refuse(room, interaction);
+  else {
+    const language = room.languages.of(interaction.locale);
+    await interaction.showModal(ratingForm(language, found.candidate.id));
+  }
 }
 
 /** Takes the form. */
 export async function submitRating(room: Room, interaction: ModalSubmitInteraction): Promise<void> {
   const candidateId = candidateOfForm(interaction.customId);
   const candidate = candidateId === undefined ? undefined : room.capture.answer(candidateId);
-  if (candidate === undefined) await replyPrivately(interaction, NO_SUCH_ANSWER);
+  if (candidate === undefined) await refuse(room, interaction);
   else await record(room, interaction, candidate.candidate, readForm(interaction));
+}
+
+function refuse(room: Room, interaction: RepliableInteraction): Promise<void> {
+  const language = room.languages.of(interaction.locale);
+  return replyPrivately(interaction, language.say("feedback.no_such_answer"));
 }
 
 async function record(
@@ -62,5 +71,6 @@ async function record(
     stars,
     ...(comment === undefined ? {} : { comment }),
   });
-  await replyPrivately(interaction, ratingReply(outcome, stars, candidate.text));
+  const language = room.languages.of(interaction.locale);
+  await replyPrivately(interaction, ratingReply(language, outcome, stars, candidate.text));
 }

@@ -8,13 +8,9 @@ import {
   TextInputBuilder,
   TextInputStyle,
 } from "discord.js";
-import {
-  NO_SUCH_ANSWER,
-  notSavedReply,
-  reportedReply,
-  reportNotice,
-} from "../../commands/replies.ts";
+import { notSavedReply, reportedReply, reportNotice } from "../../commands/replies.ts";
 import { REPORT_CATEGORIES, REPORT_CHARACTERS } from "../../commands/report.ts";
+import type { Language } from "../../language/language.ts";
 import { replyPrivately } from "../private-reply.ts";
 import type { Room } from "../room.ts";
 
@@ -27,30 +23,37 @@ export async function openReport(
   room: Room,
   interaction: MessageContextMenuCommandInteraction,
 ): Promise<void> {
+  const language = room.languages.of(interaction.locale);
   const found = room.capture.answerOfMessage(interaction.targetId);
-  if (found === undefined) return replyPrivately(interaction, NO_SUCH_ANSWER);
-  await interaction.showModal(form(found.candidate.id, interaction.targetId));
+  if (found === undefined) {
+    return replyPrivately(interaction, language.say("feedback.no_such_answer"));
+  }
+  await interaction.showModal(form(language, found.candidate.id, interaction.targetId));
 }
 
 /** Records the report, and tells the moderators where there is a channel for it. */
 export async function submitReport(room: Room, interaction: ModalSubmitInteraction): Promise<void> {
   const [, candidateId = "", messageId = ""] = interaction.customId.split(":");
+  const language = room.languages.of(interaction.locale);
   const found = room.capture.answer(candidateId);
-  if (found === undefined) return replyPrivately(interaction, NO_SUCH_ANSWER);
-  const [category = "other"] = interaction.fields.getStringSelectValues(FIELD.category);
+  if (found === undefined) {
+    return replyPrivately(interaction, language.say("feedback.no_such_answer"));
+  }
+  const [chosen] = interaction.fields.getStringSelectValues(FIELD.category);
+  const category = REPORT_CATEGORIES.find((each) => each === chosen) ?? "other";
   const words = interaction.fields.getTextInputValue(FIELD.reason).trim();
   const stamp = room.stamps.ofInteraction(interaction);
   const said = { candidateId, personId: interaction.user.id, stamp };
   const outcome = room.capture.reported(said, `${category}: ${words}`);
   if (outcome.kind === "not_saved") {
-    return replyPrivately(interaction, notSavedReply(outcome.isDiskFull));
+    return replyPrivately(interaction, notSavedReply(language, outcome.isDiskFull));
   }
   await interaction.deferReply({ flags: "Ephemeral" });
   const url = `https://discord.com/channels/${interaction.guildId ?? "@me"}/${interaction.channelId}/${messageId}`;
   const isTold = await tellModerators(
     room,
     interaction,
-    reportNotice({
+    reportNotice(await room.languageOf(interaction.guildId), {
       category,
       words,
       url,
@@ -58,7 +61,7 @@ export async function submitReport(room: Room, interaction: ModalSubmitInteracti
       by: interaction.user.displayName,
     }),
   );
-  await interaction.editReply({ content: reportedReply(isTold) });
+  await interaction.editReply({ content: reportedReply(language, isTold) });
 }
 
 async function tellModerators(
@@ -76,10 +79,13 @@ async function tellModerators(
   );
 }
 
-function form(candidateId: string, messageId: string): ModalBuilder {
-  const category = new StringSelectMenuBuilder()
-    .setCustomId(FIELD.category)
-    .addOptions(REPORT_CATEGORIES.map((each) => ({ ...each })));
+function form(language: Language, candidateId: string, messageId: string): ModalBuilder {
+  const category = new StringSelectMenuBuilder().setCustomId(FIELD.category).addOptions(
+    REPORT_CATEGORIES.map((value) => ({
+      label: language.say(`option.report.${value}`),
+      value,
+    })),
+  );
   const reason = new TextInputBuilder()
     .setCustomId(FIELD.reason)
     .setStyle(TextInputStyle.Paragraph)
@@ -87,9 +93,13 @@ function form(candidateId: string, messageId: string): ModalBuilder {
     .setRequired(false);
   return new ModalBuilder()
     .setCustomId(`${REPORT_FORM}:${candidateId}:${messageId}`)
-    .setTitle("Report this answer")
+    .setTitle(language.say("title.report"))
     .addLabelComponents(
-      new LabelBuilder().setLabel("What is wrong with it?").setStringSelectMenuComponent(category),
-      new LabelBuilder().setLabel("In your own words").setTextInputComponent(reason),
+      new LabelBuilder()
+        .setLabel(language.say("label.report.category"))
+        .setStringSelectMenuComponent(category),
+      new LabelBuilder()
+        .setLabel(language.say("label.report.reason"))
+        .setTextInputComponent(reason),
     );
 }

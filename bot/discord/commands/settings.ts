@@ -7,10 +7,12 @@ import {
   ModalBuilder,
   type ModalSubmitInteraction,
   PermissionFlagsBits,
+  type RepliableInteraction,
   RoleSelectMenuBuilder,
   TextInputBuilder,
   TextInputStyle,
 } from "discord.js";
+import type { Language } from "../../language/language.ts";
 import { type GuildSettings, PROMPT_CHARACTERS } from "../../settings/guild-settings.ts";
 import {
   changeOf,
@@ -24,7 +26,6 @@ import { readAttachment } from "../attachments.ts";
 import { EPHEMERAL, replyPrivately } from "../private-reply.ts";
 import type { Room } from "../room.ts";
 
-const NOT_ALLOWED = "Only those who may manage this server can change its settings.";
 const FIELD = { text: "text", role: "role", count: "count" } as const;
 const LARGEST_LIMIT = 600;
 
@@ -34,7 +35,7 @@ export async function settings(
   interaction: ChatInputCommandInteraction,
 ): Promise<void> {
   const { guildId } = interaction;
-  if (guildId === null) return replyPrivately(interaction, NOT_ALLOWED);
+  if (guildId === null) return refuse(room, interaction);
   await interaction.deferReply(EPHEMERAL);
   switch (interaction.options.getSubcommand()) {
     case "export":
@@ -42,7 +43,7 @@ export async function settings(
     case "import":
       return importFile(room, interaction, guildId);
     default:
-      await interaction.editReply(await panel(room, guildId, "who"));
+      await interaction.editReply(await panel(room, interaction, guildId, "who"));
   }
 }
 
@@ -52,33 +53,36 @@ export async function chooseSetting(
   interaction: AnySelectMenuInteraction,
 ): Promise<void> {
   const { guildId } = interaction;
-  if (guildId === null || !manages(interaction)) return replyPrivately(interaction, NOT_ALLOWED);
+  if (guildId === null || !manages(interaction)) return refuse(room, interaction);
   const field = interaction.customId.slice(PANEL.select.length + 1);
   const change = changeOf(field, interaction.values);
   if (change !== undefined) await room.settings.change(guildId, () => change);
   const isFirst = ["channelIds", "roleIds", "persona", "adapter"].includes(field);
-  await interaction.update(await panel(room, guildId, isFirst ? "who" : "how"));
+  await interaction.update(await panel(room, interaction, guildId, isFirst ? "who" : "how"));
 }
 
 /** One of the panel's buttons. */
 export async function pressSetting(room: Room, interaction: ButtonInteraction): Promise<void> {
   const { guildId } = interaction;
-  if (guildId === null || !manages(interaction)) return replyPrivately(interaction, NOT_ALLOWED);
+  if (guildId === null || !manages(interaction)) return refuse(room, interaction);
   const action = interaction.customId.slice(PANEL.button.length + 1);
+  const language = room.languages.of(interaction.locale);
   switch (action) {
     case "prompt":
-      await interaction.showModal(promptForm(await room.settings.of(guildId)));
+      await interaction.showModal(promptForm(language, await room.settings.of(guildId)));
       return;
     case "limit":
-      await interaction.showModal(limitForm());
+      await interaction.showModal(limitForm(language));
       return;
     case "learn:on":
     case "learn:off":
       room.consent.setGuild(guildId, action === "learn:on", room.pseudonymise(interaction.user.id));
-      await interaction.update(await panel(room, guildId, "who"));
+      await interaction.update(await panel(room, interaction, guildId, "who"));
       return;
     default:
-      await interaction.update(await panel(room, guildId, action === "page:how" ? "how" : "who"));
+      await interaction.update(
+        await panel(room, interaction, guildId, action === "page:how" ? "how" : "who"),
+      );
   }
 }
 
@@ -88,7 +92,7 @@ export async function submitSetting(
   interaction: ModalSubmitInteraction,
 ): Promise<void> {
   const { guildId } = interaction;
-  if (guildId === null || !manages(interaction)) return replyPrivately(interaction, NOT_ALLOWED);
+  if (guildId === null || !manages(interaction)) return refuse(room, interaction);
   const isPrompt = interaction.customId === `${PANEL.form}:prompt`;
   if (isPrompt) {
     const promptAddition = interaction.fields.getTextInputValue(FIELD.text).trim();
@@ -97,19 +101,28 @@ export async function submitSetting(
     const problem = await changeLimit(room, interaction, guildId);
     if (problem !== undefined) return replyPrivately(interaction, problem);
   }
-  const content = await panel(room, guildId, isPrompt ? "who" : "how");
+  const content = await panel(room, interaction, guildId, isPrompt ? "who" : "how");
   if (interaction.isFromMessage()) await interaction.update(content);
   else await interaction.reply({ ...content, ...EPHEMERAL });
 }
 
-async function panel(room: Room, guildId: string, page: PanelPage) {
+async function panel(
+  room: Room,
+  { locale }: { readonly locale: string },
+  guildId: string,
+  page: PanelPage,
+) {
+  const language = room.languages.of(locale);
   const [current, adapterNames] = await Promise.all([
     room.settings.of(guildId),
     room.adapterNames(),
   ]);
   const isLearning = room.consent.guild(guildId)?.allows === true;
-  const facts: PanelFacts = { adapterNames, isLearning };
-  return { content: panelText(current, facts), components: panelRows(current, page, facts) };
+  const facts: PanelFacts = { adapterNames, isLearning, languageCodes: room.languages.codes };
+  return {
+    content: panelText(language, current, facts),
+    components: panelRows(language, current, page, facts),
+  };
 }
 
 async function exportFile(
@@ -119,8 +132,7 @@ async function exportFile(
 ): Promise<void> {
   const text = `${JSON.stringify(await room.settings.of(guildId), null, 2)}\n`;
   await interaction.editReply({
-    content:
-      "This server's settings. `/settings import` takes them back, here or in another server.",
+    content: room.languages.of(interaction.locale).say("settings.exported"),
     files: [{ name: "settings.json", attachment: Buffer.from(text) }],
   });
 }
@@ -130,11 +142,20 @@ async function importFile(
   interaction: ChatInputCommandInteraction,
   guildId: string,
 ): Promise<void> {
-  const read = await readAttachment(room, interaction.options.getAttachment("file", true));
+  const language = room.languages.of(interaction.locale);
+  const read = await readAttachment(
+    room,
+    language,
+    interaction.options.getAttachment("file", true),
+  );
   const problem =
-    read.kind === "read" ? await room.settings.import(guildId, read.text) : read.reason;
-  if (problem === undefined) await interaction.editReply(await panel(room, guildId, "who"));
-  else await interaction.editReply({ content: `Nothing was changed: ${problem}` });
+    read.kind === "read" ? await room.settings.import(guildId, read.text, language) : read.reason;
+  if (problem === undefined)
+    await interaction.editReply(await panel(room, interaction, guildId, "who"));
+  else {
+    const content = language.say("settings.unchanged", { reason: problem });
+    await interaction.editReply({ content });
+  }
 }
 
 async function changeLimit(
@@ -145,10 +166,12 @@ async function changeLimit(
   const roleId = interaction.fields.getSelectedRoles(FIELD.role)?.firstKey();
   const typed = interaction.fields.getTextInputValue(FIELD.count).trim();
   const perMinute = Number(typed);
-  if (roleId === undefined) return "No role was chosen.";
+  const language = room.languages.of(interaction.locale);
+  if (roleId === undefined) return language.say("settings.no_role");
   const isCount = Number.isInteger(perMinute) && perMinute >= 1 && perMinute <= LARGEST_LIMIT;
-  if (typed !== "" && !isCount)
-    return `Expected a whole number from 1 to ${LARGEST_LIMIT}, or nothing.`;
+  if (typed !== "" && !isCount) {
+    return language.say("settings.not_a_count", { most: LARGEST_LIMIT });
+  }
   await room.settings.change(guildId, ({ roleLimits }) => ({
     roleLimits: [
       ...roleLimits.filter((limit) => limit.roleId !== roleId),
@@ -158,7 +181,7 @@ async function changeLimit(
   return undefined;
 }
 
-function promptForm({ promptAddition }: GuildSettings): ModalBuilder {
+function promptForm(language: Language, { promptAddition }: GuildSettings): ModalBuilder {
   const text = new TextInputBuilder()
     .setCustomId(FIELD.text)
     .setStyle(TextInputStyle.Paragraph)
@@ -167,16 +190,16 @@ function promptForm({ promptAddition }: GuildSettings): ModalBuilder {
     .setValue(promptAddition);
   return new ModalBuilder()
     .setCustomId(`${PANEL.form}:prompt`)
-    .setTitle("Added to the system prompt")
+    .setTitle(language.say("title.settings.prompt"))
     .addLabelComponents(
       new LabelBuilder()
-        .setLabel("How I should speak here")
-        .setDescription("It stands below the rules of what I refuse, and can't change them.")
+        .setLabel(language.say("label.settings.prompt"))
+        .setDescription(language.say("hint.below_rules"))
         .setTextInputComponent(text),
     );
 }
 
-function limitForm(): ModalBuilder {
+function limitForm(language: Language): ModalBuilder {
   const role = new RoleSelectMenuBuilder().setCustomId(FIELD.role).setMaxValues(1);
   const count = new TextInputBuilder()
     .setCustomId(FIELD.count)
@@ -185,14 +208,21 @@ function limitForm(): ModalBuilder {
     .setRequired(false);
   return new ModalBuilder()
     .setCustomId(`${PANEL.form}:limit`)
-    .setTitle("Questions a minute for a role")
+    .setTitle(language.say("title.settings.limit"))
     .addLabelComponents(
-      new LabelBuilder().setLabel("Role").setRoleSelectMenuComponent(role),
       new LabelBuilder()
-        .setLabel("Questions a minute")
-        .setDescription("Nothing: the same as for everybody")
+        .setLabel(language.say("label.settings.role"))
+        .setRoleSelectMenuComponent(role),
+      new LabelBuilder()
+        .setLabel(language.say("label.settings.count"))
+        .setDescription(language.say("hint.settings.count"))
         .setTextInputComponent(count),
     );
+}
+
+function refuse(room: Room, interaction: RepliableInteraction): Promise<void> {
+  const language = room.languages.of(interaction.locale);
+  return replyPrivately(interaction, language.say("settings.not_allowed"));
 }
 
 function manages(interaction: {

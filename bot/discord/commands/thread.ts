@@ -5,6 +5,7 @@ import {
   DiscordAPIError,
   ThreadAutoArchiveDuration,
 } from "discord.js";
+import type { Language } from "../../language/language.ts";
 import { EPHEMERAL, replyPrivately } from "../private-reply.ts";
 import { channelOf, placeOf, type Room } from "../room.ts";
 import { channelSurface } from "../surfaces.ts";
@@ -12,20 +13,23 @@ import { termsFor } from "../terms.ts";
 import { headingOf } from "./heading.ts";
 
 const TITLE_CHARACTERS = 80;
-const ELSEWHERE = "Threads can be opened in a server's text channels.";
 
 /** Opens the thread, and answers in it. */
 export async function thread(room: Room, interaction: ChatInputCommandInteraction): Promise<void> {
+  const own = room.languages.of(interaction.locale);
   const parent = await channelOf(room, interaction);
-  if (parent?.type !== ChannelType.GuildText) return replyPrivately(interaction, ELSEWHERE);
+  if (parent?.type !== ChannelType.GuildText) {
+    return replyPrivately(interaction, own.say("thread.elsewhere"));
+  }
+  const language = await room.languageOf(interaction.guildId);
   const text = interaction.options.getString("text", true);
-  const title = interaction.options.getString("title") ?? titleOf(text);
+  const title = interaction.options.getString("title") ?? titleOf(language, text);
   const needsMention = interaction.options.getBoolean("mention") ?? false;
   const personKey = room.pseudonymise(interaction.user.id);
   const { member } = interaction;
   const here = { place: placeOf(interaction, parent), channel: parent, member, personKey };
   const offer = await termsFor(room, here);
-  if (offer.kind === "refused") return replyPrivately(interaction, offer.notice);
+  if (offer.kind === "refused") return replyPrivately(interaction, own.say(offer.notice));
   await interaction.deferReply(EPHEMERAL);
   const opened = await parent.threads
     .create({ name: title, autoArchiveDuration: ThreadAutoArchiveDuration.OneDay })
@@ -34,11 +38,11 @@ export async function thread(room: Room, interaction: ChatInputCommandInteractio
       throw error;
     });
   if (opened === undefined) {
-    await interaction.editReply({ content: "I may not open threads in this channel." });
+    await interaction.editReply({ content: own.say("thread.forbidden") });
     return;
   }
   await room.memory.joinThread(opened.id, needsMention ? "mention" : "all");
-  await interaction.editReply({ content: `Here it is: <#${opened.id}>` });
+  await interaction.editReply({ content: own.say("thread.opened", { thread: `<#${opened.id}>` }) });
   const place = placeOf({ guildId: interaction.guildId, channelId: opened.id }, opened);
   const there = await termsFor(room, { place, channel: opened, member, personKey });
   if (there.kind === "refused") return;
@@ -48,12 +52,14 @@ export async function thread(room: Room, interaction: ChatInputCommandInteractio
     personKey,
     personName: interaction.user.displayName,
     ...there.terms,
+    language,
+    locale: interaction.locale,
     heading: headingOf(text),
   };
   await room.desk.answer(question, channelSurface(opened), opened.id);
 }
 
-function titleOf(text: string): string {
+function titleOf(language: Language, text: string): string {
   const line = text.replaceAll(/\s+/g, " ").trim();
-  return [...line].slice(0, TITLE_CHARACTERS).join("") || "A conversation";
+  return [...line].slice(0, TITLE_CHARACTERS).join("") || language.say("thread.untitled");
 }

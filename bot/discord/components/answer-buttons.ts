@@ -2,9 +2,10 @@
 import { type ButtonInteraction, MessageFlags, PermissionFlagsBits } from "discord.js";
 import { candidateOfButton, thumbOfButton, unvoteButton } from "../../answer/controls.ts";
 import type { Question } from "../../answer/question.ts";
-import { CONTINUE_PROMPT, NOTES, SMALL } from "../../answer/wording.ts";
-import { NO_SUCH_ANSWER, notSavedReply, TAKEN_BACK, voteReply } from "../../commands/replies.ts";
+import { CONTINUE_PROMPT, SMALL } from "../../answer/wording.ts";
+import { notSavedReply, voteReply } from "../../commands/replies.ts";
 import type { CandidateInExchange } from "../../feedback/capture.ts";
+import type { Language } from "../../language/language.ts";
 import { toRows } from "../payload.ts";
 import { EPHEMERAL, replyPrivately } from "../private-reply.ts";
 import { channelOf, placeOf, type Room } from "../room.ts";
@@ -14,14 +15,15 @@ import { termsFor } from "../terms.ts";
 /** Records a thumb, and offers to take it back. */
 export async function vote(room: Room, interaction: ButtonInteraction): Promise<void> {
   const found = room.capture.answer(candidateOfButton(interaction.customId));
-  if (found === undefined) return replyPrivately(interaction, NO_SUCH_ANSWER);
+  if (found === undefined) return refuse(room, interaction);
+  const language = room.languages.of(interaction.locale);
   const thumb = thumbOfButton(interaction.customId);
   const outcome = room.capture.vote(saidBy(room, interaction, found), thumb);
   if (outcome.kind === "not_saved") {
-    return replyPrivately(interaction, notSavedReply(outcome.isDiskFull));
+    return replyPrivately(interaction, notSavedReply(language, outcome.isDiskFull));
   }
-  const content = voteReply(thumb, found.candidate.text);
-  const components = toRows([unvoteButton(found.candidate.id)]);
+  const content = voteReply(language, thumb, found.candidate.text);
+  const components = toRows([unvoteButton(language, found.candidate.id)]);
   await interaction.reply({ content, components, ...EPHEMERAL });
 }
 
@@ -30,7 +32,11 @@ export async function unvote(room: Room, interaction: ButtonInteraction): Promis
   const candidateId = candidateOfButton(interaction.customId);
   const stamp = room.stamps.ofInteraction(interaction);
   const outcome = room.capture.unvote({ candidateId, personId: interaction.user.id, stamp });
-  const content = outcome.kind === "not_saved" ? notSavedReply(outcome.isDiskFull) : TAKEN_BACK;
+  const language = room.languages.of(interaction.locale);
+  const content =
+    outcome.kind === "not_saved"
+      ? notSavedReply(language, outcome.isDiskFull)
+      : language.say("feedback.taken_back");
   await interaction.update({ content, components: [] });
 }
 
@@ -40,7 +46,8 @@ export async function stop(room: Room, interaction: ButtonInteraction): Promise<
   const asker = room.desk.askerOf(candidateId);
   if (asker === undefined) return tidyOrphan(room, interaction, candidateId);
   if (asker !== room.pseudonymise(interaction.user.id) && !moderates(interaction)) {
-    return replyPrivately(interaction, "Only who asked, or a moderator, can stop this answer.");
+    const language = room.languages.of(interaction.locale);
+    return replyPrivately(interaction, language.say("stop.not_yours"));
   }
   await interaction.deferUpdate();
   room.desk.stop(candidateId);
@@ -50,7 +57,7 @@ export async function stop(room: Room, interaction: ButtonInteraction): Promise<
 export async function again(room: Room, interaction: ButtonInteraction): Promise<void> {
   const found = room.capture.answer(candidateOfButton(interaction.customId));
   if (found === undefined || found.exchange.messages.length === 0) {
-    return replyPrivately(interaction, NO_SUCH_ANSWER);
+    return refuse(room, interaction);
   }
   const { exchange } = found;
   room.capture.regenerated(saidBy(room, interaction, found));
@@ -64,7 +71,7 @@ export async function again(room: Room, interaction: ButtonInteraction): Promise
 export async function more(room: Room, interaction: ButtonInteraction): Promise<void> {
   const found = room.capture.answer(candidateOfButton(interaction.customId));
   if (found === undefined || found.exchange.messages.length === 0) {
-    return replyPrivately(interaction, NO_SUCH_ANSWER);
+    return refuse(room, interaction);
   }
   await answerAnew(room, interaction, found, {
     messages: [
@@ -88,13 +95,15 @@ async function answerAnew(
   const { guildId, channelId, threadId } = exchange;
   const place = { guildId, channelId, threadId, isAgeRestricted };
   const offer = await termsFor(room, { place, channel, member, personKey });
-  if (offer.kind === "refused") return replyPrivately(interaction, offer.notice);
+  const own = room.languages.of(interaction.locale);
+  if (offer.kind === "refused") return replyPrivately(interaction, own.say(offer.notice));
   await interaction.deferReply(isPrivate(interaction) ? EPHEMERAL : {});
   const conversation =
     (await room.memory.endingWith(interaction.message.id)) ?? `branch:${interaction.message.id}`;
   const question = {
     text: "",
     ...place,
+    language: isPrivate(interaction) ? own : await languageHere(room, interaction),
     locale: interaction.locale,
     personKey,
     personName: interaction.user.displayName,
@@ -120,8 +129,20 @@ async function tidyOrphan(
     await interaction.deferUpdate();
     return;
   }
-  const content = `${interaction.message.content}\n${SMALL}${NOTES.orphaned}`;
+  const language = isPrivate(interaction)
+    ? room.languages.of(interaction.locale)
+    : await languageHere(room, interaction);
+  const content = `${interaction.message.content}\n${SMALL}${language.say("answer.orphaned")}`;
   await interaction.update({ content, components: [] });
+}
+
+function languageHere(room: Room, { guildId, locale }: ButtonInteraction): Promise<Language> {
+  return room.languageOf(guildId, locale);
+}
+
+function refuse(room: Room, interaction: ButtonInteraction): Promise<void> {
+  const language = room.languages.of(interaction.locale);
+  return replyPrivately(interaction, language.say("feedback.no_such_answer"));
 }
 
 function saidBy(room: Room, interaction: ButtonInteraction, { candidate }: CandidateInExchange) {

@@ -29,6 +29,7 @@ export async function onAutoMod(
   if (action.type === AutoModerationActionType.Timeout)
     room.desk.withdrawPerson(personKey, guild.id);
   const rule = guild.autoModerationRules.cache.get(ruleId)?.name ?? ruleId;
+  const language = await room.languageOf(guild.id);
   await room.modLog.open(
     {
       guildId: guild.id,
@@ -39,7 +40,7 @@ export async function onAutoMod(
         `${ruleId}:${userId}:${execution.content.length}:${execution.matchedContent ?? ""}`,
       subjectKey: personKey,
       actorKey: "automod",
-      reason: `Rule “${rule}”`,
+      reason: language.say("case.rule", { rule }),
       evidence: execution.content,
       place: channelId === null ? "" : `https://discord.com/channels/${guild.id}/${channelId}`,
       isDryRun: false,

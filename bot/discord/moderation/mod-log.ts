@@ -5,11 +5,13 @@
 import type { Client } from "discord.js";
 import type { Logger } from "#engine/base/log.ts";
 import type { Button } from "../../answer/draft.ts";
+import type { Language } from "../../language/language.ts";
 import type { Case, CaseBook, NewCase } from "../../moderation/case-book.ts";
 import { caseText } from "../../moderation/case-text.ts";
 import type { ModerationChoicesBook } from "../../moderation/choices.ts";
 import type { SettingsBook } from "../../settings/settings-book.ts";
 import { toPayload } from "../payload.ts";
+import type { LanguageOf } from "../room.ts";
 
 /** What stands before the first colon of a case's buttons. */
 export const CASE_BUTTON = "case";
@@ -21,6 +23,7 @@ export type ModLogParts = {
   readonly choices: ModerationChoicesBook;
   /** Where a server's mod-log is, where nothing else was chosen here. */
   readonly settings: Pick<SettingsBook, "of">;
+  readonly languageOf: LanguageOf;
   readonly log: Logger;
 };
 
@@ -57,9 +60,11 @@ export class ModLog {
     const channel = await this.#channel(client, logChannelId);
     if (channel === undefined) return;
     const message = await channel.messages.fetch(logMessageId).catch(() => null);
-    const subject = /^About: (.+)$/m.exec(message?.content ?? "")?.[1];
+    // Whoever it is about is not kept: only the message names them, in whatever language.
+    const subject = /^[^:：\n]+[:：] ?(<@\d+>)$/mu.exec(message?.content ?? "")?.[1];
+    const language = await this.#parts.languageOf(found.guildId);
     await channel.messages
-      .edit(logMessageId, { content: caseText(found, subject) })
+      .edit(logMessageId, { content: caseText(language, found, subject) })
       .catch((error: unknown) => log.warn({ err: error }, "a case's message could not be edited"));
   }
 
@@ -73,8 +78,11 @@ export class ModLog {
     );
     if (channel === undefined) return;
     const subject = personId === undefined ? undefined : `<@${personId}>`;
-    const content = caseText(opened, subject);
-    const message = await channel.send(toPayload({ content, buttons: buttonsOf(opened) }));
+    const language = await this.#parts.languageOf(opened.guildId);
+    const content = caseText(language, opened, subject);
+    const message = await channel.send(
+      toPayload({ content, buttons: buttonsOf(language, opened) }),
+    );
     cases.setLogMessage(opened.guildId, opened.number, message.id);
   }
 
@@ -92,11 +100,11 @@ export class ModLog {
   }
 }
 
-function buttonsOf({ number }: Case): readonly Button[] {
+function buttonsOf(language: Language, { number }: Case): readonly Button[] {
   const id = (action: string) => `${CASE_BUTTON}:${action}:${number}`;
   return [
-    { id: id("uphold"), label: "Uphold", style: "success" },
-    { id: id("overturn"), label: "Overturn", style: "danger" },
-    { id: id("note"), label: "Note", style: "secondary" },
+    { id: id("uphold"), label: language.say("button.case.uphold"), style: "success" },
+    { id: id("overturn"), label: language.say("button.case.overturn"), style: "danger" },
+    { id: id("note"), label: language.say("button.case.note"), style: "secondary" },
   ];
 }

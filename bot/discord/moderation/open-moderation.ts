@@ -4,15 +4,17 @@ import type { Clock } from "#engine/base/clock.ts";
 import type { Logger } from "#engine/base/log.ts";
 import type { ChatRequest } from "#engine/client/engine-client.ts";
 import type { KeyRing } from "#trainer/feedback/key-ring.ts";
-import type { AnsweringParts } from "../../answer/question.ts";
+import type { AnsweringParts, Question } from "../../answer/question.ts";
 import { CaseBook } from "../../moderation/case-book.ts";
 import { ModerationChoicesBook } from "../../moderation/choices.ts";
 import type { CompiledRule } from "../../moderation/keyword-rules.ts";
 import { type OutputScreen, screenBy } from "../../moderation/output-screen.ts";
 import type { Screens } from "../../moderation/screened-engine.ts";
-import { SettingsBook } from "../../settings/settings-book.ts";
+import { SERVER_RULE, type Verdict, withheldText } from "../../moderation/withheld.ts";
+import type { SettingsBook } from "../../settings/settings-book.ts";
 import { openKeyv } from "../../storage/open-keyv.ts";
 import type { SqliteStore } from "../../storage/sqlite-store.ts";
+import type { LanguageOf } from "../room.ts";
 import { GuildRules } from "./guild-rules.ts";
 import { ModLog } from "./mod-log.ts";
 
@@ -33,6 +35,8 @@ type Parts = {
   readonly client: Client;
   readonly dataDir: string;
   readonly store: SqliteStore;
+  readonly settings: SettingsBook;
+  readonly languageOf: LanguageOf;
   readonly keys: KeyRing;
   readonly clock: Clock;
   readonly log: Logger;
@@ -40,13 +44,12 @@ type Parts = {
 
 /** @throws CodedError `database_failed`, `disk_full` */
 export function openModeration(given: Parts): Moderation {
-  const { client, dataDir, store, keys, clock, log } = given;
+  const { client, dataDir, store, settings, languageOf, keys, clock, log } = given;
   const cases = CaseBook.open(dataDir, keys, clock);
   const moderation = new ModerationChoicesBook(openKeyv(store, "moderation", log));
-  const settings = new SettingsBook(openKeyv(store, "guild-settings", log));
   const rules = new GuildRules(client, clock, log);
-  const modLog = new ModLog({ client, cases, choices: moderation, settings, log });
-  const parts = { client, rules, moderation, modLog, clock };
+  const modLog = new ModLog({ client, cases, choices: moderation, settings, languageOf, log });
+  const parts = { client, rules, moderation, modLog, languageOf, clock };
   return {
     cases,
     modLog,
@@ -55,30 +58,42 @@ export function openModeration(given: Parts): Moderation {
     screens: {
       of: (metadata) => screenOf(parts, metadata),
       onBroken: (metadata, rule, text) =>
-        noteBroken(parts, metadata, { rule, text, isDryRun: false }),
+        void noteBroken(parts, metadata, { rule, text, isDryRun: false }),
     },
-    onBlocked: (question, { category, reason }, messageIds) => {
-      const { guildId, channelId, personKey, text } = question;
-      // A broken rule of the server has its own case.
-      if (guildId === null || category === "server_rule") return;
-      void modLog.open({
-        guildId,
-        kind: category === SELF_HARM ? "self_harm" : "refused",
-        sourceId: question.messageId ?? messageIds[0] ?? `${personKey}:${clock.nowMs()}`,
-        subjectKey: personKey,
-        actorKey: "bot",
-        reason: category === SELF_HARM ? "Help lines were shown." : reason,
-        evidence: text,
-        place: linkTo(guildId, channelId, messageIds[0]),
-        isDryRun: false,
-      });
+    onBlocked: (question, verdict, messageIds) => {
+      void noteBlocked(parts, question, verdict, messageIds);
     },
     [Symbol.dispose]: () => cases[Symbol.dispose](),
   };
 }
 
+/** A broken rule of the server has its own case. Never rejects: the mod-log does not. */
+async function noteBlocked(
+  { modLog, languageOf, clock }: ScreenParts,
+  question: Question,
+  verdict: Verdict,
+  messageIds: readonly string[],
+): Promise<void> {
+  const { guildId, channelId, personKey, text } = question;
+  const { category } = verdict;
+  if (guildId === null || category === SERVER_RULE) return;
+  const language = await languageOf(guildId);
+  const isSelfHarm = category === SELF_HARM;
+  await modLog.open({
+    guildId,
+    kind: isSelfHarm ? "self_harm" : "refused",
+    sourceId: question.messageId ?? messageIds[0] ?? `${personKey}:${clock.nowMs()}`,
+    subjectKey: personKey,
+    actorKey: "bot",
+    reason: isSelfHarm ? language.say("case.help_lines") : withheldText(language, verdict),
+    evidence: text,
+    place: linkTo(guildId, channelId, messageIds[0]),
+    isDryRun: false,
+  });
+}
+
 type Metadata = NonNullable<ChatRequest["metadata"]>;
-type ScreenParts = Pick<Parts, "client" | "clock"> &
+type ScreenParts = Pick<Parts, "client" | "languageOf" | "clock"> &
   Pick<Moderation, "rules" | "moderation" | "modLog">;
 
 async function screenOf(parts: ScreenParts, metadata: Metadata): Promise<OutputScreen | undefined> {
@@ -90,31 +105,33 @@ async function screenOf(parts: ScreenParts, metadata: Metadata): Promise<OutputS
     rules: await parts.rules.of(guildId),
     links: choices.links,
     channelIds: withParents(parts.client, channelId),
+    language: await parts.languageOf(guildId),
     ...(choices.isDryRun
       ? {
           onDryRun: (rule: CompiledRule) => {
             if (told.has(rule.id)) return;
             told.add(rule.id);
-            noteBroken(parts, metadata, { rule, text: rule.name, isDryRun: true });
+            void noteBroken(parts, metadata, { rule, text: rule.name, isDryRun: true });
           },
         }
       : {}),
   });
 }
 
-function noteBroken(
-  { modLog, clock }: ScreenParts,
+async function noteBroken(
+  { modLog, languageOf, clock }: ScreenParts,
   { guild, channel, person }: Metadata,
   found: { readonly rule: CompiledRule; readonly text: string; readonly isDryRun: boolean },
-): void {
+): Promise<void> {
   if (guild === undefined) return;
-  void modLog.open({
+  const language = await languageOf(guild);
+  await modLog.open({
     guildId: guild,
     kind: "output_rule",
     sourceId: `${channel}:${found.rule.id}:${clock.nowMs()}`,
     subjectKey: person ?? "nobody",
     actorKey: "bot",
-    reason: `Rule “${found.rule.name}”`,
+    reason: language.say("case.rule", { rule: found.rule.name }),
     evidence: found.text,
     place: linkTo(guild, channel),
     isDryRun: found.isDryRun,

@@ -10,6 +10,8 @@ import {
   type StatusFigures,
   statusReply,
 } from "#bot/commands/replies.ts";
+import { ENGLISH } from "#bot/language/english.ts";
+import { english } from "../support/english.ts";
 
 const learning: Learning = { source: "playground", trainAt: "03:00", isLearningFromDiscord: false };
 
@@ -45,7 +47,7 @@ describe("the commands", () => {
   });
 
   test("are all explained by /help but itself", () => {
-    const help = helpReply("Zephyr", learning);
+    const help = helpReply(english, "Zephyr", learning);
     for (const { name } of COMMANDS) if (name !== "help") expect(help).toContain(name);
     expect(help.length).toBeLessThanOrEqual(2_000);
   });
@@ -89,7 +91,7 @@ describe("what commands reply", () => {
   };
 
   test("/status tells model, adapter, device, queue, feedback and learning", () => {
-    const status = statusReply(figures);
+    const status = statusReply(english, figures);
     for (const part of [
       "nano, 5.3 million",
       "night-1",
@@ -105,7 +107,7 @@ describe("what commands reply", () => {
   });
 
   test("/status is honest about what is away, and about learning on real Discord", () => {
-    const status = statusReply({
+    const status = statusReply(english, {
       ...figures,
       health: undefined,
       counts: undefined,
@@ -117,16 +119,16 @@ describe("what commands reply", () => {
   });
 
   test("a rating is confirmed with its stars only when it is saved", () => {
-    expect(ratingReply({ kind: "recorded" }, 2, "a\n`b`")).toContain("★★☆☆☆ for “a b”");
-    const full = ratingReply({ kind: "not_saved", isDiskFull: true }, 2, "text");
-    expect(full).toBe(notSavedReply(true));
+    expect(ratingReply(english, { kind: "recorded" }, 2, "a\n`b`")).toContain("★★☆☆☆ for “a b”");
+    const full = ratingReply(english, { kind: "not_saved", isDiskFull: true }, 2, "text");
+    expect(full).toBe(notSavedReply(english, true));
     expect(full).not.toContain("★");
-    expect(ratingReply({ kind: "ignored" }, 2, "text")).toContain("no answer of mine");
+    expect(ratingReply(english, { kind: "ignored" }, 2, "text")).toContain("no answer of mine");
   });
 
-  test("the texts of this file mention no setting that does not exist", () => {
+  test("the texts mention no setting that does not exist", () => {
     const env = readFileSync(".env.example", "utf8");
-    const source = readFileSync("bot/commands/replies.ts", "utf8");
+    const source = JSON.stringify(ENGLISH);
     for (const [name] of source.matchAll(/\b[A-Z]+_[A-Z_]+\b(?= is not set)/g)) {
       expect(env).toContain(`${name}=`);
     }

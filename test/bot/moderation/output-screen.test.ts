@@ -8,6 +8,7 @@ import {
   normaliseDomain,
 } from "#bot/moderation/link-policy.ts";
 import { screenBy } from "#bot/moderation/output-screen.ts";
+import { english } from "../support/english.ts";
 
 const rule = compileRule({
   id: "1",
@@ -18,7 +19,7 @@ const rule = compileRule({
   exemptChannelIds: [],
 });
 const screen = (links: LinkPolicy = DEFAULT_LINK_POLICY) =>
-  screenBy({ rules: [rule], links, channelIds: ["c"] });
+  screenBy({ rules: [rule], links, channelIds: ["c"], language: english });
 
 describe("an answer as it grows", () => {
   test("never shows a letter of what turns out to break a rule, however it is cut", () => {
@@ -58,7 +59,12 @@ describe("an answer as it grows", () => {
     "(dis|cord.com/invite/abc",
     "w|ww.discord.gg/x",
   ])("never shows a part of an invitation that comes in pieces: %s", (pieces) => {
-    const free = screenBy({ rules: [], links: DEFAULT_LINK_POLICY, channelIds: ["c"] });
+    const free = screenBy({
+      rules: [],
+      links: DEFAULT_LINK_POLICY,
+      channelIds: ["c"],
+      language: english,
+    });
     const [first = "", rest = ""] = pieces.split("|");
     const [begun, done] = [`Join ${first}`, `Join ${first}${rest}`];
     expect(free.apply(begun, false)).toEqual({ kind: "shown", text: "Join " });
@@ -69,7 +75,12 @@ describe("an answer as it grows", () => {
   });
 
   test("without rules is shown to its last letter, unless that may begin a link", () => {
-    const free = screenBy({ rules: [], links: DEFAULT_LINK_POLICY, channelIds: ["c"] });
+    const free = screenBy({
+      rules: [],
+      links: DEFAULT_LINK_POLICY,
+      channelIds: ["c"],
+      language: english,
+    });
     expect(free.apply("Half a word in ha", false)).toEqual({
       kind: "shown",
       text: "Half a word in ha",
@@ -79,6 +90,7 @@ describe("an answer as it grows", () => {
   test("in a dry run the rule is told and the answer shown", () => {
     const told: string[] = [];
     const dry = screenBy({
+      language: english,
       rules: [rule],
       links: DEFAULT_LINK_POLICY,
       channelIds: ["c"],
@@ -98,27 +110,35 @@ describe("links", () => {
     "https://discord.com/invite/abc",
     "http://www.discordapp.com/invite/x",
   ])("the invitation %s does not stand unless the server allows it", (invite) => {
-    expect(applyLinkPolicy(`Join ${invite} now`, policy({}))).toBe("Join [invite removed] now");
-    expect(applyLinkPolicy(`Join ${invite} now`, policy({ invites: true }))).toContain(invite);
+    expect(applyLinkPolicy(`Join ${invite} now`, policy({}), english)).toBe(
+      "Join [invite removed] now",
+    );
+    expect(applyLinkPolicy(`Join ${invite} now`, policy({ invites: true }), english)).toContain(
+      invite,
+    );
   });
 
   test("of the listed domains and theirs alone stand, or all but those, or none", () => {
     const text =
       "See https://example.org/a, https://www.example.org/b and https://evil-example.org.";
     const listed = policy({ links: "listed", domains: ["example.org"] });
-    expect(applyLinkPolicy(text, listed)).toBe(
+    expect(applyLinkPolicy(text, listed, english)).toBe(
       "See https://example.org/a, https://www.example.org/b and [link removed].",
     );
     const unlisted = policy({ links: "unlisted", domains: ["example.org"] });
-    expect(applyLinkPolicy(text, unlisted)).toContain("https://evil-example.org");
-    expect(applyLinkPolicy(text, unlisted)).not.toContain("https://example.org");
-    expect(applyLinkPolicy(text, policy({ links: "none" }))).not.toContain("https://");
+    expect(applyLinkPolicy(text, unlisted, english)).toContain("https://evil-example.org");
+    expect(applyLinkPolicy(text, unlisted, english)).not.toContain("https://example.org");
+    expect(applyLinkPolicy(text, policy({ links: "none" }), english)).not.toContain("https://");
   });
 
   test("a user part cannot pass for a listed domain", () => {
     const listed = policy({ links: "listed", domains: ["example.org"] });
-    expect(applyLinkPolicy("https://example.org@evil.net/", listed)).toBe("[link removed]");
-    expect(applyLinkPolicy("https://example.org.evil.net/", listed)).toBe("[link removed]");
+    expect(applyLinkPolicy("https://example.org@evil.net/", listed, english)).toBe(
+      "[link removed]",
+    );
+    expect(applyLinkPolicy("https://example.org.evil.net/", listed, english)).toBe(
+      "[link removed]",
+    );
   });
 
   test.each([
