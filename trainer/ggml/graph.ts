@@ -10,7 +10,7 @@ import type {
   TensorPointer,
 } from "#engine/native/ggml-pointer.ts";
 import type { Device } from "./device.ts";
-import { Operators } from "./operators.ts";
+import { type Operators, openOperators } from "./operators.ts";
 import { openContext, Storage } from "./storage.ts";
 import { contiguousStrides, four, type Tensor } from "./tensor.ts";
 
@@ -90,7 +90,7 @@ export class Graph implements Disposable {
     this.#context = openContext(ggml, bytes);
     this.#whole = ggml.ggml_new_graph_custom(this.#context, maxNodes, false);
     this.#inputs = new Storage(device, INPUT_CAPACITY);
-    this.operators = new Operators(ggml, this.#context);
+    this.operators = openOperators(ggml, this.#context);
   }
 
   /** Declares an input, which keeps its value from run to run. */

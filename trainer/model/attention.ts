@@ -4,13 +4,14 @@
  * gradients sum by themselves; queries go in spans that skip keys which the mask would hide. Linear layers
  * see columns, each token once; here rows are fetched into blocks, each sequence whole (see batch.ts).
  */
-import type { Tensor } from "../ggml/tensor.ts";
-import { type LinearTrace, linearBackward, linearForward, linearGradients } from "./linear.ts";
+import type { Four, Tensor } from "../ggml/tensor.ts";
+import { type LinearTrace, linearBackward, linearForward } from "./linear.ts";
 import { type NormTrace, normBackward, normForward } from "./norm.ts";
 import type { Pass, Span } from "./pass.ts";
+import { siblingsBackward, siblingsForward, siblingsGradients } from "./siblings.ts";
 import type { Block } from "./weights.ts";
 
-/** One span's part of the trace. */
+/** One span's part of the trace; its sequences are those that the span counts. */
 type SpanTrace = Span & {
   /** Turned queries [headDim, group · (to − from), kvHeads, sequences]. */
   readonly queries: Tensor;
@@ -21,9 +22,7 @@ type SpanTrace = Span & {
 /** What backward needs of attention's forward pass. */
 export type AttentionTrace = {
   readonly norm: NormTrace;
-  readonly q: LinearTrace;
-  readonly k: LinearTrace;
-  readonly v: LinearTrace;
+  readonly qkv: readonly LinearTrace[];
   readonly o: LinearTrace;
   /** Turned keys [headDim, kvHeads, tokens, sequences]. */
   readonly keys: Tensor;
@@ -45,9 +44,8 @@ export function attentionForward(
 ): { y: Tensor; trace: AttentionTrace } {
   const { operators, inputs } = pass;
   const norm = normForward(pass, block.attnNorm, x);
-  const q = linearForward(pass, block.q, norm.y);
-  const k = linearForward(pass, block.k, norm.y);
-  const v = linearForward(pass, block.v, norm.y);
+  const [q, k, v] = siblingsForward(pass, block.qkv, norm.y);
+  if (q === undefined || k === undefined || v === undefined) throw new Error("expected q, k and v");
   const queries = toCells(pass, turn(pass, q.y, "rope"));
   const keys = toCells(pass, turn(pass, k.y, "rope"));
   const values = toCells(pass, v.y);
@@ -62,9 +60,7 @@ export function attentionForward(
     y: operators.add(rest, o.y),
     trace: {
       norm: norm.trace,
-      q: q.trace,
-      k: k.trace,
-      v: v.trace,
+      qkv: [q.trace, k.trace, v.trace],
       o: o.trace,
       keys,
       values,
@@ -93,16 +89,10 @@ export function attentionBackward(
   const dk = turn(pass, toColumns(pass, byToken(dKeys)), "ropeBack");
   const dv = toColumns(pass, byToken(dValues));
   if (block.isLowest) {
-    linearGradients(pass, block.q, trace.q, dq);
-    linearGradients(pass, block.k, trace.k, dk);
-    linearGradients(pass, block.v, trace.v, dv);
+    siblingsGradients(pass, block.qkv, trace.qkv, [dq, dk, dv]);
     return undefined;
   }
-  const dn = [
-    linearBackward(pass, block.q, trace.q, dq),
-    linearBackward(pass, block.k, trace.k, dk),
-    linearBackward(pass, block.v, trace.v, dv),
-  ].reduce((sum, part) => operators.add(sum, part));
+  const dn = siblingsBackward(pass, block.qkv, trace.qkv, [dq, dk, dv]);
   const rest = block.isLast ? operators.getRowsBack(dy, inputs.scoredColumns, trace.norm.x) : dy;
   return operators.add(rest, normBackward(pass, block.attnNorm, trace.norm, dn));
 }
@@ -130,19 +120,22 @@ function toColumns(pass: Pass, dCells: Tensor): Tensor {
   return operators.addAt(own, other, operators.slice(own, 1, 0, other.ne[1]));
 }
 
-/** softmax(Qᵀ K / √headDim + mask) V: [headDim, heads, tokens, sequences] in, [d, cells] out. */
+/**
+ * softmax(Qᵀ K / √headDim + mask) V: [headDim, heads, tokens, sequences] in, [d, cells] out. Of cells whose queries
+ * no span counts, what comes out means nothing: they are read from their columns' own cells.
+ */
 function mix(pass: Pass, queries: Tensor, keys: Tensor, values: Tensor) {
   const { operators, shape, inputs, graph } = pass;
-  const keysPacked = pass.pack(operators.permute(keys, [0, 2, 1, 3]));
-  const valuesT = pass.pack(operators.permute(values, [1, 2, 0, 3]));
-  // Every part is overwritten; a copy, unlike a leaf, takes memory only while it is needed.
+  const keysPacked = packSeen(pass, keys, [0, 2, 1, 3]);
+  const valuesT = packSeen(pass, values, [1, 2, 0, 3]);
+  // A copy, unlike a leaf, takes memory only while it is needed.
   let mixed = flat(pass, operators.cont(queries));
   const spans = pass.spans.map((span, index): SpanTrace => {
     const stacked = stackGroups(pass, queries, span);
-    const scores = operators.mulMat(operators.slice(keysPacked, 1, 0, span.to), stacked);
+    const scores = operators.mulMat(operators.slice(keysPacked(span), 1, 0, span.to), stacked);
     const mask = inputs.masks[index] ?? null;
     const p = operators.softMax(scores, mask, 1 / Math.sqrt(shape.headDim));
-    const out = operators.mulMat(operators.slice(valuesT, 0, 0, span.to), p);
+    const out = operators.mulMat(operators.slice(valuesT(span), 0, 0, span.to), p);
     mixed = unstackInto(pass, out, mixed, span);
     graph.expand(mixed);
     return { ...span, queries: stacked, p };
@@ -153,15 +146,16 @@ function mix(pass: Pass, queries: Tensor, keys: Tensor, values: Tensor) {
 /** Gradients of `mix`: dQueries [d, cells], dKeys and dValues [headDim, tokens, kvHeads, sequences]. */
 function mixBackward(pass: Pass, { keys, values, spans }: AttentionTrace, dMixed: Tensor) {
   const { operators, graph } = pass;
-  const keysT = pass.pack(operators.permute(keys, [1, 2, 0, 3]));
-  const valuesPacked = pass.pack(operators.permute(values, [0, 2, 1, 3]));
+  const keysT = packSeen(pass, keys, [1, 2, 0, 3]);
+  const valuesPacked = packSeen(pass, values, [0, 2, 1, 3]);
   let dQueries = operators.cont(dMixed);
   let sums: { dKeys: Tensor; dValues: Tensor } | undefined;
   // The last span comes first: it alone sees all keys, and the others add to a part of its sums.
   for (const span of spans.toReversed()) {
     const dOut = stackGroups(pass, heads(pass, dMixed), span);
-    const parts = spanBackward(pass, span, operators.slice(valuesPacked, 1, 0, span.to), dOut);
-    const dStacked = operators.mulMat(operators.slice(keysT, 0, 0, span.to), parts.ds);
+    const seen = operators.slice(valuesPacked(span), 1, 0, span.to);
+    const parts = spanBackward(pass, span, seen, dOut);
+    const dStacked = operators.mulMat(operators.slice(keysT(span), 0, 0, span.to), parts.ds);
     dQueries = unstackInto(pass, dStacked, dQueries, span);
     graph.expand(dQueries, parts.dKeys, parts.dValues);
     if (sums === undefined) {
@@ -169,8 +163,8 @@ function mixBackward(pass: Pass, { keys, values, spans }: AttentionTrace, dMixed
       continue;
     }
     sums = {
-      dKeys: addToFirst(pass, sums.dKeys, parts.dKeys),
-      dValues: addToFirst(pass, sums.dValues, parts.dValues),
+      dKeys: addToFirst(pass, sums.dKeys, parts.dKeys, span),
+      dValues: addToFirst(pass, sums.dValues, parts.dValues, span),
     };
     graph.expand(sums.dKeys, sums.dValues);
   }
@@ -193,9 +187,25 @@ function spanBackward(pass: Pass, { queries, p }: SpanTrace, values: Tensor, dOu
   };
 }
 
-/** sum[:, :n] += part[:, :n], in place. */
-function addToFirst(pass: Pass, sum: Tensor, part: Tensor): Tensor {
-  return pass.operators.addAt(sum, part, pass.operators.slice(sum, 1, 0, part.ne[1]));
+/** Keys or values [headDim, kvHeads, tokens, sequences] as a span's sequences see them, packed once for all alike. */
+function packSeen(pass: Pass, x: Tensor, axes: Four): (span: Span) => Tensor {
+  const { operators, batch } = pass;
+  const packed = new Map<number, Tensor>();
+  return ({ every }) => {
+    const known = packed.get(every);
+    if (known !== undefined) return known;
+    const seen = every === 1 ? x : operators.slice(operators.everyNth(x, 2), 2, 0, batch.nPrefix);
+    const made = pass.pack(operators.permute(seen, axes));
+    packed.set(every, made);
+    return made;
+  };
+}
+
+/** sum[:, :n] += part[:, :n] of the span's sequences, in place. */
+function addToFirst(pass: Pass, sum: Tensor, part: Tensor, { every }: Span): Tensor {
+  const { operators } = pass;
+  const place = operators.slice(operators.everyNth(sum, every), 1, 0, part.ne[1]);
+  return operators.addAt(sum, part, place);
 }
 
 /** [heads · headDim, cells] → [headDim, heads, tokens, sequences], the same memory. */
@@ -210,8 +220,8 @@ function flat(pass: Pass, x: Tensor): Tensor {
   return pass.operators.reshape(x, x.ne[0] * x.ne[1], x.ne[2] * x.ne[3]);
 }
 
-/** A span of [headDim, heads, tokens, sequences] as [headDim, group · span, kvHeads, sequences]. */
-function stackGroups(pass: Pass, x: Tensor, { from, to }: Span): Tensor {
+/** A span of [headDim, heads, tokens, sequences] as [headDim, group · span, kvHeads, its sequences]. */
+function stackGroups(pass: Pass, x: Tensor, { from, to, every }: Span): Tensor {
   const { operators, shape, batch } = pass;
   const group = shape.nHead / shape.nHeadKv;
   // A group's heads lie beside each other: taken as one, four dimensions suffice.
@@ -222,22 +232,24 @@ function stackGroups(pass: Pass, x: Tensor, { from, to }: Span): Tensor {
     batch.nTokens,
     batch.nSequences,
   );
-  const moved = operators.permute(operators.slice(grouped, 2, from, to - from), [0, 2, 1, 3]);
+  const part = operators.slice(operators.everyNth(grouped, every), 2, from, to - from);
+  const moved = operators.permute(part, [0, 2, 1, 3]);
   return operators.reshape(
     operators.cont(moved),
     shape.headDim,
     group * (to - from),
     shape.nHeadKv,
-    batch.nSequences,
+    batch.nSequences / every,
   );
 }
 
 /** Undoes `stackGroups`, into the span's place of `whole` [d, cells]; returns `whole` as it is then. */
-function unstackInto(pass: Pass, x: Tensor, whole: Tensor, { from, to }: Span): Tensor {
+function unstackInto(pass: Pass, x: Tensor, whole: Tensor, { from, to, every }: Span): Tensor {
   const { operators, shape, batch } = pass;
   const width = shape.headDim * (shape.nHead / shape.nHeadKv);
-  const grouped = operators.reshape(x, width, to - from, shape.nHeadKv, batch.nSequences);
+  const grouped = operators.reshape(x, width, to - from, shape.nHeadKv, x.ne[3]);
   const byHead = operators.reshape(whole, width, shape.nHeadKv, batch.nTokens, batch.nSequences);
-  const place = operators.permute(operators.slice(byHead, 2, from, to - from), [0, 2, 1, 3]);
+  const part = operators.slice(operators.everyNth(byHead, every), 2, from, to - from);
+  const place = operators.permute(part, [0, 2, 1, 3]);
   return operators.setInto(whole, grouped, place);
 }

@@ -14,6 +14,9 @@ const STEP = 32;
 const PADDING = 1 / 16;
 /** Blocks' padding costs attention alone, so fewer graphs are worth more of it. */
 const BLOCK_PADDING = 1 / 8;
+/** A shared beginning's queries are left out of each second sequence in whole multiples of this: few graphs. */
+const PREFIX_TOKENS = 64;
+const PREFIX_PARTS = 8;
 
 /** A batch as the graph's inputs want it; indices are of columns or of block cells [tokens · sequences]. */
 export type PackedBatch = {
@@ -34,7 +37,7 @@ export type PackedBatch = {
   readonly sharedCells: Int32Array;
   /** [scored]: the column before each scored token. */
   readonly scoredColumns: Int32Array;
-  /** [scored]: that column's cell in the token's own sequence. */
+  /** [scored]: that column's own cell. */
   readonly scoredCells: Int32Array;
   /** [scored] */
   readonly labels: Int32Array;
@@ -66,7 +69,7 @@ export function fullBatch({
   const nSequences = Math.max(1, Math.floor(maxTokensPerBatch / nTokens));
   const nColumns = bucket(nSequences * maxTokens, PADDING);
   const nScored = bucket(nSequences * scoredTokens, PADDING);
-  return { nSequences, nTokens, nColumns, nShared: 0, nScored };
+  return { nSequences, nTokens, nColumns, nShared: 0, nPrefix: 0, nScored };
 }
 
 /**
@@ -80,12 +83,15 @@ export function packBatch(batch: readonly Sequence[], nVocab: number): PackedBat
   const columns = placeColumns(batch, shared);
   const cells = cellsOf(batch, columns.starts, shared, nTokens);
   const scored = scoredCells(batch, nTokens);
+  const columnCells = inverse(cells.ownColumns, columns.count);
+  const scoredColumns = scored.cells.map((cell) => cells.cellColumns[cell] ?? 0);
   const nColumns = bucket(columns.count, PADDING);
   const shape = {
     nSequences: batch.length,
     nTokens,
     nColumns,
     nShared: Math.min(nColumns, columns.shared === 0 ? 0 : bucket(columns.shared, BLOCK_PADDING)),
+    nPrefix: commonPrefix(shared, nTokens),
     nScored: bucket(Math.max(1, scored.labels.length), PADDING),
   };
   // Nothing follows a sequence's last token, so it has no gradient anywhere: padding may point there.
@@ -98,14 +104,14 @@ export function packBatch(batch: readonly Sequence[], nVocab: number): PackedBat
     positions: fill(columns.positions, nColumns, 0),
     cellColumns: cells.cellColumns.map((column) => (column < 0 ? stillColumn : column)),
     ownColumns: cells.ownColumns.map((column) => (column < 0 ? stillColumn : column)),
-    columnCells: fill(inverse(cells.ownColumns, columns.count), nColumns, still),
+    columnCells: fill(columnCells, nColumns, still),
     sharedCells: fill(inverse(cells.otherColumns, columns.shared), shape.nShared, still),
-    scoredColumns: fill(
-      scored.cells.map((cell) => cells.cellColumns[cell] ?? 0),
+    scoredColumns: fill(scoredColumns, shape.nScored, stillColumn),
+    scoredCells: fill(
+      scoredColumns.map((column) => columnCells[column] ?? 0),
       shape.nScored,
-      stillColumn,
+      still,
     ),
-    scoredCells: fill(scored.cells, shape.nScored, still),
     labels: fill(scored.labels, shape.nScored, 0),
   };
 }
@@ -154,6 +160,14 @@ function sharedPrefixes(batch: readonly Sequence[]): number[] {
     shared[index] = length;
   }
   return shared;
+}
+
+/** Tokens that each second sequence takes over at least, rounded down so that graphs are shared. */
+function commonPrefix(shared: readonly number[], nTokens: number): number {
+  if (shared.length % 2 !== 0) return 0;
+  const least = Math.min(...shared.filter((_, index) => index % 2 === 1));
+  const step = Math.ceil(nTokens / PREFIX_PARTS / PREFIX_TOKENS) * PREFIX_TOKENS;
+  return Math.floor(least / step) * step;
 }
 
 /** Tokens and positions by column: what is shared first, then each sequence's own. */

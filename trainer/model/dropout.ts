@@ -13,8 +13,8 @@ const SHIFT = 1040;
 
 /** Elements of the pool for inputs of `columns` columns. */
 export function dropoutPoolElements({ blocks }: Weights, columns: number): number {
-  const adapters = blocks.flatMap(({ q, k, v, o, gate, up, down }) =>
-    [q, k, v, o, gate, up, down].flatMap(({ adapter }) => adapter ?? []),
+  const adapters = blocks.flatMap(({ qkv, o, gateUp, down }) =>
+    [...qkv.members, o, ...gateUp.members, down].flatMap(({ adapter }) => adapter ?? []),
   );
   const widest = adapters.reduce((most, { a }) => Math.max(most, a.ne[0]), 0);
   return widest * columns + SHIFT * adapters.length;

@@ -53,8 +53,13 @@ export class WeightFiller {
     this.convert(held, to, undefined);
   }
 
-  /** Values of a tensor on the device into others there, as they are and transposed. */
-  convert(from: Tensor, to: Tensor | undefined, transposed: Tensor | undefined): void {
+  /** Values of a tensor on the device into others there, as they are and transposed, there from a column on. */
+  convert(
+    from: Tensor,
+    to: Tensor | undefined,
+    transposed: Tensor | undefined,
+    firstColumn = 0,
+  ): void {
     const [nIn, nOut] = from.ne;
     const rows = Math.max(32, Math.floor(CONVERTED_BYTES / 4 / nIn / 32) * 32);
     for (let start = 0; start < nOut; start += rows) {
@@ -65,7 +70,7 @@ export class WeightFiller {
           graph.expand(operators.copyInto(values, operators.slice(to, 1, start, count)));
         }
         if (transposed !== undefined) {
-          const place = operators.slice(transposed, 0, start, count);
+          const place = operators.slice(transposed, 0, firstColumn + start, count);
           graph.expand(operators.copyInto(operators.transpose(values), place));
         }
       });

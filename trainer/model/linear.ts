@@ -17,7 +17,7 @@ export type LinearTrace = {
  * are only `rank` long or whose operands must be transposed first; measured at 16: four times. GPUs have no fast
  * one, and Vulkan's takes no transposed operand.
  */
-const OUT_PROD_RANK = 32;
+export const OUT_PROD_RANK = 32;
 
 /** W x (+ scale · B A x): [in, tokens] → [out, tokens]. */
 export function linearForward(
@@ -30,10 +30,15 @@ export function linearForward(
   if (adapter === undefined || pass.reference) return { y, trace: { x, low: undefined } };
   const seen = dropped(pass, adapter, x);
   const low = operators.scale(operators.mulMat(adapter.forwardA, seen), adapter.scale);
-  const addition = isThin(pass, adapter)
+  return { y: operators.add(y, fromLow(pass, adapter, low)), trace: { x, low } };
+}
+
+/** B low: [rank, tokens] → [out, tokens]. */
+export function fromLow(pass: Pass, adapter: Adapter, low: Tensor): Tensor {
+  const { operators } = pass;
+  return isThin(pass, adapter)
     ? operators.outProd(transposedCopy(pass, adapter.b), operators.transpose(low))
     : operators.mulMat(adapter.b, low);
-  return { y: operators.add(y, addition), trace: { x, low } };
 }
 
 /** From dY [out, tokens]: adds to the gradients, returns dX [in, tokens]. */
@@ -60,19 +65,24 @@ export function linearGradients(
 ): Tensor | undefined {
   if (gradient !== undefined) pass.accumulate(gradient, pass.contract(x, dy));
   if (adapter === undefined || low === undefined) return undefined;
-  const { operators } = pass;
   // Computed again instead of kept: it is as large as x, and cheap.
   const seen = dropped(pass, adapter, x);
+  const dLow = throughB(pass, adapter, low, dy);
+  // dA = Σ x (scale Bᵀ dy)ᵀ
+  const da = isThin(pass, adapter) ? pass.operators.outProd(seen, dLow) : pass.contract(seen, dLow);
+  pass.accumulate(adapter.gradientA, da);
+  return dLow;
+}
+
+/** From dY [out, tokens]: adds to B's gradient; returns scale · Bᵀ dY [rank, tokens]. */
+export function throughB(pass: Pass, adapter: Adapter, low: Tensor, dy: Tensor): Tensor {
+  const { operators } = pass;
   const dLow = operators.scale(operators.mulMat(adapter.backwardB, dy), adapter.scale);
-  // dB = Σ (scale A x) dyᵀ, dA = Σ x (scale Bᵀ dy)ᵀ
-  if (isThin(pass, adapter)) {
-    // dBᵀ has the long rows that out_prod wants; the adapter is small enough to turn around.
-    pass.accumulate(adapter.gradientB, transposedCopy(pass, operators.outProd(dy, low)));
-    pass.accumulate(adapter.gradientA, operators.outProd(seen, dLow));
-  } else {
-    pass.accumulate(adapter.gradientB, pass.contract(low, dy));
-    pass.accumulate(adapter.gradientA, pass.contract(seen, dLow));
-  }
+  // dB = Σ (scale A x) dyᵀ. dBᵀ has the long rows that out_prod wants; the adapter is small enough to turn around.
+  const db = isThin(pass, adapter)
+    ? transposedCopy(pass, operators.outProd(dy, low))
+    : pass.contract(low, dy);
+  pass.accumulate(adapter.gradientB, db);
   return dLow;
 }
 

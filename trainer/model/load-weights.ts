@@ -10,10 +10,21 @@ import { Storage, writeTensor } from "../ggml/storage.ts";
 import type { Tensor } from "../ggml/tensor.ts";
 import { type LlamaShape, llamaTensors } from "../gguf/llama-shape.ts";
 import { WeightFiller, type WeightSource } from "./fill-weights.ts";
+import { OUT_PROD_RANK } from "./linear.ts";
 import { loraScale } from "./lora-scale.ts";
 import { ropeFrequencies } from "./read-shape.ts";
 import type { LoraOptions, LoraTarget } from "./trainable.ts";
-import type { Adapter, Block, Linear, Norm, Parameter, Weights } from "./weights.ts";
+import type {
+  Adapter,
+  Block,
+  Joined,
+  Linear,
+  Norm,
+  Parameter,
+  ParameterCopy,
+  Siblings,
+  Weights,
+} from "./weights.ts";
 
 /** How the weights are to be held. */
 export type LoadOptions = {
@@ -54,6 +65,19 @@ const TARGET_TENSORS: Readonly<Record<LoraTarget, string>> = {
   gate: "ffn_gate",
   up: "ffn_up",
   down: "ffn_down",
+};
+
+/** Products along a dimension are fast for multiples of this. */
+const FAST_LENGTH = 32;
+
+/** Where one of several joined layers stands. */
+type JoinedPlace = {
+  readonly joined: Joined;
+  /** Its first column of `joined.backward`, and that of its A. */
+  readonly column: number;
+  readonly aColumn: number;
+  /** The first row of its A in `joined.forwardA`. */
+  readonly aRow: number;
 };
 
 /** Tensors that each weight or adapter may call for: value, gradient, two moments, two copies. */
@@ -119,28 +143,70 @@ class WeightLoader {
   }
 
   #block(layer: number): Block {
-    const linear = (target: LoraTarget) =>
-      this.#linear(`blk.${layer}.${TARGET_TENSORS[target]}`, this.#site(layer, target), true)
-        .linear;
     return {
       attnNorm: this.#norm(`blk.${layer}.attn_norm`),
-      q: linear("q"),
-      k: linear("k"),
-      v: linear("v"),
-      o: linear("o"),
+      qkv: this.#siblings(layer, ["q", "k", "v"]),
+      o: this.#blockLinear(layer, "o"),
       ffnNorm: this.#norm(`blk.${layer}.ffn_norm`),
-      gate: linear("gate"),
-      up: linear("up"),
-      down: linear("down"),
+      gateUp: this.#siblings(layer, ["gate", "up"]),
+      down: this.#blockLinear(layer, "down"),
       isLast: layer === this.#options.shape.nLayer - 1,
       isLowest: layer === this.#lowestTrained(),
     };
   }
 
-  /** The target where an adapter sits on it in this layer. */
-  #site(layer: number, target: LoraTarget): LoraTarget | undefined {
-    const layers = this.#options.lora?.layers;
-    return layers === undefined || layers.includes(layer) ? target : undefined;
+  #blockLinear(layer: number, target: LoraTarget, place?: JoinedPlace): Linear {
+    const site = this.#hasAdapter(layer, target) ? target : undefined;
+    return this.#linear(stemOf(layer, target), site, true, place).linear;
+  }
+
+  #siblings(layer: number, targets: readonly LoraTarget[]): Siblings {
+    const joined = this.#join(layer, targets);
+    if (joined === undefined) {
+      return { members: targets.map((each) => this.#blockLinear(layer, each)), joined };
+    }
+    let [column, row] = [0, 0];
+    // A's stand behind all W's.
+    let behind = targets.reduce((sum, each) => sum + this.#outputs(layer, each), 0);
+    const members = targets.map((target) => {
+      const place = { joined, column, aColumn: behind, aRow: row };
+      const rank = this.#rankAt(layer, target);
+      [column, behind, row] = [column + this.#outputs(layer, target), behind + rank, row + rank];
+      return this.#blockLinear(layer, target, place);
+    });
+    return { members, joined };
+  }
+
+  /** Memory for siblings that go as one; none where that does not help, or something differs between them. */
+  #join(layer: number, targets: readonly LoraTarget[]): Joined | undefined {
+    const { device, lora, keepsTransposes, workType } = this.#options;
+    if (lora === null || !device.isCpu || !keepsTransposes) return undefined;
+    // Each adapter drops other entries of the input.
+    if ((lora.dropout ?? 0) > 0 || lora.rank > OUT_PROD_RANK) return undefined;
+    const ranks = targets.reduce((sum, each) => sum + this.#rankAt(layer, each), 0);
+    const outputs = targets.reduce((sum, each) => sum + this.#outputs(layer, each), 0);
+    const nIn = this.#source(`${stemOf(layer, targets[0] ?? "q")}.weight`).ne[0] ?? 1;
+    if (ranks === 0) return undefined;
+    const length = Math.ceil((outputs + ranks) / FAST_LENGTH) * FAST_LENGTH;
+    return {
+      backward: this.storages.base.add(workType, [length, nIn]),
+      forwardA: this.storages.trained.add(workType, [nIn, ranks]),
+      scale: loraScale(lora),
+    };
+  }
+
+  #outputs(layer: number, target: LoraTarget): number {
+    return this.#source(`${stemOf(layer, target)}.weight`).ne[1] ?? 1;
+  }
+
+  #rankAt(layer: number, target: LoraTarget): number {
+    return this.#hasAdapter(layer, target) ? (this.#options.lora?.rank ?? 0) : 0;
+  }
+
+  #hasAdapter(layer: number, target: LoraTarget): boolean {
+    const { lora } = this.#options;
+    if (lora === null || !lora.targets.includes(target)) return false;
+    return lora.layers === undefined || lora.layers.includes(layer);
   }
 
   /** The lowest block with an adapter; none where the embedding is trained too. */
@@ -154,11 +220,12 @@ class WeightLoader {
     stem: string,
     target: LoraTarget | undefined,
     isMultiplied: boolean,
+    place?: JoinedPlace,
   ): { linear: Linear; stored: Tensor } {
     const source = this.#source(`${stem}.weight`);
     return this.#options.lora === null
       ? this.#trainedMatrix(source, isMultiplied)
-      : this.#frozenMatrix(source, target, isMultiplied);
+      : this.#frozenMatrix(source, target, isMultiplied, place);
   }
 
   #trainedMatrix(source: GgufTensor, isMultiplied: boolean): { linear: Linear; stored: Tensor } {
@@ -169,7 +236,10 @@ class WeightLoader {
     const copied = isMultiplied && workType !== GGML_TYPE.f32;
     const forwardCopy = copied ? trained.add(workType, source.ne) : undefined;
     const backwardCopy = isMultiplied ? trained.add(workType, [nOut, nIn]) : undefined;
-    const { gradient } = this.#parameter(source.name, value, { forwardCopy, backwardCopy });
+    const { gradient } = this.#parameter(source.name, value, [
+      ...copyTo(forwardCopy, false),
+      ...copyTo(backwardCopy, true),
+    ]);
     this.#fills.push((filler) => filler.fillValues(source, value));
     const linear = {
       forward: forwardCopy ?? value,
@@ -184,6 +254,7 @@ class WeightLoader {
     source: GgufTensor,
     target: LoraTarget | undefined,
     isMultiplied: boolean,
+    place: JoinedPlace | undefined,
   ): { linear: Linear; stored: Tensor } {
     const { workType, keepsTransposes } = this.#options;
     const { base } = this.storages;
@@ -194,27 +265,29 @@ class WeightLoader {
     const stored = forward.type === source.type ? forward : base.add(source.type, source.ne);
     // The head is read in chunks of tokens: turning it for each would cost more than it holds.
     const isKept = isMultiplied && (keepsTransposes || !source.name.startsWith("blk."));
-    const backward = isKept ? base.add(workType, [nOut, nIn]) : undefined;
+    const isAlone = isKept && place === undefined;
+    const backward = isAlone ? base.add(workType, [nOut, nIn]) : undefined;
     this.#fills.push((filler) => {
       filler.fillStored(source, stored);
       if (isMultiplied && (isKept || forward !== stored)) {
-        filler.convert(stored, forward === stored ? undefined : forward, backward);
+        const copy = forward === stored ? undefined : forward;
+        filler.convert(stored, copy, place?.joined.backward ?? backward, place?.column);
       }
     });
-    const adapter = target === undefined ? undefined : this.#adapter(source, target);
+    const adapter = target === undefined ? undefined : this.#adapter(source, place);
     return { linear: { forward, backward, gradient: undefined, adapter }, stored };
   }
 
-  #adapter(source: GgufTensor, target: LoraTarget): Adapter | undefined {
+  #adapter(source: GgufTensor, place: JoinedPlace | undefined): Adapter | undefined {
     const { lora } = this.#options;
-    if (lora === null || !lora.targets.includes(target)) return undefined;
+    if (lora === null) return undefined;
     const [nIn = 1, nOut = 1] = source.ne;
     const { device, workType } = this.#options;
     const { trained } = this.storages;
     const a = trained.add(GGML_TYPE.f32, [nIn, lora.rank]);
     const b = trained.add(GGML_TYPE.f32, [lora.rank, nOut]);
-    const forwardCopy =
-      workType === GGML_TYPE.f32 ? undefined : trained.add(workType, [nIn, lora.rank]);
+    const isCopied = place === undefined && workType !== GGML_TYPE.f32;
+    const forwardCopy = isCopied ? trained.add(workType, [nIn, lora.rank]) : undefined;
     const backwardCopy = trained.add(workType, [nOut, lora.rank]);
     const random = SeededRandom.from(lora.seed, this.#parameters.length);
     // PEFT's default, kaiming_uniform with a = √5: uniform within ±1/√in.
@@ -228,8 +301,12 @@ class WeightLoader {
       b,
       forwardA: forwardCopy ?? a,
       backwardB: backwardCopy,
-      gradientA: this.#parameter(`${source.name}.lora_a`, a, { forwardCopy }).gradient,
-      gradientB: this.#parameter(`${source.name}.lora_b`, b, { backwardCopy }).gradient,
+      gradientA: this.#parameter(`${source.name}.lora_a`, a, [
+        ...copyTo(forwardCopy, false),
+        ...copyTo(place?.joined.forwardA, false, place?.aRow),
+        ...copyTo(place?.joined.backward, true, place?.aColumn),
+      ]).gradient,
+      gradientB: this.#parameter(`${source.name}.lora_b`, b, copyTo(backwardCopy, true)).gradient,
       scale: loraScale(lora),
       index: this.#adapters++,
     };
@@ -253,11 +330,7 @@ class WeightLoader {
     return factors;
   }
 
-  #parameter(
-    name: string,
-    value: Tensor,
-    copies: { forwardCopy?: Tensor | undefined; backwardCopy?: Tensor | undefined } = {},
-  ): Parameter {
+  #parameter(name: string, value: Tensor, copies: readonly ParameterCopy[] = []): Parameter {
     const parameter = {
       name,
       value,
@@ -265,8 +338,7 @@ class WeightLoader {
       m: this.storages.moments.add(GGML_TYPE.f32, value.ne),
       v: this.storages.moments.add(GGML_TYPE.f32, value.ne),
       isMatrix: !name.endsWith("_norm.weight"),
-      forwardCopy: copies.forwardCopy,
-      backwardCopy: copies.backwardCopy,
+      copies,
     };
     this.#parameters.push(parameter);
     return parameter;
@@ -278,4 +350,12 @@ class WeightLoader {
       throw new Error(`${name} is missing, which the check should have told`);
     return found;
   }
+}
+
+function stemOf(layer: number, target: LoraTarget): string {
+  return `blk.${layer}.${TARGET_TENSORS[target]}`;
+}
+
+function copyTo(to: Tensor | undefined, turned: boolean, from = 0): ParameterCopy[] {
+  return to === undefined ? [] : [{ to, turned, from }];
 }

@@ -157,9 +157,7 @@ function declareInputs(graph: Graph, { weights, batch, dropout }: ModelGraphOpti
     scoredCells: graph.input(i32, [nScored]),
     labels: graph.input(i32, [1, nScored]),
     everyRow: turnsWeights(weights) ? graph.input(i32, [longestWeight(shape)]) : undefined,
-    masks: attentionSpans(nTokens).map(({ from, to }) =>
-      graph.input(f32, [to, (to - from) * group]),
-    ),
+    masks: attentionSpans(batch).map(({ from, to }) => graph.input(f32, [to, (to - from) * group])),
     ones: graph.input(f32, [1, Math.max(nColumns, nScored)]),
     weights: graph.input(f32, [1, nScored]),
     logps: graph.input(f32, [1, nScored]),
@@ -190,7 +188,7 @@ export function fillBatch(device: Device, inputs: PassInputs, packed: PackedBatc
 function fillConstants(
   device: Device,
   { shape }: Weights,
-  { nTokens }: BatchShape,
+  batch: BatchShape,
   { masks, ones, everyRow }: PassInputs,
 ): void {
   if (everyRow !== undefined) {
@@ -202,7 +200,7 @@ function fillConstants(
   }
   writeTensor(device, ones, new Float32Array(ones.ne[1]).fill(1));
   const group = shape.nHead / shape.nHeadKv;
-  for (const [index, { from }] of attentionSpans(nTokens).entries()) {
+  for (const [index, { from }] of attentionSpans(batch).entries()) {
     const mask = masks[index];
     if (mask !== undefined)
       writeTensor(device, mask, causalMask(mask.ne[0], mask.ne[1], from, group));
@@ -227,8 +225,8 @@ function causalMask(keys: number, rows: number, from: number, group: number): Fl
   return mask;
 }
 
-function maxNodes({ shape }: Weights, { nTokens, nScored }: BatchShape): number {
-  const block = NODES_A_BLOCK + NODES_A_SPAN * attentionSpans(nTokens).length;
-  const head = Math.ceil(nScored / HEAD_CHUNK_ROWS) * NODES_A_HEAD_CHUNK;
+function maxNodes({ shape }: Weights, batch: BatchShape): number {
+  const block = NODES_A_BLOCK + NODES_A_SPAN * attentionSpans(batch).length;
+  const head = Math.ceil(batch.nScored / HEAD_CHUNK_ROWS) * NODES_A_HEAD_CHUNK;
   return shape.nLayer * block + head + NODES_BESIDE;
 }

@@ -2,6 +2,7 @@
  * What all layers of one graph share: its operators, its inputs, the working precision, and the two products
  * of a backward pass. It knows no layer.
  */
+import { GGML_TYPE } from "#engine/native/ggml.ts";
 import type { Graph } from "../ggml/graph.ts";
 import type { Operators } from "../ggml/operators.ts";
 import type { RopeOptions } from "../ggml/rope-options.ts";
@@ -18,27 +19,42 @@ export type BatchShape = {
   readonly nColumns: number;
   /** The first so many columns may be shown by two sequences. */
   readonly nShared: number;
+  /** Each second sequence takes at least so many first tokens over from the one before: their queries go once. */
+  readonly nPrefix: number;
   /** Scored tokens in all. */
   readonly nScored: number;
 };
 
 /** Queries `from` up to `to`, which see keys 0 up to `to`. */
-export type Span = { readonly from: number; readonly to: number };
+export type Span = {
+  readonly from: number;
+  readonly to: number;
+  /** Of all sequences (1), or of each second one from the first on (2). */
+  readonly every: 1 | 2;
+};
 
 const SPAN_TOKENS = 64;
 const MAX_SPANS = 6;
 /** Products over keys are fast for multiples of this. */
 const SPAN_STEP = 32;
 
-/** Splits the queries of a sequence, so that attention skips most of the keys that the mask hides. */
-export function attentionSpans(nTokens: number): readonly Span[] {
+/**
+ * Splits the queries of a sequence, so that attention skips most of the keys that the mask hides, and the queries
+ * that a sequence shares with the one before. The last span is of all sequences and sees all keys.
+ */
+export function attentionSpans({
+  nTokens,
+  nPrefix,
+}: Pick<BatchShape, "nTokens" | "nPrefix">): readonly Span[] {
   const least = Math.max(SPAN_TOKENS, nTokens / MAX_SPANS);
   const length = Math.ceil(least / SPAN_STEP) * SPAN_STEP;
-  const count = Math.ceil(nTokens / length);
-  return Array.from({ length: count }, (_, i) => ({
-    from: i * length,
-    to: Math.min((i + 1) * length, nTokens),
-  }));
+  const cut = (start: number, end: number, every: 1 | 2): Span[] =>
+    Array.from({ length: Math.ceil((end - start) / length) }, (_, i) => ({
+      from: start + i * length,
+      to: Math.min(start + (i + 1) * length, end),
+      every,
+    }));
+  return [...cut(0, nPrefix, 2), ...cut(nPrefix, nTokens, 1)];
 }
 
 /** The inputs that the caller fills before each run; all are I32 but for those that say otherwise. */
@@ -57,7 +73,7 @@ export type PassInputs = {
   readonly sharedCells: Tensor | undefined;
   /** [scored]: the columns whose next token is scored. */
   readonly scoredColumns: Tensor;
-  /** [scored]: those columns' cells. */
+  /** [scored]: those columns' own cells. */
   readonly scoredCells: Tensor;
   /** [1, scored]: the scored tokens. */
   readonly labels: Tensor;
@@ -94,6 +110,7 @@ export class Pass {
   /** Whether adapters are left out. */
   readonly reference: boolean;
   readonly #transposed = new Map<bigint, Tensor>();
+  readonly #held = new Map<number, Tensor>();
 
   constructor(fields: {
     readonly graph: Graph;
@@ -113,7 +130,7 @@ export class Pass {
     this.rope = fields.rope;
     this.workType = fields.workType;
     this.isCpu = fields.isCpu;
-    this.spans = attentionSpans(fields.batch.nTokens);
+    this.spans = attentionSpans(fields.batch);
     this.reference = fields.reference;
   }
 
@@ -129,6 +146,19 @@ export class Pass {
     const made = this.pack(this.operators.transpose(x));
     this.#transposed.set(x.pointer, made);
     return made;
+  }
+
+  /**
+   * Memory to put values side by side in, [length, tokens], the same at each call: what is put there last must have
+   * been read, in the order of computation, before it is put there again.
+   */
+  sideBySide(length: number, tokens: number): Tensor {
+    const { nColumns, nScored } = this.batch;
+    const held =
+      this.#held.get(length) ??
+      this.graph.hold(GGML_TYPE.f32, [length, Math.max(nColumns, nScored)]);
+    this.#held.set(length, held);
+    return this.operators.slice(held, 1, 0, tokens);
   }
 
   /** Σ over tokens of a[m, t] b[n, t] = [m, n]: a weight's gradient, by transposes and a fast mul_mat. */

@@ -27,21 +27,44 @@ export type Adapter = {
 export type Linear = {
   /** W as mul_mat reads it: [in, out]. */
   readonly forward: Tensor;
-  /** Wᵀ stored: [out, in], so that dX is a mul_mat too; undefined where memory does not allow it. */
+  /** Wᵀ stored: [out, in], so that dX is a mul_mat too; undefined where memory does not allow it, or it is joined. */
   readonly backward: Tensor | undefined;
   /** Accumulates dW [in, out]; undefined while W is frozen. */
   readonly gradient: Tensor | undefined;
   readonly adapter: Adapter | undefined;
 };
 
+/** What lets frozen layers that read the same input go as one. */
+export type Joined = {
+  /**
+   * Wᵀ of each layer and then A of each adapter, side by side, then zeros up to a length that products are fast
+   * for: [Σ out + ranks …, in] in the working type. One product gives the gradient of the input.
+   */
+  readonly backward: Tensor;
+  /** A of each adapter, one after the other: [in, ranks] in the working type. */
+  readonly forwardA: Tensor;
+  /** All adapters' scale. */
+  readonly scale: number;
+};
+
+/** Linear layers that read the same input. */
+export type Siblings = {
+  readonly members: readonly Linear[];
+  /** Undefined where they go one by one; then each has its own `backward`, if memory allows it. */
+  readonly joined: Joined | undefined;
+};
+
 /** RMSNorm's weight [d], F32. */
 export type Norm = { readonly weight: Tensor; readonly gradient: Tensor | undefined };
 
-/** The linear layers of a block, by the names of `LoraTarget`. */
-type BlockLinears = Readonly<Record<"q" | "k" | "v" | "o" | "gate" | "up" | "down", Linear>>;
-
 /** One transformer block. */
-export type Block = BlockLinears & {
+export type Block = {
+  /** q, k and v. */
+  readonly qkv: Siblings;
+  readonly o: Linear;
+  /** gate and up. */
+  readonly gateUp: Siblings;
+  readonly down: Linear;
   readonly attnNorm: Norm;
   readonly ffnNorm: Norm;
   /** Of the last block only the scored tokens' columns are read. */
@@ -72,7 +95,15 @@ export type Parameter = {
   readonly v: Tensor;
   /** Norms are vectors, all else matrices; weight decay applies to matrices. */
   readonly isMatrix: boolean;
-  /** Copies to be refreshed whenever the value changes: in the working type, and transposed. */
-  readonly forwardCopy: Tensor | undefined;
-  readonly backwardCopy: Tensor | undefined;
+  /** Copies to be refreshed whenever the value changes. */
+  readonly copies: readonly ParameterCopy[];
+};
+
+/** A place where a parameter's values stand again, in that tensor's type. */
+export type ParameterCopy = {
+  readonly to: Tensor;
+  /** Whether rows become columns there. */
+  readonly turned: boolean;
+  /** Where it begins: in columns if turned, otherwise in rows. */
+  readonly from: number;
 };

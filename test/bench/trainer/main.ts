@@ -2,7 +2,7 @@
  * The trainer's DPO steps: tokens a second, share of the BF16 mul_mat rate that the same machine reached right
  * before each step, padding, peak memory beside its plan; for nano and 60 M shapes, and for 7 G on a GPU.
  *
- *   npm run bench:trainer -- [--threads 2] [--steps 8] [--only 60] [--gpu auto] [--profile]
+ *   npm run bench:trainer -- [--threads 2] [--steps 8] [--only 60] [--gpu auto] [--profile [--shapes]]
  */
 import { execFileSync } from "node:child_process";
 import { availableParallelism, cpus, totalmem } from "node:os";
@@ -21,6 +21,7 @@ const { values } = parseArgs({
     only: { type: "string", default: "" },
     gpu: { type: "string", default: "cpu" },
     profile: { type: "boolean", default: false },
+    shapes: { type: "boolean", default: false },
     /** Set by this command itself: measures one subject and prints JSON. */
     child: { type: "string" },
   },
@@ -99,7 +100,9 @@ function plannedBytes({
 }
 
 function printProfile(subject: Subject): void {
-  const rows = [...profile(subject, options)].toSorted((a, b) => b[1] - a[1]);
+  const rows = [...profile(subject, { ...options, byShape: values.shapes })].toSorted(
+    (a, b) => b[1] - a[1],
+  );
   const total = rows.reduce((sum, [, ms]) => sum + ms, 0);
   print(`${subject.name}, ${subject.precision}: ${Math.round(total)} ms of processor time a step`);
   for (const [operator, ms] of rows) {
@@ -113,6 +116,7 @@ function runChild(index: number): string {
   const settings = ["threads", "steps", "gpu"] as const;
   const flags = settings.flatMap((name) => [`--${name}`, values[name]]);
   if (values.profile) flags.push("--profile");
+  if (values.shapes) flags.push("--shapes");
   return execFileSync(process.execPath, [import.meta.filename, "--child", `${index}`, ...flags], {
     encoding: "utf8",
     stdio: ["ignore", "pipe", "inherit"],

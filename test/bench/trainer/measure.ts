@@ -1,6 +1,8 @@
 /** One subject's figures, taken in a process of its own, so that its peak memory is its own too. */
 import { readFileSync } from "node:fs";
 import { GGML_TYPE } from "#engine/native/ggml.ts";
+import { describeNode } from "#engine/native/ggml-node.ts";
+import type { TensorPointer } from "#engine/native/ggml-pointer.ts";
 import type { NativeLibraries } from "#engine/native/library.ts";
 import { SeededRandom } from "#trainer/data/random.ts";
 import { Device } from "#trainer/ggml/device.ts";
@@ -10,6 +12,10 @@ import type { Sequence, Trainable } from "#trainer/model/trainable.ts";
 import { randomWeights } from "./random-weights.ts";
 import type { Subject } from "./subjects.ts";
 import { paddingOf, stepFlops } from "./work.ts";
+
+const TYPE_NAMES = new Map<number, string>(
+  Object.entries(GGML_TYPE).map(([name, type]) => [type, name]),
+);
 
 /** How to measure. */
 export type MeasureOptions = {
@@ -63,21 +69,32 @@ export function measure(subject: Subject, options: MeasureOptions): Measurement 
   };
 }
 
-/** Processor time by operator, in ms of one step. */
-export function profile(subject: Subject, options: MeasureOptions): Map<string, number> {
+/** Processor time by operator, or by operator and its operands' types and sizes, in ms of one step. */
+export function profile(
+  subject: Subject,
+  options: MeasureOptions & { readonly byShape: boolean },
+): Map<string, number> {
   using trainable = open(subject, options);
   const batch = randomPairs(subject);
   step(trainable, batch);
   const sums = new Map<string, number>();
   const run = Graph.prototype.run;
   Graph.prototype.run = function (slice: number): void {
-    for (const { operator, ms } of this.runTimed(slice, cpuMs)) {
-      sums.set(operator, (sums.get(operator) ?? 0) + ms / options.steps);
+    for (const { operator, node, ms } of this.runTimed(slice, cpuMs)) {
+      const key = options.byShape ? `${operator} ${describeOperands(node)}` : operator;
+      sums.set(key, (sums.get(key) ?? 0) + ms / options.steps);
     }
   };
   for (let i = 0; i < options.steps; i++) step(trainable, batch);
   Graph.prototype.run = run;
   return sums;
+}
+
+function describeOperands(node: TensorPointer): string {
+  const { sources, ...result } = describeNode(node);
+  return [result, ...sources.map(describeNode)]
+    .map(({ type, ne }) => `${TYPE_NAMES.get(type) ?? type}[${ne.join(" ")}]`)
+    .join(" ");
 }
 
 function open(subject: Subject, { libraries, threads }: MeasureOptions): Trainable {

@@ -84,8 +84,51 @@ describe("a packed batch", () => {
   });
 });
 
+describe("what every second sequence takes over from the one before", () => {
+  const tokens = (length: number, from: number) =>
+    Int32Array.from({ length }, (_, i) => (from + i) % VOCABULARY);
+  const pairs = fc.array(
+    fc.record({
+      common: fc.integer({ min: 40, max: 300 }),
+      rests: fc.tuple(fc.integer({ min: 1, max: 90 }), fc.integer({ min: 1, max: 90 })),
+    }),
+    { minLength: 1, maxLength: 3 },
+  );
+
+  it("is never read there, so that its queries need not be computed", () => {
+    fc.assert(
+      fc.property(pairs, (drawn) => {
+        const batch = drawn.flatMap(({ common, rests }) =>
+          rests.map((rest, i): Sequence => {
+            const all = Int32Array.from([...tokens(common, 0), ...tokens(rest, 7 + i)]);
+            return { tokens: all, scored: Uint8Array.from(all, (_, at) => (at > 0 ? 1 : 0)) };
+          }),
+        );
+        const { shape, columnCells, scoredCells, realColumns } = packBatch(batch, VOCABULARY);
+        const least = Math.min(...drawn.map(({ common }) => common));
+        expect(shape.nPrefix).toBeLessThanOrEqual(least);
+        expect(shape.nPrefix).toBeGreaterThan(least - Math.max(64, shape.nTokens / 8 + 64));
+        const isLeftOut = (cell: number) =>
+          Math.floor(cell / shape.nTokens) % 2 === 1 && cell % shape.nTokens < shape.nPrefix;
+        const read = [...columnCells.subarray(0, realColumns), ...scoredCells];
+        expect(read.filter(isLeftOut)).toEqual([]);
+      }),
+    );
+  });
+
+  it("is nothing where a pair shares nothing, or one sequence is without another", () => {
+    const one = (from: number): Sequence => ({
+      tokens: tokens(200, from),
+      scored: new Uint8Array(200),
+    });
+    expect(packBatch([one(0), one(0)], VOCABULARY).shape.nPrefix).toBeGreaterThan(100);
+    expect(packBatch([one(0), one(0), one(0)], VOCABULARY).shape.nPrefix).toBe(0);
+    expect(packBatch([one(0), one(0), one(0), one(9)], VOCABULARY).shape.nPrefix).toBe(0);
+  });
+});
+
 describe("a packed batch's scored tokens and padding", () => {
-  it("reads each scored token's label, and the column and cell before it", () => {
+  it("reads each scored token's label, and the column before it with that column's own cell", () => {
     fc.assert(
       fc.property(batches, (batch) => {
         const packed = packBatch(batch, VOCABULARY);
@@ -96,7 +139,9 @@ describe("a packed batch's scored tokens and padding", () => {
         );
         const count = cells.length;
         expect(packed.shape.nScored).toBeGreaterThanOrEqual(count);
-        expect([...packed.scoredCells.subarray(0, count)]).toEqual(cells.map(({ cell }) => cell));
+        expect([...packed.scoredCells.subarray(0, count)]).toEqual(
+          cells.map(({ cell }) => packed.columnCells[packed.cellColumns[cell] ?? -1]),
+        );
         expect([...packed.scoredColumns.subarray(0, count)]).toEqual(
           cells.map(({ cell }) => packed.cellColumns[cell]),
         );

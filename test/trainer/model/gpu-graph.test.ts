@@ -22,7 +22,14 @@ const SHAPE = {
   tied: false,
   contextTokens: 256,
 };
-const BATCH = { nSequences: 2, nTokens: 128, nColumns: 192, nShared: 64, nScored: 128 };
+const BATCH = {
+  nSequences: 2,
+  nTokens: 128,
+  nColumns: 192,
+  nShared: 64,
+  nPrefix: 64,
+  nScored: 128,
+};
 const LORA = {
   rank: 16,
   alpha: 16,

@@ -16,6 +16,7 @@ import { cpuLibraries } from "../../model/libraries.ts";
 import { writeRandomModel } from "../../model/random-model.ts";
 import {
   cosine,
+  distance,
   greatestDifference,
   perturbAdapter,
   randomSequences,
@@ -73,11 +74,16 @@ describe("log-probabilities", () => {
     expect(greatestDifference(trainable.logps(batch), alone)).toBeLessThan(1e-4);
   });
 
-  it.each(["f32", "bf16"] as const)(
-    "of a pair are those of its sequences apart (%s)",
-    (precision) => {
-      using trainable = open({ precision });
-      const pair = sharePrompts(sequences(trainable, [70, 90]), 50);
+  it.each([
+    ["f32", 50],
+    ["bf16", 50],
+    ["f32", 85],
+    ["bf16", 128],
+  ] as const)(
+    "of a pair are those of its sequences apart (%s, %i tokens in common)",
+    (precision, common) => {
+      using trainable = open({ precision, maxTokensPerBatch: 512 });
+      const pair = sharePrompts(sequences(trainable, [common + 20, common + 40]), common);
       const apart = pair.flatMap((sequence) => trainable.logps([sequence]));
       expect(greatestDifference(trainable.logps(pair), apart)).toBeLessThan(1e-4);
     },
@@ -198,13 +204,19 @@ describe("gradients by other ways", () => {
     },
   );
 
-  it.each(["f32", "bf16", "q8_0", "q4_K"] as const)(
-    "are the same where frozen matrices are turned around in each pass (%s)",
-    (type) => {
+  it.each([
+    ["f32", "f32", 1e-5],
+    ["q8_0", "f32", 1e-5],
+    ["bf16", "bf16", 1e-2],
+    ["q4_K", "bf16", 1e-2],
+  ] as const)(
+    "are the same where frozen matrices are turned around in each pass, layer by layer (%s, %s products)",
+    (type, precision, tolerance) => {
       const path = join(folder, `turned-${type}.gguf`);
       const shape = { nEmbd: 256, nHead: 4, nHeadKv: 2, headDim: 64, nFf: 256 };
       writeRandomModel(path, { libraries: cpuLibraries(), type, shape });
-      const options = { ggufPath: path, lora: LORA, precision: "bf16" } as const;
+      const targets = ["q", "v", "o", "gate", "up", "down"] as const;
+      const options = { ggufPath: path, lora: { ...LORA, targets }, precision };
       using storing = open(options);
       using turning = open({ ...options, keepsTransposes: false, activationBytes: 0 });
       const batch = sequences(storing, [33, 70]);
@@ -213,9 +225,10 @@ describe("gradients by other ways", () => {
         perturbAdapter(trainable, SeededRandom.from(2));
         trainable.forwardBackward(batch, () => weights);
       }
-      for (const { name } of storing.parameters()) {
-        expect(turning.readGradient(name)).toEqual(storing.readGradient(name));
-      }
+      const distances = storing
+        .parameters()
+        .map(({ name }) => distance(turning.readGradient(name), storing.readGradient(name)));
+      expect(Math.max(...distances)).toBeLessThan(tolerance);
     },
   );
 

@@ -66,3 +66,8 @@ export function cosine(a: Float32Array, b: Float32Array): number {
     x.reduce((sum, value, i) => sum + value * (y[i] ?? 0), 0);
   return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
 }
+
+/** The length of a − b as a share of that of b. */
+export function distance(a: Float32Array, b: Float32Array): number {
+  return Math.hypot(...a.map((x, i) => x - (b[i] ?? Number.NaN))) / Math.hypot(...b);
+}

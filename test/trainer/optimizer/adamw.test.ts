@@ -26,8 +26,14 @@ function twoParameters(device: Device): { storage: Storage; parameters: Paramete
     m: storage.add(f32, ne),
     v: storage.add(f32, ne),
     isMatrix: ne.length > 1,
-    forwardCopy: ne.length > 1 ? storage.add(bf16, ne) : undefined,
-    backwardCopy: ne.length > 1 ? storage.add(f32, ne.toReversed()) : undefined,
+    copies:
+      ne.length > 1
+        ? [
+            { to: storage.add(bf16, ne), turned: false, from: 0 },
+            { to: storage.add(f32, [5, 2]), turned: true, from: 3 },
+            { to: storage.add(f32, [2, 3]), turned: false, from: 1 },
+          ]
+        : [],
   });
   const parameters = [declare("matrix", [2, 2]), declare("norm", [2])];
   storage.allocate();
@@ -74,16 +80,18 @@ describe("AdamW", () => {
     expectClose(readFloats(device, norm.v), [4, 4]);
   });
 
-  it("keeps the transposed copy in step with the values", () => {
+  it("keeps copies in step with the values, turned around and within larger tensors too", () => {
     using device = Device.open({ libraries: cpuLibraries(), threads: 1 });
     const { storage, parameters } = twoParameters(device);
     using _ = storage;
     using optimizer = new AdamW(device, parameters);
     const [matrix] = parameters;
-    if (matrix?.backwardCopy === undefined) throw new Error("a copy");
+    const [, turned, among] = matrix?.copies ?? [];
+    if (matrix === undefined || turned === undefined || among === undefined) throw new Error("two");
     writeTensor(device, matrix.value, Float32Array.of(1, 2, 3, 4));
     optimizer.refresh();
-    expect([...readFloats(device, matrix.backwardCopy)]).toEqual([1, 3, 2, 4]);
+    expect([...readFloats(device, turned.to)]).toEqual([0, 0, 0, 1, 3, 0, 0, 0, 2, 4]);
+    expect([...readFloats(device, among.to)]).toEqual([0, 0, 1, 2, 3, 4]);
   });
 });
 
