@@ -3,6 +3,7 @@
  * Every preference loss is a function of log-probabilities: (softmax − onehot) W is computed at once, and
  * multiplied by the loss's weights when they are known.
  */
+import { GGML_TYPE } from "#engine/native/ggml.ts";
 import type { Tensor } from "../ggml/tensor.ts";
 import { type NormTrace, normBackward, normForward } from "./norm.ts";
 import type { Pass } from "./pass.ts";
@@ -18,6 +19,8 @@ export type HeadTrace = {
   readonly norm: NormTrace;
   /** The normed columns [d, scored]. */
   readonly h: Tensor;
+  /** (softmax − onehot) W [d, scored], kept between the slices; undefined without a backward pass. */
+  readonly gradient: Tensor | undefined;
   /** (softmax − onehot)ᵀ of each chunk [rows, vocabulary]; empty while the head is frozen. */
   readonly errorsT: readonly Tensor[];
 };
@@ -27,15 +30,16 @@ export type HeadTrace = {
  * what its gradient needs too.
  */
 export function headForward(pass: Pass, weights: Weights, x: Tensor, backward: boolean): HeadTrace {
-  const { operators, inputs, batch, graph } = pass;
+  const { operators, batch, graph } = pass;
   const norm = normForward(pass, weights.outputNorm, x);
   const errorsT: Tensor[] = [];
+  const gradient = backward ? graph.hold(GGML_TYPE.f32, x.ne) : undefined;
   const rows = chunkRows(weights.shape.nVocab, pass.isCpu);
   for (let from = 0; from < batch.nScored; from += rows) {
     const count = Math.min(rows, batch.nScored - from);
     const h = operators.slice(norm.y, 1, from, count);
     const p = chunkLogps(pass, weights, h, from, count);
-    if (!backward) continue;
+    if (gradient === undefined) continue;
     const error = subtractOnehot(pass, p, from, count);
     const product = operators.mulMat(pass.turned(weights.head), error);
     if (weights.head.gradient !== undefined) {
@@ -43,15 +47,16 @@ export function headForward(pass: Pass, weights: Weights, x: Tensor, backward: b
       graph.expand(errorT);
       errorsT.push(errorT);
     }
-    graph.expand(operators.copyInto(product, operators.slice(inputs.headGradient, 1, from, count)));
+    graph.expand(operators.copyInto(product, operators.slice(gradient, 1, from, count)));
   }
-  return { norm: norm.trace, h: norm.y, errorsT };
+  return { norm: norm.trace, h: norm.y, gradient, errorsT };
 }
 
 /** From the loss's weights: adds to the gradients, returns the gradient of the last block's columns [d, scored]. */
 export function headBackward(pass: Pass, weights: Weights, trace: HeadTrace): Tensor {
   const { operators, inputs, batch } = pass;
-  const dh = operators.mul(inputs.headGradient, inputs.weights);
+  if (trace.gradient === undefined) throw new Error("a head without a backward pass");
+  const dh = operators.mul(trace.gradient, inputs.weights);
   if (weights.head.gradient !== undefined) {
     const weighted = operators.mul(trace.h, inputs.weights);
     const rows = chunkRows(weights.shape.nVocab, pass.isCpu);

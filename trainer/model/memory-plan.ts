@@ -14,6 +14,7 @@ import { logitBytes } from "./head.ts";
 import { keptInputBytes } from "./kept-graphs.ts";
 import { loadWeights } from "./load-weights.ts";
 import { buildFittingGraph } from "./model-graph.ts";
+import type { BatchShape } from "./pass.ts";
 import { ACTIVATION_BYTES, type TrainableOptions } from "./trainable.ts";
 
 /** What to plan for. */
@@ -26,6 +27,8 @@ export type PlanRequest = Omit<TrainableOptions, "ggufPath"> & {
   readonly maxTokens: number;
   /** Of each sequence's tokens so many are scored; all by default. */
   readonly scoredTokens?: number;
+  /** The batch to plan for, where it is known; by default the largest that the bounds allow, with nothing shared. */
+  readonly batch?: BatchShape;
 };
 
 /** Bytes, by what holds them. */
@@ -71,7 +74,7 @@ export function planMemory(request: PlanRequest): MemoryPlan {
     {
       device,
       weights: model.weights,
-      batch: fullBatch(request),
+      batch: request.batch ?? fullBatch(request),
       workType,
       reference: false,
       backward: true,

@@ -161,7 +161,6 @@ function declareInputs(graph: Graph, { weights, batch, dropout }: ModelGraphOpti
     ones: graph.input(f32, [1, Math.max(nColumns, nScored)]),
     weights: graph.input(f32, [1, nScored]),
     logps: graph.input(f32, [1, nScored]),
-    headGradient: graph.input(f32, [shape.nEmbd, nScored]),
     dropout: dropout
       ? graph.input(f32, [dropoutPoolElements(weights, Math.max(nColumns, nScored))])
       : undefined,

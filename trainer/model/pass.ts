@@ -87,8 +87,6 @@ export type PassInputs = {
   readonly weights: Tensor;
   /** F32 [1, scored]: the log-probabilities, an output. */
   readonly logps: Tensor;
-  /** F32 [d, scored]: (softmax − onehot) W, kept between the slices. */
-  readonly headGradient: Tensor;
   /** F32 [pool]: what adapters' inputs are multiplied by, see dropout.ts; undefined where nothing is dropped. */
   readonly dropout: Tensor | undefined;
 };

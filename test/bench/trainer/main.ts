@@ -10,8 +10,9 @@ import { parseArgs } from "node:util";
 import { chooseBuild } from "#engine/llama/gpu-build.ts";
 import { GGML_TYPE } from "#engine/native/ggml.ts";
 import { loadLibraries } from "#engine/native/library.ts";
+import { packBatch } from "#trainer/model/batch.ts";
 import { planMemory, sizesOf } from "#trainer/model/memory-plan.ts";
-import { type Measurement, measure, profile } from "./measure.ts";
+import { type Measurement, measure, profile, randomPairs } from "./measure.ts";
 import { SUBJECTS, type Subject } from "./subjects.ts";
 
 const { values } = parseArgs({
@@ -75,15 +76,9 @@ function row(index: number, subject: Subject): string {
   return `| ${[...head, ...figures].join(" | ")} |`;
 }
 
-function plannedBytes({
-  shape,
-  weights,
-  lora,
-  precision,
-  pairs,
-  tokens,
-  needsGpu,
-}: Subject): number {
+/** What `planMemory` says of the very batch that is measured; a night plans for the largest that it may meet. */
+function plannedBytes(subject: Subject): number {
+  const { shape, weights, lora, precision, pairs, tokens, needsGpu } = subject;
   const { libraries, threads } = options;
   return planMemory({
     source: sizesOf(shape, libraries, () => GGML_TYPE[weights]),
@@ -95,7 +90,7 @@ function plannedBytes({
     forGpu: needsGpu,
     maxTokensPerBatch: 2 * pairs * tokens,
     maxTokens: tokens,
-    scoredTokens: tokens / 2,
+    batch: packBatch(randomPairs(subject), shape.nVocab).shape,
   }).total;
 }
 

@@ -150,7 +150,8 @@ class Calibration implements Disposable {
   }
 }
 
-function randomPairs({ shape, pairs, tokens, varied }: Subject): Sequence[] {
+/** The batch that each step is run on; the same at each call. */
+export function randomPairs({ shape, pairs, tokens, varied }: Subject): Sequence[] {
   const random = SeededRandom.from(1);
   const draw = (length: number) => Array.from({ length }, () => random.below(shape.nVocab));
   const part = () => Math.round((tokens / 2) * (varied ? 0.5 + random.uniform() / 2 : 1));

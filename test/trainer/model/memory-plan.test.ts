@@ -18,6 +18,7 @@ const LORA: LoraOptions = {
   seed: 1,
 };
 const WIDE = { nLayer: 4, nEmbd: 512, nHead: 8, nHeadKv: 4, headDim: 64, nFf: 1536 };
+const SMALL = { nLayer: 4, nEmbd: 256, nHead: 8, nHeadKv: 4, headDim: 32, nFf: 704 };
 /** Mistral's, of which Zephyr is made. */
 const SEVEN_BILLION = {
   nLayer: 32,
@@ -48,9 +49,13 @@ type Settings = {
   readonly activationBytes?: number;
 };
 
-function measure(type: WeightType, settings: Settings): { planned: MemoryPlan; peak: number } {
+function measure(
+  type: WeightType,
+  settings: Settings,
+  shape: typeof WIDE,
+): { planned: MemoryPlan; peak: number } {
   const path = join(folder, `${type}.gguf`);
-  writeRandomModel(path, { libraries: cpuLibraries(), type, shape: WIDE });
+  writeRandomModel(path, { libraries: cpuLibraries(), type, shape });
   const script = join(import.meta.dirname, "planned-run.ts");
   const output = execFileSync(process.execPath, [script, path, JSON.stringify(settings)]);
   return JSON.parse(output.toString());
@@ -59,11 +64,18 @@ function measure(type: WeightType, settings: Settings): { planned: MemoryPlan; p
 describe.runIf(process.platform === "linux")(
   "a step's peak memory is within a tenth of its plan",
   () => {
-    it.each<[string, WeightType, Settings]>([
+    it.each<[string, WeightType, Settings, typeof WIDE]>([
+      [
+        "an adapter on a model as small as the shipped one",
+        "q8_0",
+        { lora: LORA, precision: "f32", maxTokensPerBatch: 2048, maxTokens: 256 },
+        SMALL,
+      ],
       [
         "an adapter, all values kept",
         "bf16",
         { lora: LORA, precision: "bf16", maxTokensPerBatch: 1536, maxTokens: 512 },
+        WIDE,
       ],
       [
         "an adapter on quantised weights, blocks computed twice",
@@ -75,14 +87,16 @@ describe.runIf(process.platform === "linux")(
           maxTokens: 1024,
           activationBytes: 0,
         },
+        WIDE,
       ],
       [
         "every parameter in F32",
         "f32",
         { lora: null, precision: "f32", maxTokensPerBatch: 1024, maxTokens: 256 },
+        WIDE,
       ],
-    ])("%s", (_, type, settings) => {
-      const { planned, peak } = measure(type, settings);
+    ])("%s", (_, type, settings, shape) => {
+      const { planned, peak } = measure(type, settings, shape);
       expect(planned.recomputes).toBe(settings.activationBytes === 0);
       expect(planned.total / peak).toBeGreaterThan(0.9);
       expect(planned.total / peak).toBeLessThan(1.1);
