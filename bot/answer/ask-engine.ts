@@ -1,7 +1,9 @@
 /** Asks the engine a question in its conversation, and shows the answer as it comes. */
 import type { ChatMessage } from "#engine/backends/backend.ts";
+import type { PromptMessage } from "#engine/backends/prompt.ts";
 import { isCoded } from "#engine/base/errors.ts";
 import type { ChatChunk } from "#engine/client/engine-client.ts";
+import { imageTokens, withImages } from "../conversation/attached-image.ts";
 import { type Turn, toChatMessages } from "../conversation/window.ts";
 import { stopButton } from "./controls.ts";
 import { toDrafts } from "./draft.ts";
@@ -44,7 +46,9 @@ export async function askEngine(job: Job, shown: { text: string }): Promise<Aske
   const figures = await parts.figures();
   const prompt = systemPrompt(parts.prompt(), job.question.instructions);
   const turn = questionTurn(job);
-  const limits = { systemPrompt: prompt.text, contextTokens: figures.contextTokens };
+  const { images = [] } = job.question;
+  const contextTokens = figures.contextTokens - imageTokens(images);
+  const limits = { systemPrompt: prompt.text, contextTokens };
   const sampling = {
     ...SAMPLING,
     maxTokens: answerTokens(figures.contextTokens),
@@ -60,7 +64,10 @@ export async function askEngine(job: Job, shown: { text: string }): Promise<Aske
     sampling,
   };
   const ask = async (asked: readonly ChatMessage[]): Promise<Asked> => {
-    const request = [{ role: "system" as const, content: prompt.text }, ...asked];
+    const request = [
+      { role: "system" as const, content: prompt.text },
+      ...withImages(asked, images),
+    ];
     const end = await streamUntilStopped(job, shown, request, { sampling, figures });
     return { ...common, messages: asked, end, isStopped: job.signal.reason === STOPPED };
   };
@@ -101,8 +108,7 @@ function questionTurn({ question, parts }: Job): Turn {
   return {
     role: "user",
     content:
-      question.messages?.at(-1)?.content ??
-      questionText(question.text, question.quote, question.attached),
+      question.messages?.at(-1)?.content ?? questionText(question.text, question.quote, question),
     messageIds: [question.messageId ?? [], question.quote?.messageId ?? []].flat(),
     // A deleted question then erases its exchange: the log knows both by one id.
     exchangeId: question.again?.exchange.id ?? question.messageId ?? parts.newId(),
@@ -126,7 +132,7 @@ type Drawing = {
 async function streamUntilStopped(
   job: Job,
   shown: { text: string },
-  messages: readonly ChatMessage[],
+  messages: readonly PromptMessage[],
   drawing: Drawing,
 ): Promise<End> {
   try {
@@ -146,7 +152,7 @@ async function streamUntilStopped(
 async function stream(
   { question, view, parts, signal, candidateId }: Job,
   shown: { text: string },
-  messages: readonly ChatMessage[],
+  messages: readonly PromptMessage[],
   { sampling, figures }: Drawing,
 ): Promise<End> {
   const { adapter } = question;

@@ -6,6 +6,8 @@ import type { EngineClient } from "#engine/client/engine-client.ts";
 export type EngineFigures = {
   readonly modelId: string;
   readonly contextTokens: number;
+  /** Whether pictures may be sent. */
+  readonly seesImages: boolean;
   /** The one that serves by default; null: the bare weights. */
   readonly adapter: string | null;
 };
@@ -25,7 +27,12 @@ export function cacheEngineFigures(
   return async () => {
     if (cached !== undefined && clock.monotonicMs() - cached.atMs < FRESH_MS) return cached.figures;
     const { model, adapter } = await engine.health(AbortSignal.timeout(TIMEOUT_MS));
-    const figures = { modelId: model.id, contextTokens: model.context_tokens, adapter };
+    const figures = {
+      modelId: model.id,
+      contextTokens: model.context_tokens,
+      seesImages: model.input_modalities.includes("image"),
+      adapter,
+    };
     cached = { figures, atMs: clock.monotonicMs() };
     return figures;
   };

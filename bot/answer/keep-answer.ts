@@ -13,8 +13,12 @@ import { answerContents, answerFile, answerFooter } from "./wording.ts";
  */
 export async function keepAnswer(job: Job, asked: Asked, text: string): Promise<AnswerOutcome> {
   const { question, view, parts, signal, candidateId } = job;
+  // What was seen is not kept, and an answer to it teaches nothing about the words alone.
+  const isOfImages = (question.images ?? []).length > 0;
   const isRecorded =
-    text !== "" && isSaved(parts.log, () => recordExchange(job, asked, { id: candidateId, text }));
+    text !== "" &&
+    !isOfImages &&
+    isSaved(parts.log, () => recordExchange(job, asked, { id: candidateId, text }));
   const { language } = question;
   const file = answerFile(text);
   const notes = [
@@ -22,7 +26,8 @@ export async function keepAnswer(job: Job, asked: Asked, text: string): Promise<
     ...(asked.end.reason === "length" ? [language.say("answer.too_long")] : []),
     ...(asked.isStopped ? [language.say("answer.stopped")] : []),
     ...(file === undefined ? [] : [language.say("answer.whole_in_file")]),
-    ...(isRecorded || text === "" ? [] : [language.say("answer.not_saved")]),
+    ...(isOfImages ? [language.say("answer.of_images")] : []),
+    ...(isRecorded || isOfImages || text === "" ? [] : [language.say("answer.not_saved")]),
   ];
   const contents = answerContents(language, text, {
     heading: question.heading,

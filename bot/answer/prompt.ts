@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { cleanInput } from "#engine/moderation/normalise.ts";
 import type { Prompt } from "#prompts/load.ts";
+import { type AttachedImage, describeImages } from "../conversation/attached-image.ts";
 import { type AttachedFile, withAttached } from "../conversation/attached-text.ts";
 import { type Quote, withoutDelimiters, withQuote } from "../conversation/untrusted-text.ts";
 
@@ -25,13 +26,19 @@ export function answerTokens(contextTokens: number): number {
   return Math.min(ANSWER_TOKENS, Math.floor(contextTokens / 2));
 }
 
+type Attachments = {
+  readonly attached?: readonly AttachedFile[] | undefined;
+  readonly images?: readonly AttachedImage[] | undefined;
+};
+
 /** A person's text as it is remembered and asked: clean, together with what it quotes and what came with it. */
 export function questionText(
   text: string,
   quote?: Quote,
-  attached: readonly AttachedFile[] = [],
+  { attached = [], images = [] }: Attachments = {},
 ): string {
-  const cleaned = withAttached(attached, withoutDelimiters(cleanInput(text).trim()));
+  const asked = withAttached(attached, withoutDelimiters(cleanInput(text).trim()));
+  const cleaned = [...describeImages(images), asked].join("\n").trim();
   return quote === undefined ? cleaned : withQuote(quote, cleaned);
 }
 

@@ -6,6 +6,7 @@ import type { EngineClient } from "#engine/client/engine-client.ts";
 import type { Prompt } from "#prompts/load.ts";
 import type { FeedbackLog } from "#trainer/feedback/log.ts";
 import type { Exchange, Source } from "#trainer/feedback/records.ts";
+import type { AttachedImage } from "../conversation/attached-image.ts";
 import type { AttachedFile } from "../conversation/attached-text.ts";
 import type { ConversationMemory } from "../conversation/memory.ts";
 import type { Quote } from "../conversation/untrusted-text.ts";
@@ -21,6 +22,8 @@ export type Question = {
   readonly quote?: Quote;
   /** Text files that came with it. */
   readonly attached?: readonly AttachedFile[];
+  /** Pictures that came with it. Neither they nor the answer are kept for learning, which is of text alone. */
+  readonly images?: readonly AttachedImage[];
   readonly guildId: string | null;
   readonly channelId: string;
   readonly threadId: string | null;

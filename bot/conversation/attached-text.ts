@@ -1,6 +1,7 @@
 /** Which attachments are read, and how their text stands in a question. Pure. */
 import { cleanInput } from "#engine/moderation/normalise.ts";
 import type { Language } from "../language/language.ts";
+import { isImage } from "./attached-image.ts";
 import { cleanName, withoutDelimiters } from "./untrusted-text.ts";
 
 /** The largest file that is read, in bytes; more than a context holds. */
@@ -28,9 +29,7 @@ export function attachmentProblem(
 ): string | undefined {
   const called = { name: cleanName(name) };
   const type = contentType ?? "";
-  if (/^image\//.test(type)) {
-    return language.say("file.image", called);
-  }
+  if (isImage({ contentType })) return language.say("file.image", called);
   const isText =
     /^(text\/|application\/(json|xml|x-yaml|toml))/.test(type) || TEXT_NAMES.test(name);
   if (!isText) return language.say("file.not_text", called);

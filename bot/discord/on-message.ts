@@ -1,10 +1,16 @@
 /** A message was written: is it meant for the bot, what does it ask, and in which conversation? */
-import { cleanContent, type Message, MessageType, type SendableChannels } from "discord.js";
+import {
+  type Attachment,
+  cleanContent,
+  type Message,
+  MessageType,
+  type SendableChannels,
+} from "discord.js";
 import type { MessageSurface } from "../answer/answer-view.ts";
 import { isAddressed, type MessageFacts } from "../conversation/addressed.ts";
 import type { Quote } from "../conversation/untrusted-text.ts";
 import type { Language } from "../language/language.ts";
-import { readAttachments } from "./attachments.ts";
+import { picturesIn, type ReadFiles, readAttachments } from "./attachments.ts";
 import { isInThread, type Place, placeOf, type Room, speakerName } from "./room.ts";
 import { replySurface } from "./surfaces.ts";
 import { termsFor } from "./terms.ts";
@@ -29,16 +35,18 @@ export async function onMessage(room: Room, message: Message): Promise<void> {
   const { terms } = offer;
   if (place.threadId !== null) await room.memory.joinThread(place.threadId);
   const asked = await readQuestion(room, message, place, terms.conversation);
-  const attached = await readAttachments(room, language, [...message.attachments.values()]);
-  const refusal = whyNotAsked(language, asked.text, attached);
-  if (refusal !== undefined || typeof attached === "string") {
+  const own = [...message.attachments.values()];
+  const files = await readAttachments(room, language, [...own, ...asked.pictures]);
+  const refusal = whyNotAsked(language, asked.text, files);
+  if (refusal !== undefined || typeof files === "string") {
     await channel.send({ content: refusal ?? "", reply: { messageReference: message.id } });
     return;
   }
   const personName = speakerName(message);
   const question = {
-    ...asked,
-    attached,
+    text: asked.text,
+    ...(asked.quote === undefined ? {} : { quote: asked.quote }),
+    ...files,
     ...place,
     personKey,
     personName,
@@ -56,10 +64,11 @@ export async function onMessage(room: Room, message: Message): Promise<void> {
 function whyNotAsked(
   language: Language,
   text: string,
-  attached: readonly unknown[] | string,
+  files: ReadFiles | string,
 ): string | undefined {
-  if (typeof attached === "string") return language.say("chat.unread", { reason: attached });
-  return text === "" && attached.length === 0 ? language.say("chat.empty") : undefined;
+  if (typeof files === "string") return language.say("chat.unread", { reason: files });
+  const isEmpty = text === "" && files.attached.length + files.images.length === 0;
+  return isEmpty ? language.say("chat.empty") : undefined;
 }
 
 async function readFacts(room: Room, message: Message): Promise<MessageFacts> {
@@ -85,29 +94,43 @@ function isOwnMessage(room: Room, message: Message, id: string): boolean {
   return room.capture.answerOfMessage(id) !== undefined;
 }
 
+type Read = {
+  readonly text: string;
+  readonly quote?: Quote;
+  /** Of the message that it is about. */
+  readonly pictures: readonly Attachment[];
+};
+
 /** The text and, where it replies to something that is not remembered, that as a quote. */
 async function readQuestion(
   room: Room,
   message: Message,
   place: Place,
   conversation: string,
-): Promise<{ readonly text: string; readonly quote?: Quote }> {
+): Promise<Read> {
   const text = readText(room, message, message.content);
   const repliesTo = message.reference?.messageId ?? undefined;
   if (place.threadId !== null) await enterThread(room, place.threadId, conversation);
-  if (repliesTo === undefined) return { text };
+  const alone = { text, pictures: [] };
+  if (repliesTo === undefined) return alone;
   if (isOwnMessage(room, message, repliesTo)) {
-    if (place.threadId !== null) return { text };
-    if (await room.memory.continueFrom(repliesTo, conversation)) return { text };
+    if (place.threadId !== null) return alone;
+    if (await room.memory.continueFrom(repliesTo, conversation)) return alone;
   }
   const quoted = await message.fetchReference().catch(() => undefined);
-  const quotedText = quoted === undefined ? "" : readText(room, quoted, quoted.content);
-  if (quoted === undefined || quotedText === "") return { text };
+  return quoted === undefined ? alone : readAbout(room, quoted, text);
+}
+
+async function readAbout(room: Room, quoted: Message, text: string): Promise<Read> {
+  const pictures = await picturesIn(room, quoted);
+  const quotedText = readText(room, quoted, quoted.content);
+  if (quotedText === "" && pictures.length === 0) return { text, pictures };
   // "@bot" alone below a message asks about that message.
-  if (text === "") return { text: quotedText };
+  if (text === "" && pictures.length === 0) return { text: quotedText, pictures };
   const personKey = room.pseudonymise(quoted.author.id);
-  const quote = { name: speakerName(quoted), text: quotedText, personKey, messageId: quoted.id };
-  return { text, quote };
+  const said = quotedText === "" ? "(a picture)" : quotedText;
+  const quote = { name: speakerName(quoted), text: said, personKey, messageId: quoted.id };
+  return { text, quote, pictures };
 }
 
 /** A thread on an answer goes on from there. */

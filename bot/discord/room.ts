@@ -68,6 +68,8 @@ export type Room = {
   readonly rules: GuildRules;
   /** Voids what a person has voted in a server so far. */
   readonly voidVotes: (personKey: string, guildId: string) => void;
+  /** Whether the engine's model looks at pictures. @throws CodedError `engine_unreachable` */
+  readonly seesImages: () => Promise<boolean>;
   readonly clock: Clock;
   /** The text of `/status` now. */
   readonly status: (language: Language) => Promise<string>;

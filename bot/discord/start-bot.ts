@@ -14,7 +14,7 @@ import { openPseudonyms } from "#trainer/feedback/pseudonym.ts";
 import type { Source } from "#trainer/feedback/records.ts";
 import { AnswerDesk } from "../answer/answer-desk.ts";
 import { EditSchedulers } from "../answer/edit-scheduler.ts";
-import { cacheEngineFigures } from "../answer/engine-figures.ts";
+import { cacheEngineFigures, type EngineFigures } from "../answer/engine-figures.ts";
 import type { AnsweringParts } from "../answer/question.ts";
 import { RequestLimits } from "../answer/request-limits.ts";
 import { type Learning, statusReply } from "../commands/replies.ts";
@@ -101,7 +101,7 @@ export async function startBot(
     openModeration({ dataDir: config.DATA_DIR, ...speech, ...{ store, client, keys, clock, log } }),
   );
   const parts = { config, memory, feedback, capture, schedulers, screens, onBlocked, clock, log };
-  const { desk, limits, engine } = openDesk(parts);
+  const { desk, limits, engine, figures } = openDesk(parts);
   const learning = learningOf(config);
   const known = { config, store, feedback, engine, client, languages, clock, log };
   const managed = managedParts(known);
@@ -122,6 +122,7 @@ export async function startBot(
     ...speech,
     ...{ ...moderated, clock },
     voidVotes: (personKey, guildId) => feedback.voidVotes(personKey, guildId),
+    seesImages: async () => (await figures()).seesImages,
     status: (language) => readStatus(language, { engine, feedback, limits, desk, learning }),
     seen: new SeenIds(),
     notices: new Notices(clock),
@@ -233,7 +234,12 @@ function openDesk(parts: {
   readonly onBlocked: NonNullable<AnsweringParts["onBlocked"]>;
   readonly clock: Clock;
   readonly log: Logger;
-}): { readonly desk: AnswerDesk; readonly limits: RequestLimits; readonly engine: EngineClient } {
+}): {
+  readonly desk: AnswerDesk;
+  readonly limits: RequestLimits;
+  readonly engine: EngineClient;
+  readonly figures: () => Promise<EngineFigures>;
+} {
   const { config, memory, feedback, capture, schedulers, screens, onBlocked, clock, log } = parts;
   const engine = new EngineClient({
     url: config.ENGINE_URL ?? `http://${config.ENGINE_HOST}:${config.ENGINE_PORT}`,
@@ -243,13 +249,14 @@ function openDesk(parts: {
     personRequestsPerMinute: config.PERSON_REQUESTS_PER_MINUTE,
     guildConcurrentRequests: config.GUILD_CONCURRENT_REQUESTS,
   });
+  const figures = cacheEngineFigures(engine, clock);
   const answering = {
     engine: {
       ...screenedEngine(engine, screens),
       countTokens: engine.countTokens.bind(engine),
     },
     onBlocked,
-    figures: cacheEngineFigures(engine, clock),
+    figures,
     limits,
     memory,
     feedback: {
@@ -263,7 +270,7 @@ function openDesk(parts: {
     newSeed: () => randomInt(SEED_LIMIT),
     log,
   };
-  return { desk: new AnswerDesk(answering, schedulers), limits, engine };
+  return { desk: new AnswerDesk(answering, schedulers), limits, engine, figures };
 }
 
 async function readStatus(

@@ -28,15 +28,15 @@ export async function chat(room: Room, interaction: ChatInputCommandInteraction)
   if (place.threadId !== null) await room.memory.joinThread(place.threadId);
   const text = interaction.options.getString("text", true);
   const file = interaction.options.getAttachment("attachment");
-  const attached = await readAttachments(room, language, file === null ? [] : [file]);
-  if (typeof attached === "string") {
-    const content = language.say("chat.unread", { reason: attached });
+  const files = await readAttachments(room, language, file === null ? [] : [file]);
+  if (typeof files === "string") {
+    const content = language.say("chat.unread", { reason: files });
     await interaction.editReply({ content });
     return;
   }
   const question = {
     text,
-    attached,
+    ...files,
     ...place,
     personKey,
     personName: interaction.user.displayName,

@@ -11,6 +11,7 @@ export const ANSWER_MESSAGES = {
   "answer.stopped_early": "Stopped before there was anything to say.",
   "answer.whole_in_file": "the whole answer is in the file",
   "answer.not_saved": "votes on this answer can't be saved: the data disk is full or damaged",
+  "answer.of_images": "about a picture, so it is not voted on",
   "button.stop": "Stop",
   "button.regenerate": "Regenerate",
   "button.continue": "Continue",
@@ -51,6 +52,10 @@ export const ANSWER_MESSAGES = {
   "file.too_large": "“{name}” is larger than {kib} KiB, which is the most that I read.",
   "file.not_utf8": "“{name}” could not be read as UTF-8 text.",
   "file.too_many": "more than {most} files are more than I read at once.",
+  "file.engine_away":
+    "my engine is not running right now, so I can't look at pictures. Please try again in a minute.",
+  "file.not_picture": "“{name}” is no picture that I can look at; PNG, JPEG, GIF and WebP are.",
+  "file.pictures_too_large": "I look at {mib} MiB of pictures at once at the most.",
   "thread.elsewhere": "Threads can be opened in a server's text channels.",
   "thread.forbidden": "I may not open threads in this channel.",
   "thread.opened": "Here it is: {thread}",

@@ -5,7 +5,7 @@ export const COMMAND_MESSAGES = {
   "command.chat.text.name": "text",
   "command.chat.text.description": "What you want to say",
   "command.chat.attachment.name": "attachment",
-  "command.chat.attachment.description": "A text file that the question is about",
+  "command.chat.attachment.description": "A text file or picture that the question is about",
   "command.chat.ephemeral.name": "ephemeral",
   "command.chat.ephemeral.description": "Show the answer only to you",
   "command.chat.persona.name": "persona",

@@ -13,8 +13,20 @@ export type Step =
   /** Breaks the connection off, as a crash does. */
   | { readonly crash: true };
 
+const partSchema = z.union([
+  z.object({ type: z.literal("text"), text: z.string() }),
+  z.object({ type: z.literal("image_url"), image_url: z.object({ url: z.string() }) }),
+]);
+const messageSchema = z
+  .object({ role: z.string(), content: z.union([z.string(), z.array(partSchema)]) })
+  .transform(({ role, content }) => {
+    if (typeof content === "string") return { role, content, images: [] };
+    const text = content.map((part) => (part.type === "text" ? part.text : "")).join("");
+    const images = content.flatMap((part) => (part.type === "text" ? [] : [part.image_url.url]));
+    return { role, content: text, images };
+  });
 const bodySchema = z.object({
-  messages: z.array(z.object({ role: z.string(), content: z.string() })),
+  messages: z.array(messageSchema),
   seed: z.number(),
   model: z.string().optional(),
   metadata: z.looseObject({ person: z.string(), guild: z.string().optional() }),
@@ -41,6 +53,8 @@ export class ScriptedEngine {
   /** Names of the registry's adapters. */
   adapterNames: string[] = [];
   contextTokens = 2_048;
+  /** Whether it says that its model takes pictures. */
+  seesImages = false;
   #canary: { readonly name: string; readonly share: number } | null = null;
   readonly #server: Server;
 
@@ -156,6 +170,7 @@ export class ScriptedEngine {
       context_tokens: this.contextTokens,
       streams: 4,
       device: "CPU: no GPU was found",
+      input_modalities: this.seesImages ? ["text", "image"] : ["text"],
     };
     const queue = { waiting: 0, running: 1, limit: 256 };
     response.writeHead(200, { "content-type": "application/json" });
