@@ -3,10 +3,13 @@
  * pairs that it has not seen, beside the untrained model and a bag of words. The data set is not part of the project.
  *
  *   npm run real-text -- [--data hh-rlhf.jsonl.gz] [--rate 5e-4] [--beta 0.1] [--epochs 3] [--tokens 320]
- *     [--threads 2] [--keep-plot FILE]
+ *     [--seed 42] [--threads 2] [--folder FOLDER] [--keep-plot FILE] [--choose]
+ *
+ * With `--choose` the pairs to judge by are left alone: figures of the pairs to stop by only, to choose settings with.
+ * With `--folder` the run is kept there, and goes on from there when it was interrupted.
  */
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -34,6 +37,9 @@ const { values } = parseArgs({
     beta: { type: "string", default: "0.1" },
     epochs: { type: "string", default: "3" },
     tokens: { type: "string", default: "320" },
+    seed: { type: "string", default: "42" },
+    folder: { type: "string" },
+    choose: { type: "boolean", default: false },
     threads: { type: "string", default: String(Math.min(2, availableParallelism())) },
     "keep-plot": { type: "string" },
   },
@@ -42,13 +48,14 @@ const LORA = {
   rank: 16,
   alpha: 16,
   targets: ["q", "k", "v", "o", "gate", "up", "down"],
-  seed: 42,
+  seed: Number(values.seed),
 } as const;
 const TOKENS = Number(values.tokens);
 /** Of a prompt and an answer together; the prompt gives way first. */
 const LIMITS = { maxTokens: TOKENS, maxPromptTokens: Math.floor(0.6 * TOKENS) };
 const OPTIONS: Partial<DpoOptions> = {
   ...LIMITS,
+  seed: Number(values.seed),
   learningRate: Number(values.rate),
   beta: Number(values.beta),
   epochs: Number(values.epochs),
@@ -69,11 +76,12 @@ async function measure(): Promise<void> {
   print(
     `${train.length} pairs to train on, ${develop.length} to stop by, ${judge.length} to judge by; ${unusable} unusable`,
   );
-  const folder = mkdtempSync(join(tmpdir(), "zephyr-real-text-"));
+  const folder = values.folder ?? mkdtempSync(join(tmpdir(), "zephyr-real-text-"));
+  mkdirSync(folder, { recursive: true });
   try {
     await trainAndTell(folder, split);
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    if (values.folder === undefined) rmSync(folder, { recursive: true, force: true });
   }
 }
 
@@ -88,8 +96,11 @@ async function trainAndTell(folder: string, split: DialogueSplit): Promise<void>
     maxTokensPerBatch: 2048,
     libraries,
   });
-  const scored = encodePairs(vocabulary, split.judge, LIMITS);
-  print(`${scored.truncated.length} of those to judge by were cut to ${LIMITS.maxTokens} tokens`);
+  const judged = values.choose ? split.develop : split.judge;
+  const scored = encodePairs(vocabulary, judged, LIMITS);
+  print(
+    `${scored.truncated.length} of the ${judged.length} were cut to ${LIMITS.maxTokens} tokens`,
+  );
   const before = scoresOf(model, scored.examples);
   using bar = openProgressBar(process.stderr);
   const outcome = await trainDpo({
@@ -106,7 +117,7 @@ async function trainAndTell(folder: string, split: DialogueSplit): Promise<void>
   const after = scoresOf(model, scored.examples);
   tellCurve(folder, outcome);
   print("");
-  print("| on the pairs to judge by | agrees | 95% interval |");
+  print(`| on the pairs to ${values.choose ? "stop" : "judge"} by | agrees | 95% interval |`);
   print("|---|---|---|");
   tell(
     "untrained, by likelihood",
@@ -116,10 +127,11 @@ async function trainAndTell(folder: string, split: DialogueSplit): Promise<void>
     "untrained, by likelihood a token",
     before.map(({ perToken }) => perToken),
   );
-  tell("bag of words", wordMargins(split));
+  // Its λ is chosen by the pairs to stop by: on these it would look better than it is.
+  if (!values.choose) tell("bag of words", wordMargins(split));
   tell(
     "the shorter answer",
-    split.judge.map(({ chosen, rejected }) => rejected.length - chosen.length),
+    judged.map(({ chosen, rejected }) => rejected.length - chosen.length),
   );
   tell(
     "DPO, by implicit reward",
