@@ -1,6 +1,6 @@
 /**
- * What a graph's node says of itself, read from `struct ggml_tensor` (ggml.h of the pinned release): for tests and
- * measurements. Everything else asks ggml's functions.
+ * What stands in `struct ggml_tensor` (ggml.h of the pinned release): read for tests and measurements, written for
+ * the one thing that ggml has no function for. Everything else asks ggml's functions.
  */
 import koffi from "koffi";
 import type { TensorPointer } from "./ggml-pointer.ts";
@@ -19,6 +19,11 @@ export type NodeDescription = {
   readonly nb: readonly number[];
   readonly sources: readonly TensorPointer[];
 };
+
+/** Writes a tensor's innermost size: with 0, it is empty. Other threads see it. */
+export function setFirstSize(pointer: TensorPointer, elements: number): void {
+  koffi.encode(pointer, NE, "int64_t", elements);
+}
 
 /** Reads a tensor's description. */
 export function describeNode(pointer: TensorPointer): NodeDescription {

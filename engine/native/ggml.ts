@@ -37,8 +37,9 @@ export const GGML_TYPE = {
   bf16: 30,
 } as const;
 
-/** enum ggml_status: what a computation returns when all went well. */
+/** enum ggml_status: what a computation returns when all went well, and when it was stopped. */
 export const GGML_STATUS_SUCCESS = 0;
+export const GGML_STATUS_ABORTED = 1;
 /** enum ggml_backend_dev_type */
 export const GGML_BACKEND_DEVICE_TYPE = { cpu: 0, gpu: 1, igpu: 2 } as const;
 
@@ -118,6 +119,10 @@ function bindContexts(lib: LibraryHandle) {
     ggml_op_desc: bind<[Tensor], string>(lib, "ggml_op_desc", "str", [P]),
     ggml_nbytes: bind<[Tensor], number>(lib, "ggml_nbytes", SIZE, [P]),
     ggml_set_param: bind<[Tensor], void>(lib, "ggml_set_param", "void", [P]),
+    /** Whether a size is 0. */
+    ggml_is_empty: bind<[Tensor], boolean>(lib, "ggml_is_empty", "bool", [P]),
+    /** The address of that function, where ggml wants a `bool (*)(void *)`. */
+    ggml_is_empty_address: koffi.address(lib.symbol("ggml_is_empty")),
   };
 }
 
@@ -283,16 +288,36 @@ function bindBackends(base: LibraryHandle, ggml: LibraryHandle) {
     ),
     /** Found through the device's registry, since each backend brings its own (ggml-backend.h). */
     ggml_backend_set_n_threads: bindSetThreads(base),
+    ggml_backend_set_abort_callback: bindSetAbortCallback(base),
   };
 }
 
-function bindSetThreads(base: LibraryHandle) {
-  const lookUp = bind<[registry: bigint, name: string], bigint | null>(
+function bindRegistryLookUp(base: LibraryHandle) {
+  return bind<[registry: bigint, name: string], bigint | null>(
     base,
     "ggml_backend_reg_get_proc_address",
     P,
     [P, "str"],
   );
+}
+
+function bindSetAbortCallback(base: LibraryHandle) {
+  const lookUp = bindRegistryLookUp(base);
+  const prototype = koffi.proto("void", [P, P, P]);
+  /**
+   * `callback` is the address of a native `bool (*)(void *)`, asked with `data` after each node, by a thread that may
+   * not call JavaScript. Returns false where the device asks nothing (a GPU).
+   */
+  return (registry: bigint, backend: BackendPointer, callback: bigint, data: bigint): boolean => {
+    const address = lookUp(registry, "ggml_backend_set_abort_callback");
+    if (address === null) return false;
+    koffi.call(address, prototype, backend, callback, data);
+    return true;
+  };
+}
+
+function bindSetThreads(base: LibraryHandle) {
+  const lookUp = bindRegistryLookUp(base);
   const prototype = koffi.proto("void", [P, "int"]);
   /** Returns false where the device takes no thread count (a GPU). */
   return (registry: bigint, backend: BackendPointer, threads: number): boolean => {

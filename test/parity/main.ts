@@ -70,7 +70,7 @@ async function compare(): Promise<number> {
     writeRequest(folder, scenario, own.steps);
     const theirs = runTrl(folder);
     const scored = own.steps.flat().slice(0, theirs.trainedLogps.length / 2);
-    const imported = importedLogps(folder, libraries, scenario, scored);
+    const imported = await importedLogps(folder, libraries, scenario, scored);
     const exchanged = {
       "our adapter, as PEFT loads it": farthest(own.logps, theirs.exportedLogps),
       "PEFT's adapter, as imported here": farthest(imported, theirs.trainedLogps),

@@ -33,8 +33,8 @@ const cpuSeconds: number[] = [];
 for (const step of examples) {
   const start = performance.now();
   const cpu = process.cpuUsage();
-  const weigh = loss(step, model);
-  model.forwardBackward(
+  const weigh = loss(step);
+  await model.forwardBackward(
     step.flatMap(({ sequences }) => sequences),
     (logps) => weigh(step, logps).gradients,
   );

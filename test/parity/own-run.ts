@@ -75,9 +75,9 @@ export async function trainOwn(
     options,
     lossKey: "parity",
     // The loop asks for a step's loss once, with the step's examples.
-    loss: (step, policy) => {
+    loss: (step) => {
       steps.push(step.flatMap(({ id }) => byId.get(id) ?? []));
-      return loss(step, policy);
+      return loss(step);
     },
   });
   writeAdapter(folder, "final.gguf", libraries, scenario, model);
@@ -92,28 +92,28 @@ export async function trainOwn(
   return {
     steps,
     losses: lines.map((line) => line["loss"] ?? Number.NaN),
-    logps: logpsOf(model, steps.flat()),
+    logps: await logpsOf(model, steps.flat()),
   };
 }
 
 /** log p of the pairs' completions under the adapter that PEFT saved, read back by this project. */
-export function importedLogps(
+export async function importedLogps(
   folder: string,
   libraries: NativeLibraries,
   scenario: Scenario,
   pairs: readonly TokenPair[],
-): readonly number[] {
+): Promise<readonly number[]> {
   const adapterPath = join(folder, "imported.gguf");
   const basePath = join(folder, "model.gguf");
   importPeft({ libraries, folder: join(folder, "trl-adapter"), basePath, adapterPath });
   using model = openScenario(folder, libraries, scenario, "f32");
   loadLora(model, adapterPath, libraries);
-  return logpsOf(model, pairs);
+  return await logpsOf(model, pairs);
 }
 
-function logpsOf(model: Trainable, pairs: readonly TokenPair[]): number[] {
+async function logpsOf(model: Trainable, pairs: readonly TokenPair[]): Promise<number[]> {
   const sequences = pairs.flatMap((pair) => exampleOf(pair).sequences);
-  return model.logps(sequences).map(sequenceLogp);
+  return (await model.logps(sequences)).map(sequenceLogp);
 }
 
 /** Writes the model's adapter into the folder. */

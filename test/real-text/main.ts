@@ -101,7 +101,7 @@ async function trainAndTell(folder: string, split: DialogueSplit): Promise<void>
   print(
     `${scored.truncated.length} of the ${judged.length} were cut to ${LIMITS.maxTokens} tokens`,
   );
-  const before = scoresOf(model, scored.examples);
+  const before = await scoresOf(model, scored.examples);
   using bar = openProgressBar(process.stderr);
   const outcome = await trainDpo({
     model,
@@ -114,7 +114,7 @@ async function trainAndTell(folder: string, split: DialogueSplit): Promise<void>
     options: OPTIONS,
     onProgress: bar.show,
   });
-  const after = scoresOf(model, scored.examples);
+  const after = await scoresOf(model, scored.examples);
   tellCurve(folder, outcome);
   print("");
   print(`| on the pairs to ${values.choose ? "stop" : "judge"} by | agrees | 95% interval |`);
@@ -148,12 +148,18 @@ async function trainAndTell(folder: string, split: DialogueSplit): Promise<void>
 /** Chosen less rejected: log-likelihood, whole and per token. */
 type Score = { readonly logp: number; readonly perToken: number };
 
-function scoresOf(model: Trainable, examples: ReturnType<typeof encodePairs>["examples"]): Score[] {
-  return examples.map(({ sequences }) => {
-    const [chosen = 0, rejected = 0] = model.logps(sequences).map(sequenceLogp);
+async function scoresOf(
+  model: Trainable,
+  examples: ReturnType<typeof encodePairs>["examples"],
+): Promise<Score[]> {
+  const scores: Score[] = [];
+  for (const { sequences } of examples) {
+    const [chosen = 0, rejected = 0] = (await model.logps(sequences)).map(sequenceLogp);
     const [chosenTokens = 1, rejectedTokens = 1] = sequences.map(scoredTokens);
-    return { logp: chosen - rejected, perToken: chosen / chosenTokens - rejected / rejectedTokens };
-  });
+    const perToken = chosen / chosenTokens - rejected / rejectedTokens;
+    scores.push({ logp: chosen - rejected, perToken });
+  }
+  return scores;
 }
 
 /** λ is the one that agrees best with the pairs to stop by. */

@@ -24,15 +24,21 @@ export type ScoringData = {
   readonly limits: LengthLimits;
 };
 
-/** Scores the model with its adapter, and the keep-set also without it. */
-export function measureLikelihood(
+/**
+ * Scores the model with its adapter, and the keep-set also without it.
+ * @throws the signal's reason
+ */
+export async function measureLikelihood(
   model: ScoringModel,
   data: ScoringData,
-): LikelihoodFigures & { readonly baseKeepNll: number } {
+  signal?: AbortSignal,
+): Promise<LikelihoodFigures & { readonly baseKeepNll: number }> {
   const { examples } = encodePairs(data.vocabulary, data.heldOut, data.limits);
   const sequences = examples.flatMap((example) => example.sequences);
-  const policy = model.logps(sequences).map(sequenceLogp);
-  const reference = model.logps(sequences, { reference: true }).map(sequenceLogp);
+  const logps = async (reference: boolean) =>
+    (await model.logps(sequences, { reference, signal })).map(sequenceLogp);
+  const policy = await logps(false);
+  const reference = await logps(true);
   const shifts = policy.map((logp, index) => logp - (reference[index] ?? Number.NaN));
   const chosen = shifts.filter((_, index) => index % 2 === 0);
   const rejected = shifts.filter((_, index) => index % 2 === 1);
@@ -45,21 +51,21 @@ export function measureLikelihood(
       prefers.filter((_, index) => unseenIds.has(examples[index]?.id ?? "")),
     ),
     chosenLogpShift: mean(chosen),
-    ...keepNll(model, data),
+    ...(await keepNll(model, data, signal)),
   };
 }
 
-function keepNll(
+async function keepNll(
   model: ScoringModel,
   { vocabulary, keepSet, limits }: ScoringData,
-): { keepNll: number; baseKeepNll: number } {
+  signal: AbortSignal | undefined,
+): Promise<{ keepNll: number; baseKeepNll: number }> {
   const { examples } = encodeDialogues(vocabulary, keepSet, limits);
   const sequences = examples.flatMap((example) => example.sequences);
   const tokens = sequences.reduce((sum, sequence) => sum + scoredTokens(sequence), 0);
-  const nll = (logps: readonly Float32Array[]) =>
-    -logps.map(sequenceLogp).reduce((sum, logp) => sum + logp, 0) / tokens;
-  return {
-    keepNll: nll(model.logps(sequences)),
-    baseKeepNll: nll(model.logps(sequences, { reference: true })),
+  const nll = async (reference: boolean) => {
+    const logps = await model.logps(sequences, { reference, signal });
+    return -logps.map(sequenceLogp).reduce((sum, logp) => sum + logp, 0) / tokens;
   };
+  return { keepNll: await nll(false), baseKeepNll: await nll(true) };
 }

@@ -6,6 +6,7 @@ import { CodedError } from "#engine/base/errors.ts";
 import {
   bindGgml,
   GGML_BACKEND_DEVICE_TYPE,
+  GGML_STATUS_ABORTED,
   GGML_STATUS_SUCCESS,
   type Ggml,
 } from "#engine/native/ggml.ts";
@@ -15,7 +16,8 @@ import type {
   DevicePointer,
   GraphPointer,
 } from "#engine/native/ggml-pointer.ts";
-import type { NativeLibraries } from "#engine/native/library.ts";
+import { callAsync, type NativeLibraries } from "#engine/native/library.ts";
+import { Brake } from "./brake.ts";
 
 /** What to compute on. */
 export type DeviceOptions = {
@@ -42,6 +44,8 @@ export class Device implements Disposable {
   /** A GPU that is not there, whose questions nobody answers. */
   readonly isPretended: boolean;
   readonly #device: DevicePointer;
+  readonly #brake: Brake;
+  #isComputing = false;
   #open = true;
 
   private constructor(
@@ -51,6 +55,8 @@ export class Device implements Disposable {
     dry: DeviceOptions["dry"],
   ) {
     this.ggml = ggml;
+    this.#brake = new Brake(ggml);
+    this.#brake.fitTo(ggml.ggml_backend_dev_backend_reg(device), backend);
     this.isDry = dry !== undefined;
     this.#device = device;
     this.backend = backend;
@@ -92,18 +98,57 @@ export class Device implements Disposable {
   }
 
   /**
-   * Runs a graph to its end.
+   * Runs a short graph to its end; the event loop waits.
    * @throws CodedError `native_failed`
    */
   compute(graph: GraphPointer): void {
-    if (this.isDry) throw new Error("a dry device computes nothing");
-    const status = this.ggml.ggml_backend_graph_compute(this.backend, graph);
-    if (status !== GGML_STATUS_SUCCESS) throw deviceFailed(`a computation ended with ${status}`);
+    this.#assertReady();
+    this.#judge(this.ggml.ggml_backend_graph_compute(this.backend, graph));
+  }
+
+  /**
+   * Runs a graph beside the event loop. Until it has ended, the device takes nothing else.
+   * @param signal ends it on the CPU after the running node, however much is left; what it wrote is then void
+   * @throws CodedError `native_failed`, and the signal's reason
+   */
+  async computeAside(graph: GraphPointer, signal?: AbortSignal): Promise<void> {
+    this.#assertReady();
+    signal?.throwIfAborted();
+    const pull = (): void => this.#brake.pull();
+    signal?.addEventListener("abort", pull);
+    this.#isComputing = true;
+    try {
+      const { ggml_backend_graph_compute } = this.ggml;
+      const status = await callAsync(ggml_backend_graph_compute, this.backend, graph);
+      if (status === GGML_STATUS_ABORTED) signal?.throwIfAborted();
+      this.#judge(status);
+    } finally {
+      this.#isComputing = false;
+      signal?.removeEventListener("abort", pull);
+      this.#brake.release();
+    }
   }
 
   [Symbol.dispose](): void {
-    if (this.#open) this.ggml.ggml_backend_free(this.backend);
+    if (!this.#open) return;
+    this.#assertIdle();
     this.#open = false;
+    this.ggml.ggml_backend_free(this.backend);
+    this.#brake[Symbol.dispose]();
+  }
+
+  #assertReady(): void {
+    if (this.isDry) throw new Error("a dry device computes nothing");
+    this.#assertIdle();
+  }
+
+  /** Native memory that a running computation reads must neither change nor go. */
+  #assertIdle(): void {
+    if (this.#isComputing) throw new Error(`the ${this.name} device is computing: await it first`);
+  }
+
+  #judge(status: number): void {
+    if (status !== GGML_STATUS_SUCCESS) throw deviceFailed(`a computation ended with ${status}`);
   }
 }
 

@@ -190,11 +190,14 @@ export class Graph implements Disposable {
     return this.#generation === space.generation;
   }
 
-  /** Computes one slice; slices are run in their order. */
+  /** Computes one short slice, while the event loop waits; slices are run in their order. */
   run(slice: number): void {
-    const graph = this.#slices[slice];
-    if (graph === undefined) throw new RangeError(`there is no slice ${slice}`);
-    this.#device.compute(graph);
+    this.#device.compute(this.#slice(slice));
+  }
+
+  /** Computes one slice beside the event loop. @param signal see `Device.computeAside` */
+  runAside(slice: number, signal?: AbortSignal): Promise<void> {
+    return this.#device.computeAside(this.#slice(slice), signal);
   }
 
   /** Computes one slice a node at a time: what each took, in the order of computation. For measuring only. */
@@ -218,6 +221,12 @@ export class Graph implements Disposable {
     this.#open = false;
     this.#inputs[Symbol.dispose]();
     this.#device.ggml.ggml_free(this.#context);
+  }
+
+  #slice(index: number): GraphPointer {
+    const graph = this.#slices[index];
+    if (graph === undefined) throw new RangeError(`there is no slice ${index}`);
+    return graph;
   }
 }
 

@@ -20,6 +20,7 @@ import {
   type Moments,
   type OptimizerState,
   type ParameterInfo,
+  type ScoringOptions,
   type Sequence,
   type StepOptions,
   type Trainable,
@@ -104,7 +105,7 @@ class GgmlTrainable implements Trainable {
     this.#parameters = new Map(fields.model.parameters.map((each) => [each.name, each]));
   }
 
-  logps(batch: readonly Sequence[], options: { reference?: boolean } = {}): Float32Array[] {
+  async logps(batch: readonly Sequence[], options: ScoringOptions = {}): Promise<Float32Array[]> {
     const results: Float32Array[] = [];
     for (const part of this.#split(batch)) {
       const packed = packBatch(part, this.shape.nVocab);
@@ -113,22 +114,23 @@ class GgmlTrainable implements Trainable {
         reference: options.reference ?? false,
         dropout: false,
       });
-      results.push(...this.#forward(model, part, packed));
+      results.push(...(await this.#forward(model, part, packed, options.signal)));
     }
     return results;
   }
 
-  forwardBackward(
+  async forwardBackward(
     batch: readonly Sequence[],
     weigh: (logps: Float32Array[]) => readonly Float32Array[],
-  ): Float32Array[] {
+    signal?: AbortSignal,
+  ): Promise<Float32Array[]> {
     if (batch.length === 0) return [];
     this.#checkFits(batch);
     const packed = packBatch(batch, this.shape.nVocab);
     const dropout = (this.lora?.dropout ?? 0) > 0;
     const model = this.#graph(packed, { backward: true, reference: false, dropout });
     this.#drop(model);
-    const logps = this.#forward(model, batch, packed);
+    const logps = await this.#forward(model, batch, packed, signal);
     const weights = packScored(batch, weigh(logps), packed.shape.nScored);
     // d logp / d logits is onehot − softmax, and the graph holds softmax − onehot.
     writeTensor(
@@ -136,7 +138,7 @@ class GgmlTrainable implements Trainable {
       model.inputs.weights,
       weights.map((weight) => -weight),
     );
-    model.graph.run(BACKWARD);
+    await model.graph.runAside(BACKWARD, signal);
     return logps;
   }
 
@@ -220,11 +222,16 @@ class GgmlTrainable implements Trainable {
     writeTensor(this.#device, dropout, factors);
   }
 
-  #forward(model: ModelGraph, batch: readonly Sequence[], packed: PackedBatch): Float32Array[] {
+  async #forward(
+    model: ModelGraph,
+    batch: readonly Sequence[],
+    packed: PackedBatch,
+    signal: AbortSignal | undefined,
+  ): Promise<Float32Array[]> {
     if (this.#isStale) this.#optimizer.refresh();
     this.#isStale = false;
     fillBatch(this.#device, model.inputs, packed);
-    model.graph.run(FORWARD);
+    await model.graph.runAside(FORWARD, signal);
     return unpackScored(batch, readFloats(this.#device, model.inputs.logps));
   }
 

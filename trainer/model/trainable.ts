@@ -77,26 +77,38 @@ export type OptimizerState = {
   readonly moments: ReadonlyMap<string, Moments>;
 };
 
+/** How to score. */
+export type ScoringOptions = {
+  /** Leaves the adapter out (full-parameter models: the parameters as they are). */
+  readonly reference?: boolean;
+  /** Ends it within a node of the graph. */
+  readonly signal?: AbortSignal | undefined;
+};
+
 /** A model whose parameters can be trained. */
 export interface Trainable extends Disposable {
   readonly shape: LlamaShape;
   /** As it was opened; null where every parameter is trained. */
   readonly lora: LoraOptions | null;
   /**
-   * Natural log-probabilities, [tokens] for each sequence, 0 where not scored. Any number of sequences.
-   * @param options `reference` leaves the adapter out (full-parameter models: the parameters as they are)
+   * Natural log-probabilities, [tokens] for each sequence, 0 where not scored. Any number of sequences. As with
+   * `forwardBackward`, the event loop stays free; nothing else may be asked of the model meanwhile.
+   * @throws the signal's reason
    */
-  logps(batch: readonly Sequence[], options?: { readonly reference?: boolean }): Float32Array[];
+  logps(batch: readonly Sequence[], options?: ScoringOptions): Promise<Float32Array[]>;
   /**
    * One forward and backward pass over a batch that fits `maxTokensPerBatch` (see `paddedTokens`); adds the
    * loss's gradient to the accumulators and returns the log-probabilities. With dropout what is dropped follows
    * from the adapter's seed, the optimiser's steps and the passes since the gradients were last zeroed.
    * @param weigh gives d loss / d logp for each token of each sequence, from the log-probabilities
+   * @param signal ends the pass within a node of the graph; the accumulators are then void until they are zeroed
+   * @throws the signal's reason
    */
   forwardBackward(
     batch: readonly Sequence[],
     weigh: (logps: Float32Array[]) => readonly Float32Array[],
-  ): Float32Array[];
+    signal?: AbortSignal,
+  ): Promise<Float32Array[]>;
   /** √Σ g² over all accumulated gradients, in natural units (not scaled). */
   gradientNorm(): number;
   /** Scales the gradients, updates by AdamW, and zeroes them. */

@@ -44,8 +44,9 @@ export async function passGate(
   at.say("Measuring the adapter …");
   const serving = await servingAdapter(at);
   const path = join(run.folder, ADAPTER_FILE);
-  const own = likelihoodOf(at, path, data, settings);
-  const theirs = serving === undefined ? undefined : likelihoodOf(at, serving.path, data, settings);
+  const own = await likelihoodOf(at, path, data, settings);
+  const theirs =
+    serving === undefined ? undefined : await likelihoodOf(at, serving.path, data, settings);
   const answers = await measureAll(at, path, serving, data);
   const figures: GateFigures = {
     base: { answers: answers.base, keepNll: own.baseKeepNll },
@@ -76,7 +77,7 @@ async function servingAdapter(at: Surroundings): Promise<ServingAdapter | undefi
   }
 }
 
-function likelihoodOf(
+async function likelihoodOf(
   at: Surroundings,
   adapterPath: string,
   data: RunData,
@@ -92,13 +93,14 @@ function likelihoodOf(
     libraries: at.libraries,
   });
   loadLora(model, adapterPath, at.libraries);
-  return measureLikelihood(model, {
+  const scored = {
     vocabulary,
     heldOut: data.heldOut,
     unseen: fromUnseenRaters(data),
     keepSet: loadKeepSet(),
     limits: settings.dpo,
-  });
+  };
+  return await measureLikelihood(model, scored, at.signal);
 }
 
 type AllAnswers = {

@@ -24,13 +24,13 @@ const REFERENCE_POINT_SAMPLES = 64;
  */
 export function unpairedLoss(rated: ReadonlyMap<Example, RatedExample>, options: KtoOptions): Loss {
   assertKtoOptions(options);
-  return (step, model) => {
+  return async (step, model) => {
     const known = (example: Example): RatedExample => {
       const found = rated.get(example);
       if (found === undefined) throw new RangeError(`nobody rated ${example.id}`);
       return found;
     };
-    const kl = estimateKl(step.map(known), model);
+    const kl = await estimateKl(step.map(known), model);
     const totalWeight = step.reduce((sum, { weight }) => sum + weight, 0);
     const liked = step.filter((example) => known(example).isDesirable).length;
     const counts = { liked, disliked: step.length - liked, all: step.length };
@@ -51,12 +51,12 @@ export function unpairedLoss(rated: ReadonlyMap<Example, RatedExample>, options:
   };
 }
 
-function estimateKl(step: readonly RatedExample[], model: ScoringModel): number {
+async function estimateKl(step: readonly RatedExample[], model: ScoringModel): Promise<number> {
   const stride = Math.max(1, step.length / REFERENCE_POINT_SAMPLES);
   const samples = step.filter((_, i) => Math.floor(i / stride) !== Math.floor((i - 1) / stride));
-  const policy = model.logps(samples.map(({ mismatched }) => mismatched)).map(sequenceLogp);
+  const policy = await model.logps(samples.map(({ mismatched }) => mismatched));
   return ktoReferencePoint(
-    policy,
+    policy.map(sequenceLogp),
     samples.map(({ mismatchedReferenceLogp }) => mismatchedReferenceLogp),
   );
 }

@@ -14,8 +14,16 @@ import { writeTrainingPlot } from "../plot/training-plot.ts";
 import { hasCheckpoint, restoreCheckpoint, restoreStep, writeCheckpoint } from "./checkpoint.ts";
 import { type EarlyStopVerdict, judgeEvaluations } from "./early-stop.ts";
 import { type MetricsLine, MetricsLog, readMetrics } from "./metrics.ts";
-import type { PartLoss, TrainingRun, TrainOutcome, Watch } from "./run.ts";
+import type {
+  PartLoss,
+  PartWeigher,
+  ScoringModel,
+  TrainingRun,
+  TrainOutcome,
+  Watch,
+} from "./run.ts";
 import { learningRateAt } from "./schedule.ts";
+import { unlessAborted } from "./unless-aborted.ts";
 
 /**
  * Trains to the end of the schedule, from the newest checkpoint in `runDir` if there is one. Interrupted and
@@ -31,10 +39,7 @@ export async function train(run: TrainingRun): Promise<TrainOutcome> {
 
 const METRICS_FILE = "metrics.jsonl";
 const PLOT_FILE = "metrics.svg";
-/**
- * From here on each step is saved: whoever ends a process waits some ten seconds before it is killed, and a
- * pass of the native library cannot be interrupted.
- */
+/** From here on each step is saved: to write it takes little beside, and a kill without warning loses little. */
 const SLOW_STEP_MS = 5_000;
 
 /** The state of one call of `train`. */
@@ -113,15 +118,10 @@ class TrainingLoop {
     const rate = this.#learningRate();
     const examples = this.#pick(this.#batches.next());
     const split = splitStep(examples, options.maxTokensPerBatch);
-    const weigh = this.#run.loss(examples, model);
-    const sums: Record<string, number> = {};
-    for (const part of split.parts) {
-      if (this.#aborted) {
-        model.zeroGradients();
-        return false;
-      }
-      addTo(sums, this.#accumulate(part, weigh));
-      await setImmediate();
+    const sums = await this.#untilAborted(() => this.#accumulateAll(examples, split));
+    if (sums === undefined) {
+      model.zeroGradients();
+      return false;
     }
     const norm = model.gradientNorm();
     if (!Number.isFinite(norm)) throw this.#diverged("gradient", examples);
@@ -136,17 +136,31 @@ class TrainingLoop {
     return true;
   }
 
-  #accumulate(
-    part: readonly Example[],
-    weigh: (part: readonly Example[], logps: readonly Float32Array[]) => PartLoss,
-  ): PartLoss["metrics"] {
+  /** Adds up the gradients and figures of all parts. */
+  async #accumulateAll(
+    examples: readonly Example[],
+    split: MicroBatches,
+  ): Promise<Record<string, number>> {
+    const weigh = await this.#run.loss(examples, this.#scorer);
+    const sums: Record<string, number> = {};
+    for (const part of split.parts) {
+      this.#run.signal?.throwIfAborted();
+      addTo(sums, await this.#accumulate(part, weigh));
+      await setImmediate();
+    }
+    return sums;
+  }
+
+  async #accumulate(part: readonly Example[], weigh: PartWeigher): Promise<PartLoss["metrics"]> {
+    const { model, signal } = this.#run;
     let result: PartLoss | undefined;
     const sequences = part.flatMap((example) => example.sequences);
-    this.#run.model.forwardBackward(sequences, (logps) => {
+    const weighPart = (logps: Float32Array[]): readonly Float32Array[] => {
       result = weigh(part, logps);
-      // The native pass must run to its end whatever came, so that a bad loss is reported after it.
+      // A bad loss is reported after the pass, which wants numbers.
       return Number.isFinite(result.metrics.loss) ? result.gradients : logps.map(zeros);
-    });
+    };
+    await model.forwardBackward(sequences, weighPart, signal);
     if (result === undefined) throw new Error("forwardBackward did not ask for the loss");
     if (!Number.isFinite(result.metrics.loss)) throw this.#diverged("loss", part);
     return result.metrics;
@@ -154,16 +168,20 @@ class TrainingLoop {
 
   /** False when the signal came before it was done. */
   async #evaluate(): Promise<boolean> {
-    const { evalExamples, loss, watch, model } = this.#run;
+    const { evalExamples, loss, watch } = this.#run;
     const isNothing = evalExamples.length === 0 && watch === undefined;
     if (isNothing || this.#metrics.evaluations.at(-1)?.step === this.#step) return true;
-    const sums: Record<string, number> = {};
-    if (evalExamples.length > 0) {
-      const weigh = loss(evalExamples, model);
-      const measure: Watch["measure"] = (part, logps) => weigh(part, logps).metrics;
-      if (!(await this.#measure({ examples: evalExamples, measure }, sums))) return false;
-    }
-    if (watch !== undefined && !(await this.#measure(watch, sums))) return false;
+    const sums = await this.#untilAborted(async () => {
+      const figures: Record<string, number> = {};
+      if (evalExamples.length > 0) {
+        const weigh = await loss(evalExamples, this.#scorer);
+        const measure: Watch["measure"] = (part, logps) => weigh(part, logps).metrics;
+        await this.#measure({ examples: evalExamples, measure }, figures);
+      }
+      if (watch !== undefined) await this.#measure(watch, figures);
+      return figures;
+    });
+    if (sums === undefined) return false;
     const named = Object.entries(sums).map(([name, value]) => [`eval_${name}`, value]);
     this.#noteEvaluation({ step: this.#step, epoch: this.#epoch, ...Object.fromEntries(named) });
     return true;
@@ -193,13 +211,14 @@ class TrainingLoop {
     return judgeEvaluations(earlyStop, values);
   }
 
-  /** Adds up the figures of all parts; false when the signal came before it was done. */
-  async #measure({ examples, measure }: Watch, sums: Record<string, number>): Promise<boolean> {
-    const { model, options, onProgress } = this.#run;
+  /** Adds up the figures of all parts. @throws the signal's reason */
+  async #measure({ examples, measure }: Watch, sums: Record<string, number>): Promise<void> {
+    const { options, onProgress, signal } = this.#run;
     let done = 0;
     for (const part of splitStep(examples, options.maxTokensPerBatch).parts) {
-      if (this.#aborted) return false;
-      const figures = measure(part, model.logps(part.flatMap((example) => example.sequences)));
+      signal?.throwIfAborted();
+      const sequences = part.flatMap((example) => example.sequences);
+      const figures = measure(part, await this.#scorer.logps(sequences));
       const isSound = Object.values(figures).every(Number.isFinite);
       if (!isSound) throw this.#diverged("evaluation", part);
       addTo(sums, figures);
@@ -207,7 +226,6 @@ class TrainingLoop {
       onProgress?.({ phase: "evaluate", done, total: examples.length });
       await setImmediate();
     }
-    return true;
   }
 
   #report(sums: Record<string, number>, norm: number, rate: number, tokensPerSecond: number): void {
@@ -311,8 +329,14 @@ class TrainingLoop {
     return places.map((place) => this.#source.read(place));
   }
 
-  get #aborted(): boolean {
-    return this.#run.signal?.aborted === true;
+  /** The model as it stands, to be asked until the signal comes. */
+  get #scorer(): ScoringModel {
+    const { model, signal } = this.#run;
+    return { logps: (batch, options) => model.logps(batch, { ...options, signal }) };
+  }
+
+  #untilAborted<T>(work: () => Promise<T>): Promise<T | undefined> {
+    return unlessAborted(this.#run.signal, work);
   }
 
   get #outOfTime(): boolean {

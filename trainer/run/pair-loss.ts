@@ -10,7 +10,7 @@ import {
   pairLoss,
 } from "../losses/preference.ts";
 import type { Sequence } from "../model/trainable.ts";
-import type { Loss } from "./run.ts";
+import type { PartWeigher } from "./run.ts";
 
 /** The reference's log-probabilities of a pair, chosen first, each split at the pair's shared length. */
 export type PairReference = readonly [SplitLogp, SplitLogp];
@@ -40,7 +40,7 @@ type ScoredSequence = {
 export function preferenceLoss(
   reference: PairReferences | undefined,
   options: PairLossOptions,
-): Loss {
+): (step: readonly Example[]) => PartWeigher {
   assertPairLossOptions(options);
   if (reference === undefined && !isReferenceFree(options.loss)) {
     throw new RangeError(`the loss ${options.loss} needs the reference's log-probabilities`);

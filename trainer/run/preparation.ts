@@ -73,7 +73,12 @@ export function referenceOf(
   const { model, startAdapterSha256: start } = run;
   return referenceLogps({
     ...run,
-    model: start === undefined ? model : { logps: (batch) => model.logps(batch) },
+    model:
+      start === undefined
+        ? model
+        : {
+            logps: (batch, { signal } = {}) => model.logps(batch, { signal }),
+          },
     modelSha256: start === undefined ? run.modelSha256 : `${run.modelSha256}+${start}`,
     sources,
     maxTokensPerBatch,

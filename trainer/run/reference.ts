@@ -17,6 +17,7 @@ import type { ExampleSource } from "../data/example-source.ts";
 import { type Example, sequenceLogp } from "../data/sequence.ts";
 import type { Sequence, Trainable } from "../model/trainable.ts";
 import type { Progress } from "./run.ts";
+import { unlessAborted } from "./unless-aborted.ts";
 
 /** What is asked of the reference. */
 export type ReferenceRequest = {
@@ -94,9 +95,10 @@ async function computeChunk(
   report: (computed: number) => void,
 ): Promise<boolean> {
   for (const part of splitStep(missing, maxTokensPerBatch).parts) {
-    if (signal?.aborted === true) return false;
     const sequences = part.flatMap((example) => example.sequences);
-    const logps = model.logps(sequences, { reference: true });
+    const score = () => model.logps(sequences, { reference: true, signal });
+    const logps = await unlessAborted(signal, score);
+    if (logps === undefined) return false;
     cache.add(
       sequences,
       logps.map((each) => sequenceLogp(each)),

@@ -34,16 +34,18 @@ export type PartLoss = {
 /** The part of a model that scores without a gradient: the policy as it stands. */
 export type ScoringModel = Pick<TrainingModel, "logps">;
 
+/** Weighs one part of a step. @param logps [tokens] for each sequence of the part's examples, in order */
+export type PartWeigher = (part: readonly Example[], logps: readonly Float32Array[]) => PartLoss;
+
 /**
  * A loss: given all examples of a step, it fixes its denominators and returns what weighs each part, so that
  * the gradient is the same however a step is split.
  * @param model for losses that also ask the policy about other sequences than the step's own
- * @param logps [tokens] for each sequence of the part's examples, in order
  */
 export type Loss = (
   step: readonly Example[],
   model: ScoringModel,
-) => (part: readonly Example[], logps: readonly Float32Array[]) => PartLoss;
+) => PartWeigher | Promise<PartWeigher>;
 
 /** How to train. */
 export type TrainOptions = Schedule & {
@@ -107,7 +109,7 @@ export type RunSurroundings = {
   readonly onProgress?: (progress: Progress) => void;
   /** Called and awaited after each optimiser step, with the line that went into the metrics. */
   readonly onStep?: (line: MetricsLine) => void | Promise<void>;
-  /** Aborting writes a checkpoint after the running micro-batch and ends the run. */
+  /** Aborting drops the unfinished step, writes a checkpoint and ends the run, on the CPU within a graph's node. */
   readonly signal?: AbortSignal;
   readonly clock?: Clock;
 };

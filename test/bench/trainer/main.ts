@@ -35,8 +35,8 @@ const options = {
 };
 
 if (values.child === undefined) main();
-else if (values.profile) printProfile(subjectOf(values.child));
-else print(JSON.stringify(measure(subjectOf(values.child), options)));
+else if (values.profile) await printProfile(subjectOf(values.child));
+else print(JSON.stringify(await measure(subjectOf(values.child), options)));
 
 function main(): void {
   const machine = `${cpus()[0]?.model ?? "unknown"}, ${availableParallelism()} cores, ${Math.round(totalmem() / 2 ** 30)} GiB`;
@@ -94,10 +94,9 @@ function plannedBytes(subject: Subject): number {
   }).total;
 }
 
-function printProfile(subject: Subject): void {
-  const rows = [...profile(subject, { ...options, byShape: values.shapes })].toSorted(
-    (a, b) => b[1] - a[1],
-  );
+async function printProfile(subject: Subject): Promise<void> {
+  const profiled = await profile(subject, { ...options, byShape: values.shapes });
+  const rows = [...profiled].toSorted((a, b) => b[1] - a[1]);
   const total = rows.reduce((sum, [, ms]) => sum + ms, 0);
   print(`${subject.name}, ${subject.precision}: ${Math.round(total)} ms of processor time a step`);
   for (const [operator, ms] of rows) {

@@ -39,23 +39,24 @@ export type Measurement = {
 };
 
 /** Runs steps, each after a calibration. */
-export function measure(subject: Subject, options: MeasureOptions): Measurement {
+export async function measure(subject: Subject, options: MeasureOptions): Promise<Measurement> {
   using trainable = open(subject, options);
   using calibration = new Calibration(options);
   const batch = randomPairs(subject);
   const flops = stepFlops(subject, batch);
   const tokens = batch.reduce((sum, each) => sum + each.tokens.length, 0);
-  step(trainable, batch);
-  const samples = Array.from({ length: options.steps }, () => {
-    const before = timed(() => calibration.run());
-    const taken = timed(() => step(trainable, batch));
-    return {
+  await step(trainable, batch);
+  const samples: { ms: number; gflops: number; share: number; shareOfCpuTime: number }[] = [];
+  for (let i = 0; i < options.steps; i++) {
+    const before = await timed(() => calibration.run());
+    const taken = await timed(() => step(trainable, batch));
+    samples.push({
       ms: taken.ms,
       gflops: calibration.flops / before.ms / 1e6,
       share: flops / taken.ms / (calibration.flops / before.ms),
       shareOfCpuTime: flops / taken.cpuMs / (calibration.flops / before.cpuMs),
-    };
-  });
+    });
+  }
   const stepMs = median(samples.map(({ ms }) => ms));
   return {
     stepMs,
@@ -70,23 +71,26 @@ export function measure(subject: Subject, options: MeasureOptions): Measurement 
 }
 
 /** Processor time by operator, or by operator and its operands' types and sizes, in ms of one step. */
-export function profile(
+export async function profile(
   subject: Subject,
   options: MeasureOptions & { readonly byShape: boolean },
-): Map<string, number> {
+): Promise<Map<string, number>> {
   using trainable = open(subject, options);
   const batch = randomPairs(subject);
-  step(trainable, batch);
+  await step(trainable, batch);
   const sums = new Map<string, number>();
-  const run = Graph.prototype.run;
+  const { run, runAside } = Graph.prototype;
   Graph.prototype.run = function (slice: number): void {
     for (const { operator, node, ms } of this.runTimed(slice, cpuMs)) {
       const key = options.byShape ? `${operator} ${describeOperands(node)}` : operator;
       sums.set(key, (sums.get(key) ?? 0) + ms / options.steps);
     }
   };
-  for (let i = 0; i < options.steps; i++) step(trainable, batch);
-  Graph.prototype.run = run;
+  Graph.prototype.runAside = async function (slice: number): Promise<void> {
+    this.run(slice);
+  };
+  for (let i = 0; i < options.steps; i++) await step(trainable, batch);
+  Object.assign(Graph.prototype, { run, runAside });
   return sums;
 }
 
@@ -109,8 +113,8 @@ function open(subject: Subject, { libraries, threads }: MeasureOptions): Trainab
 }
 
 /** Log-probabilities of the reference are not needed for the time: the weights stand for a loss of any kind. */
-function step(trainable: Trainable, batch: readonly Sequence[]): void {
-  trainable.forwardBackward(batch, (logps) => logps.map((list) => list.map(() => -0.001)));
+async function step(trainable: Trainable, batch: readonly Sequence[]): Promise<void> {
+  await trainable.forwardBackward(batch, (logps) => logps.map((list) => list.map(() => -0.001)));
   trainable.gradientNorm();
   trainable.step({
     learningRate: 1e-5,
@@ -163,9 +167,9 @@ export function randomPairs({ shape, pairs, tokens, varied }: Subject): Sequence
   );
 }
 
-function timed(work: () => void): { ms: number; cpuMs: number } {
+async function timed(work: () => void | Promise<void>): Promise<{ ms: number; cpuMs: number }> {
   const [start, startCpu] = [performance.now(), cpuMs()];
-  work();
+  await work();
   return { ms: performance.now() - start, cpuMs: cpuMs() - startCpu };
 }
 

@@ -24,7 +24,7 @@ function lettersOf(text: string): number[] {
 function model(letter: string, shift: number): ScoringModel {
   const favoured = letter.charCodeAt(0);
   return {
-    logps: (batch, options) =>
+    logps: async (batch, options) =>
       batch.map(({ tokens, scored }) =>
         Float32Array.from(tokens, (token, i) => {
           const bonus = options?.reference !== true && token === favoured ? shift : 0;
@@ -49,9 +49,9 @@ function pair(id: string, chosen: string, rejected: string): EvidencedPair {
   };
 }
 
-test("figures are those worked out by hand", () => {
+test("figures are those worked out by hand", async () => {
   const heldOut = [pair("right", "aa", "bb"), pair("wrong", "b", "a"), pair("tie", "cc", "dd")];
-  const figures = measureLikelihood(model("a", 0.25), {
+  const figures = await measureLikelihood(model("a", 0.25), {
     vocabulary,
     heldOut,
     unseen: heldOut.slice(0, 1),

@@ -27,7 +27,7 @@ function open(lora: LoraOptions) {
   });
 }
 
-test("an adapter's file, read back, gives the log-probabilities that it was written with", () => {
+test("an adapter's file, read back, gives the log-probabilities that it was written with", async () => {
   const lora: LoraOptions = { rank: 3, alpha: 5, targets: ["q", "o", "down"], seed: 1 };
   const path = join(folder, "adapter.gguf");
   const sequence = {
@@ -49,9 +49,9 @@ test("an adapter's file, read back, gives the log-probabilities that it was writ
   expect(options).toMatchObject({ rank: 3, alpha: 5 });
   expect([...options.targets].sort()).toEqual(["down", "o", "q"]);
   using read = open(options);
-  expect(read.logps([sequence])).not.toEqual(written.logps([sequence]));
+  expect(await read.logps([sequence])).not.toEqual(await written.logps([sequence]));
   loadLora(read, path, libraries);
-  expect(read.logps([sequence])).toEqual(written.logps([sequence]));
+  expect(await read.logps([sequence])).toEqual(await written.logps([sequence]));
 });
 
 test("a file that is no adapter for this trainer is refused", () => {

@@ -40,9 +40,9 @@ const batch = randomSequences([20, 33], 387, SeededRandom.from(8));
 const weights = randomWeights(batch, SeededRandom.from(9));
 
 /** A training pass's log-probabilities, as the first since the gradients were zeroed. */
-function firstPass(model: Trainable): Float32Array[] {
+async function firstPass(model: Trainable): Promise<Float32Array[]> {
   model.zeroGradients();
-  return model.forwardBackward(batch, () => weights);
+  return await model.forwardBackward(batch, () => weights);
 }
 
 describe("the pool", () => {
@@ -61,11 +61,11 @@ describe("the pool", () => {
   });
 });
 
-test("with dropout every gradient agrees with central finite differences of the same pass", () => {
+test("with dropout every gradient agrees with central finite differences of the same pass", async () => {
   for (const activationBytes of [2 ** 31, 0]) {
     using model = open(LORA, activationBytes);
-    const loss = () => weightedSum(firstPass(model), weights);
-    loss();
+    const loss = async () => weightedSum(await firstPass(model), weights);
+    await loss();
     const gradients = model
       .parameters()
       .map(({ name }) => ({ name, gradient: model.readGradient(name) }));
@@ -80,47 +80,49 @@ test("with dropout every gradient agrees with central finite differences of the 
         return loss();
       };
       const h = 0.02;
-      const narrow = (at(h) - at(-h)) / (2 * h);
-      const slope = (4 * narrow - (at(2 * h) - at(-2 * h)) / (4 * h)) / 3;
+      const narrow = ((await at(h)) - (await at(-h))) / (2 * h);
+      const slope = (4 * narrow - ((await at(2 * h)) - (await at(-2 * h))) / (4 * h)) / 3;
       expect(Math.abs(slope - norm) / norm, name).toBeLessThan(1e-3);
       model.writeParameter(name, value);
     }
   }
 });
 
-test("scoring drops nothing: log-probabilities are those of the same adapter without dropout", () => {
+test("scoring drops nothing: log-probabilities are those of the same adapter without dropout", async () => {
   using model = open(LORA);
   using plain = open({ ...LORA, dropout: 0 });
-  expect(model.logps(batch)).toEqual(plain.logps(batch));
-  expect(model.logps(batch, { reference: true })).toEqual(plain.logps(batch, { reference: true }));
-  expect(firstPass(model)).not.toEqual(firstPass(plain));
+  expect(await model.logps(batch)).toEqual(await plain.logps(batch));
+  expect(await model.logps(batch, { reference: true })).toEqual(
+    await plain.logps(batch, { reference: true }),
+  );
+  expect(await firstPass(model)).not.toEqual(await firstPass(plain));
 });
 
-test("passes and steps draw anew; the same pass of the same step draws the same", () => {
+test("passes and steps draw anew; the same pass of the same step draws the same", async () => {
   using model = open(LORA);
-  const first = firstPass(model);
-  const second = model.forwardBackward(batch, () => weights);
+  const first = await firstPass(model);
+  const second = await model.forwardBackward(batch, () => weights);
   expect(second).not.toEqual(first);
-  expect(firstPass(model)).toEqual(first);
+  expect(await firstPass(model)).toEqual(first);
   const values = model.parameters().map(({ name }) => [name, model.readParameter(name)] as const);
   model.step({ ...STEP, learningRate: 1e-30 });
   for (const [name, value] of values) model.writeParameter(name, value);
-  expect(firstPass(model)).not.toEqual(first);
+  expect(await firstPass(model)).not.toEqual(first);
 });
 
-test("from the same optimiser state another process draws the same, so resume is exact", () => {
+test("from the same optimiser state another process draws the same, so resume is exact", async () => {
   using whole = open(LORA);
-  const train = (model: Trainable) => {
-    for (let part = 0; part < 2; part++) model.forwardBackward(batch, () => weights);
+  const train = async (model: Trainable) => {
+    for (let part = 0; part < 2; part++) await model.forwardBackward(batch, () => weights);
     model.step(STEP);
   };
-  train(whole);
+  await train(whole);
   using resumed = open(LORA);
   for (const { name } of whole.parameters())
     resumed.writeParameter(name, whole.readParameter(name));
   resumed.writeOptimizer(whole.readOptimizer());
-  train(whole);
-  train(resumed);
+  await train(whole);
+  await train(resumed);
   for (const { name } of whole.parameters()) {
     expect(resumed.readParameter(name)).toEqual(whole.readParameter(name));
   }

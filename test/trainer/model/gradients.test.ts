@@ -121,7 +121,7 @@ describe("every gradient agrees with central finite differences", () => {
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  it.each(CASES)("$name", ({ shape = {}, tied, lora, lengths, common = 0 }) => {
+  it.each(CASES)("$name", async ({ shape = {}, tied, lora, lengths, common = 0 }) => {
     const libraries = cpuLibraries();
     const ggufPath = join(folder, "model.gguf");
     writeRandomModel(ggufPath, { libraries, shape, tied, seed: 11 });
@@ -136,12 +136,12 @@ describe("every gradient agrees with central finite differences", () => {
     const random = SeededRandom.from(29, ...lengths);
     perturbAdapter(trainable, random);
     const apart = randomSequences(lengths, trainable.shape.nVocab, random);
-    const errors = gradientErrors(trainable, sharePrompts(apart, common), random);
+    const errors = await gradientErrors(trainable, sharePrompts(apart, common), random);
     expect(errors.length).toBeGreaterThan(0);
     expect(errors.filter(({ error }) => !(error < TOLERANCE))).toEqual([]);
   });
 
-  it("a gradient that is wrong by one percent would be found", () => {
+  it("a gradient that is wrong by one percent would be found", async () => {
     const libraries = cpuLibraries();
     const ggufPath = join(folder, "wrong.gguf");
     writeRandomModel(ggufPath, { libraries, tied: true, seed: 11, shape: { nLayer: 1 } });
@@ -156,7 +156,7 @@ describe("every gradient agrees with central finite differences", () => {
     const random = SeededRandom.from(31);
     perturbAdapter(trainable, random);
     const batch = randomSequences([9], trainable.shape.nVocab, random);
-    const errors = gradientErrors(trainable, batch, random, 1.01);
+    const errors = await gradientErrors(trainable, batch, random, 1.01);
     expect(errors.every(({ error }) => error > TOLERANCE)).toBe(true);
   });
 });
@@ -165,16 +165,17 @@ describe("every gradient agrees with central finite differences", () => {
  * The relative error of each tensor's gradient along itself and along random halves of itself: where a random
  * subset s of the coordinates moves along g∘s, the loss's slope must be |g∘s|.
  */
-function gradientErrors(
+async function gradientErrors(
   trainable: Trainable,
   batch: readonly Sequence[],
   random: SeededRandom,
   exaggeration = 1,
-): { name: string; error: number }[] {
+): Promise<{ name: string; error: number }[]> {
   const weights = randomWeights(batch, random);
-  const loss = () => weightedSum(trainable.logps(batch), weights);
-  trainable.forwardBackward(batch, () => weights);
-  return trainable.parameters().map(({ name }) => {
+  const loss = async () => weightedSum(await trainable.logps(batch), weights);
+  await trainable.forwardBackward(batch, () => weights);
+  const found: { name: string; error: number }[] = [];
+  for (const { name } of trainable.parameters()) {
     const gradient = trainable.readGradient(name).map((each) => each * exaggeration);
     const value = trainable.readParameter(name);
     const lossAlong = (direction: Float32Array, distance: number) => {
@@ -188,25 +189,27 @@ function gradientErrors(
       gradient,
       ...[1, 2].map(() => gradient.map((g) => (random.uniform() < 0.5 ? g : 0))),
     ];
-    const errors = subsets.map((subset) => {
+    const errors: number[] = [];
+    for (const subset of subsets) {
       const norm = Math.hypot(...subset);
-      const slope = centralDifference((x) =>
+      const slope = await centralDifference((x) =>
         lossAlong(
           subset.map((g) => g / norm),
           x,
         ),
       );
-      return Math.abs(slope - norm) / Math.abs(slope);
-    });
+      errors.push(Math.abs(slope - norm) / Math.abs(slope));
+    }
     trainable.writeParameter(name, value);
-    return { name, error: Math.max(...errors) };
-  });
+    found.push({ name, error: Math.max(...errors) });
+  }
+  return found;
 }
 
 /** The slope at 0 by central differences at two distances, extrapolated (the error falls as h⁴). */
-function centralDifference(f: (x: number) => number): number {
+async function centralDifference(f: (x: number) => Promise<number>): Promise<number> {
   const h = 0.02;
-  const wide = (f(2 * h) - f(-2 * h)) / (4 * h);
-  const narrow = (f(h) - f(-h)) / (2 * h);
+  const wide = ((await f(2 * h)) - (await f(-2 * h))) / (4 * h);
+  const narrow = ((await f(h)) - (await f(-h))) / (2 * h);
   return (4 * narrow - wide) / 3;
 }

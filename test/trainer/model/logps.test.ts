@@ -64,20 +64,20 @@ describe("log-probabilities of an F32 model are libllama's", () => {
       name: "odd widths",
       options: { shape: { nEmbd: 50, nHead: 5, nHeadKv: 1, headDim: 10, nFf: 77 } },
     },
-  ])("$name", ({ options }) => {
+  ])("$name", async ({ options }) => {
     const modelPath = modelFile(options);
     using trainable = open(modelPath, null);
     const apart = randomSequences([150, 33, 7], trainable.shape.nVocab, SeededRandom.from(3));
     const paired = sharePrompts(apart, 20);
     for (const batch of [apart, paired]) {
       const theirs = libllamaLogps(batch, { libraries: cpuLibraries(), modelPath });
-      expect(greatestDifference(trainable.logps(batch), theirs)).toBeLessThan(1e-3);
+      expect(greatestDifference(await trainable.logps(batch), theirs)).toBeLessThan(1e-3);
     }
   });
 });
 
 describe("frequency divisors of long-context models", () => {
-  it("turn keys and queries as libllama turns them", () => {
+  it("turn keys and queries as libllama turns them", async () => {
     const libraries = cpuLibraries();
     const plain = modelFile({});
     const modelPath = join(folder, "divided.gguf");
@@ -87,11 +87,11 @@ describe("frequency divisors of long-context models", () => {
     using trainable = open(modelPath, null);
     using undivided = open(plain, null);
     const batch = randomSequences([100], trainable.shape.nVocab, SeededRandom.from(3));
-    const ours = trainable.logps(batch);
+    const ours = await trainable.logps(batch);
     expect(greatestDifference(ours, libllamaLogps(batch, { libraries, modelPath }))).toBeLessThan(
       1e-3,
     );
-    expect(greatestDifference(ours, undivided.logps(batch))).toBeGreaterThan(1e-2);
+    expect(greatestDifference(ours, await undivided.logps(batch))).toBeGreaterThan(1e-2);
   });
 });
 
@@ -99,12 +99,10 @@ const STORED = ["f16", "bf16", "q8_0", "q4_0", "q4_K", "q6_K"] as const;
 
 describe("log-probabilities of other weights differ from libllama's no more than its kernels among themselves", () => {
   const gaps = new Map<string, readonly { ours: number; among: number }[]>();
-  beforeAll(() => {
-    for (const type of STORED)
-      gaps.set(
-        type,
-        [1, 2].map((seed) => compareKernels(type, seed)),
-      );
+  beforeAll(async () => {
+    for (const type of STORED) {
+      gaps.set(type, [await compareKernels(type, 1), await compareKernels(type, 2)]);
+    }
   });
 
   it.each(STORED)("%s: on the better of two models by the same type's measure", (type) => {
@@ -124,7 +122,7 @@ describe("log-probabilities of other weights differ from libllama's no more than
 });
 
 /** The trainer's distance to libllama's nearest way of evaluating, and libllama's ways' greatest distance. */
-function compareKernels(type: (typeof STORED)[number], seed: number) {
+async function compareKernels(type: (typeof STORED)[number], seed: number) {
   const modelPath = modelFile({ type, seed, shape: WIDE });
   using trainable = open(modelPath, ALL);
   const libraries = cpuLibraries();
@@ -132,7 +130,7 @@ function compareKernels(type: (typeof STORED)[number], seed: number) {
   const ways = [{}, { repack: false }, { batchTokens: 1 }, { batchTokens: 7 }].map((way) =>
     libllamaLogps(batch, { libraries, modelPath, ...way }),
   );
-  const ours = trainable.logps(batch);
+  const ours = await trainable.logps(batch);
   return {
     ours: Math.min(...ways.map((way) => greatestDifference(ours, way))),
     among: Math.max(...ways.flatMap((a) => ways.map((b) => greatestDifference(a, b)))),
@@ -140,7 +138,7 @@ function compareKernels(type: (typeof STORED)[number], seed: number) {
 }
 
 describe("an adapter", () => {
-  it("changes libllama's log-probabilities as the trainer's own forward pass says", () => {
+  it("changes libllama's log-probabilities as the trainer's own forward pass says", async () => {
     const modelPath = modelFile({});
     using trainable = open(modelPath, ALL);
     const libraries = cpuLibraries();
@@ -157,20 +155,20 @@ describe("an adapter", () => {
     const adapted = libllamaLogps(batch, { libraries, modelPath, adapterPath });
     const bare = libllamaLogps(batch, { libraries, modelPath });
     expect(greatestDifference(adapted, bare)).toBeGreaterThan(0.1);
-    expect(greatestDifference(trainable.logps(batch), adapted)).toBeLessThan(1e-3);
-    expect(greatestDifference(trainable.logps(batch, { reference: true }), bare)).toBeLessThan(
-      1e-3,
-    );
+    expect(greatestDifference(await trainable.logps(batch), adapted)).toBeLessThan(1e-3);
+    expect(
+      greatestDifference(await trainable.logps(batch, { reference: true }), bare),
+    ).toBeLessThan(1e-3);
   });
 
-  it("trained for some steps raises the answer's probability in libllama by as much as in the trainer", () => {
+  it("trained for some steps raises the answer's probability in libllama by as much as in the trainer", async () => {
     const modelPath = modelFile({ type: "q8_0" });
     using trainable = open(modelPath, ALL, "bf16");
     const libraries = cpuLibraries();
     const batch = randomSequences([30, 25], trainable.shape.nVocab, SeededRandom.from(6));
-    const before = total(trainable.logps(batch));
+    const before = total(await trainable.logps(batch));
     for (let step = 0; step < 20; step++) {
-      trainable.forwardBackward(batch, (logps) => logps.map((list) => list.map(() => -0.02)));
+      await trainable.forwardBackward(batch, (logps) => logps.map((list) => list.map(() => -0.02)));
       trainable.step({
         learningRate: 5e-3,
         beta1: 0.9,
@@ -187,7 +185,7 @@ describe("an adapter", () => {
       alpha: ALL.alpha,
       baseArchitecture: "llama",
     });
-    const gained = total(trainable.logps(batch)) - before;
+    const gained = total(await trainable.logps(batch)) - before;
     const adapted = total(libllamaLogps(batch, { libraries, modelPath, adapterPath }));
     const theirGain = adapted - total(libllamaLogps(batch, { libraries, modelPath }));
     expect(gained).toBeGreaterThan(20);

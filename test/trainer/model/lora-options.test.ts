@@ -30,7 +30,7 @@ test("α 8 at rank 4 scales by 2, rank-stabilised by 4, written as α 16", () =>
   expect(fileAlpha({ ...LORA, scaling: "rslora" })).toBe(16);
 });
 
-test("a rank-stabilised adapter, as its file says it, gives libllama the trainer's log-probabilities", () => {
+test("a rank-stabilised adapter, as its file says it, gives libllama the trainer's log-probabilities", async () => {
   const lora: LoraOptions = { ...LORA, scaling: "rslora" };
   using model = open(lora);
   perturbAdapter(model, SeededRandom.from(5));
@@ -43,9 +43,9 @@ test("a rank-stabilised adapter, as its file says it, gives libllama the trainer
   });
   const batch = randomSequences([20], model.shape.nVocab, SeededRandom.from(8));
   const served = libllamaLogps(batch, { libraries, modelPath: ggufPath, adapterPath });
-  expect(greatestDifference(model.logps(batch), served)).toBeLessThan(1e-4);
+  expect(greatestDifference(await model.logps(batch), served)).toBeLessThan(1e-4);
   const bare = libllamaLogps(batch, { libraries, modelPath: ggufPath });
-  expect(greatestDifference(model.logps(batch), bare)).toBeGreaterThan(0.1);
+  expect(greatestDifference(await model.logps(batch), bare)).toBeGreaterThan(0.1);
 });
 
 test("adapters sit on the chosen layers only", () => {

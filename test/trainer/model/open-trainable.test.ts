@@ -8,6 +8,7 @@ import { llamaTensors } from "#trainer/gguf/llama-shape.ts";
 import { openTrainable } from "#trainer/model/open-trainable.ts";
 import type {
   LoraOptions,
+  Sequence,
   StepOptions,
   Trainable,
   TrainableOptions,
@@ -59,19 +60,29 @@ function sequences(trainable: Trainable, lengths: readonly number[]) {
   return randomSequences(lengths, trainable.shape.nVocab, SeededRandom.from(8));
 }
 
+/** Each sequence's log-probabilities, from a batch of its own. */
+async function apartOf(
+  trainable: Trainable,
+  batch: readonly Sequence[],
+): Promise<readonly Float32Array[]> {
+  const logps: Float32Array[] = [];
+  for (const sequence of batch) logps.push(...(await trainable.logps([sequence])));
+  return logps;
+}
+
 /** One step towards more probable sequences. */
-function train(trainable: Trainable, lengths: readonly number[]): void {
+async function train(trainable: Trainable, lengths: readonly number[]): Promise<void> {
   const batch = sequences(trainable, lengths);
-  trainable.forwardBackward(batch, (logps) => logps.map((list) => list.map(() => -0.05)));
+  await trainable.forwardBackward(batch, (logps) => logps.map((list) => list.map(() => -0.05)));
   trainable.step(STEP);
 }
 
 describe("log-probabilities", () => {
-  it("do not depend on what else is in the batch, nor on how it is split", () => {
+  it("do not depend on what else is in the batch, nor on how it is split", async () => {
     using trainable = open({ maxTokensPerBatch: 64 });
     const batch = sequences(trainable, [5, 31, 33, 1, 20]);
-    const alone = batch.flatMap((sequence) => trainable.logps([sequence]));
-    expect(greatestDifference(trainable.logps(batch), alone)).toBeLessThan(1e-4);
+    const alone = await apartOf(trainable, batch);
+    expect(greatestDifference(await trainable.logps(batch), alone)).toBeLessThan(1e-4);
   });
 
   it.each([
@@ -81,103 +92,103 @@ describe("log-probabilities", () => {
     ["bf16", 128],
   ] as const)(
     "of a pair are those of its sequences apart (%s, %i tokens in common)",
-    (precision, common) => {
+    async (precision, common) => {
       using trainable = open({ precision, maxTokensPerBatch: 512 });
       const pair = sharePrompts(sequences(trainable, [common + 20, common + 40]), common);
-      const apart = pair.flatMap((sequence) => trainable.logps([sequence]));
-      expect(greatestDifference(trainable.logps(pair), apart)).toBeLessThan(1e-4);
+      const apart = await apartOf(trainable, pair);
+      expect(greatestDifference(await trainable.logps(pair), apart)).toBeLessThan(1e-4);
     },
   );
 
-  it("are 0 where not scored, and below 0 where scored", () => {
+  it("are 0 where not scored, and below 0 where scored", async () => {
     using trainable = open();
     const batch = sequences(trainable, [12]);
-    const [logps = new Float32Array()] = trainable.logps(batch);
+    const [logps = new Float32Array()] = await trainable.logps(batch);
     const isRight = [...logps].every((logp, i) =>
       batch[0]?.scored[i] === 1 ? logp < 0 : logp === 0,
     );
     expect(isRight).toBe(true);
   });
 
-  it("of no sequences are none", () => {
+  it("of no sequences are none", async () => {
     using trainable = open();
-    expect(trainable.logps([])).toEqual([]);
-    expect(trainable.forwardBackward([], () => [])).toEqual([]);
+    expect(await trainable.logps([])).toEqual([]);
+    expect(await trainable.forwardBackward([], () => [])).toEqual([]);
   });
 
-  it("stay finite for logits of which softmax leaves nothing", () => {
+  it("stay finite for logits of which softmax leaves nothing", async () => {
     using trainable = open();
     const name = "output_norm.weight";
     trainable.writeParameter(
       name,
       trainable.readParameter(name).map((each) => 400 * each),
     );
-    const [logps = new Float32Array()] = trainable.logps(sequences(trainable, [12]));
+    const [logps = new Float32Array()] = await trainable.logps(sequences(trainable, [12]));
     expect(logps.every(Number.isFinite)).toBe(true);
     expect(Math.min(...logps)).toBeLessThan(-200);
   });
 
-  it("of a fresh adapter are the bare model's, since B begins at 0", () => {
+  it("of a fresh adapter are the bare model's, since B begins at 0", async () => {
     using trainable = open({ lora: LORA });
     const batch = sequences(trainable, [9, 14]);
-    const reference = trainable.logps(batch, { reference: true });
-    expect(greatestDifference(trainable.logps(batch), reference)).toBe(0);
+    const reference = await trainable.logps(batch, { reference: true });
+    expect(greatestDifference(await trainable.logps(batch), reference)).toBe(0);
     perturbAdapter(trainable, SeededRandom.from(1));
-    expect(greatestDifference(trainable.logps(batch), reference)).toBeGreaterThan(1e-3);
-    expect(trainable.logps(batch, { reference: true })).toEqual(reference);
+    expect(greatestDifference(await trainable.logps(batch), reference)).toBeGreaterThan(1e-3);
+    expect(await trainable.logps(batch, { reference: true })).toEqual(reference);
   });
 
-  it("are the same through graphs that were kept while many others came", () => {
+  it("are the same through graphs that were kept while many others came", async () => {
     using trainable = open({ maxTokensPerBatch: 4096 });
     const batch = sequences(trainable, [9]);
-    const first = trainable.logps(batch);
+    const first = await trainable.logps(batch);
     for (let count = 2; count < 34; count++) {
-      trainable.logps(sequences(trainable, Array<number>(count).fill(20)));
-      expect(trainable.logps(batch)).toEqual(first);
+      await trainable.logps(sequences(trainable, Array<number>(count).fill(20)));
+      expect(await trainable.logps(batch)).toEqual(first);
     }
   });
 });
 
 describe("gradients", () => {
-  it("accumulate over batches, and are zeroed on demand and by a step", () => {
+  it("accumulate over batches, and are zeroed on demand and by a step", async () => {
     using trainable = open({ lora: LORA });
     perturbAdapter(trainable, SeededRandom.from(2));
     const batch = sequences(trainable, [9, 14]);
     const weights = randomWeights(batch, SeededRandom.from(3));
     const name = "blk.1.attn_v.weight.lora_a";
-    trainable.forwardBackward(batch, () => weights);
+    await trainable.forwardBackward(batch, () => weights);
     const once = trainable.readGradient(name);
-    trainable.forwardBackward(batch, () => weights);
+    await trainable.forwardBackward(batch, () => weights);
     const twice = trainable.readGradient(name);
     expect(greatestDifference([twice], [once.map((g) => 2 * g)])).toBeLessThan(1e-4);
     trainable.zeroGradients();
     expect(trainable.gradientNorm()).toBe(0);
-    trainable.forwardBackward(batch, () => weights);
+    await trainable.forwardBackward(batch, () => weights);
     trainable.step(STEP);
     expect(trainable.gradientNorm()).toBe(0);
   });
 
-  it.each([null, LORA])("of a pair are the sum of its sequences' apart (lora %j)", (lora) => {
+  it.each([null, LORA])("of a pair are the sum of its sequences' apart (lora %j)", async (lora) => {
     using trainable = open({ lora });
     perturbAdapter(trainable, SeededRandom.from(2));
     const pair = sharePrompts(sequences(trainable, [70, 90]), 50);
     const weights = randomWeights(pair, SeededRandom.from(3));
     const gradients = () => trainable.parameters().map(({ name }) => trainable.readGradient(name));
-    trainable.forwardBackward(pair, () => weights);
+    await trainable.forwardBackward(pair, () => weights);
     const together = gradients();
     trainable.zeroGradients();
     for (const [i, sequence] of pair.entries()) {
-      trainable.forwardBackward([sequence], () => weights.slice(i, i + 1));
+      await trainable.forwardBackward([sequence], () => weights.slice(i, i + 1));
     }
     const cosines = gradients().map((apart, i) => cosine(apart, together[i] ?? apart));
     expect(Math.min(...cosines)).toBeGreaterThan(0.999999);
     expect(greatestDifference(gradients(), together)).toBeLessThan(1e-2);
   });
 
-  it("have the norm of all their elements together", () => {
+  it("have the norm of all their elements together", async () => {
     using trainable = open();
     const batch = sequences(trainable, [9, 14]);
-    trainable.forwardBackward(batch, () => randomWeights(batch, SeededRandom.from(3)));
+    await trainable.forwardBackward(batch, () => randomWeights(batch, SeededRandom.from(3)));
     let squares = 0;
     for (const { name } of trainable.parameters()) {
       for (const gradient of trainable.readGradient(name)) squares += gradient ** 2;
@@ -189,14 +200,14 @@ describe("gradients", () => {
 describe("gradients by other ways", () => {
   it.each([null, LORA])(
     "are the same where blocks are computed twice to save memory (lora %j)",
-    (lora) => {
+    async (lora) => {
       using keeping = open({ lora });
       using saving = open({ lora, activationBytes: 0 });
       const batch = sequences(keeping, [33, 70]);
       const weights = randomWeights(batch, SeededRandom.from(3));
       for (const trainable of [keeping, saving]) {
         perturbAdapter(trainable, SeededRandom.from(2));
-        trainable.forwardBackward(batch, () => weights);
+        await trainable.forwardBackward(batch, () => weights);
       }
       for (const { name } of keeping.parameters()) {
         expect(saving.readGradient(name)).toEqual(keeping.readGradient(name));
@@ -211,7 +222,7 @@ describe("gradients by other ways", () => {
     ["q4_K", "bf16", 1e-2],
   ] as const)(
     "are the same where frozen matrices are turned around in each pass, layer by layer (%s, %s products)",
-    (type, precision, tolerance) => {
+    async (type, precision, tolerance) => {
       const path = join(folder, `turned-${type}.gguf`);
       const shape = { nEmbd: 256, nHead: 4, nHeadKv: 2, headDim: 64, nFf: 256 };
       writeRandomModel(path, { libraries: cpuLibraries(), type, shape });
@@ -223,7 +234,7 @@ describe("gradients by other ways", () => {
       const weights = randomWeights(batch, SeededRandom.from(3));
       for (const trainable of [storing, turning]) {
         perturbAdapter(trainable, SeededRandom.from(2));
-        trainable.forwardBackward(batch, () => weights);
+        await trainable.forwardBackward(batch, () => weights);
       }
       const distances = storing
         .parameters()
@@ -232,14 +243,14 @@ describe("gradients by other ways", () => {
     },
   );
 
-  it.each([null, LORA])("in BF16 point where those in F32 do (lora %j)", (lora) => {
+  it.each([null, LORA])("in BF16 point where those in F32 do (lora %j)", async (lora) => {
     using exact = open({ lora });
     using fast = open({ lora, precision: "bf16" });
     const batch = sequences(exact, [33, 70]);
     const weights = randomWeights(batch, SeededRandom.from(3));
     for (const trainable of [exact, fast]) {
       perturbAdapter(trainable, SeededRandom.from(2));
-      trainable.forwardBackward(batch, () => weights);
+      await trainable.forwardBackward(batch, () => weights);
     }
     const cosines = exact
       .parameters()
@@ -251,23 +262,20 @@ describe("gradients by other ways", () => {
 describe("training", () => {
   it.each(["f32", "bf16"] as const)(
     "raises the probability of what it is shown (%s)",
-    (precision) => {
+    async (precision) => {
       using trainable = open({ precision });
       const batch = sequences(trainable, [20, 30]);
-      const total = () =>
-        trainable
-          .logps(batch)
-          .flatMap((list) => [...list])
-          .reduce((a, b) => a + b, 0);
-      const before = total();
-      for (let i = 0; i < 10; i++) train(trainable, [20, 30]);
-      expect(total()).toBeGreaterThan(before / 2);
+      const total = async () =>
+        (await trainable.logps(batch)).flatMap((list) => [...list]).reduce((a, b) => a + b, 0);
+      const before = await total();
+      for (let i = 0; i < 10; i++) await train(trainable, [20, 30]);
+      expect(await total()).toBeGreaterThan(before / 2);
     },
   );
 
-  it("goes on exactly from saved parameters and moments", () => {
+  it("goes on exactly from saved parameters and moments", async () => {
     using straight = open({ lora: LORA });
-    train(straight, [9, 14]);
+    await train(straight, [9, 14]);
     const values = straight
       .parameters()
       .map(({ name }) => ({ name, v: straight.readParameter(name) }));
@@ -275,7 +283,7 @@ describe("training", () => {
     using resumed = open({ lora: LORA });
     for (const { name, v } of values) resumed.writeParameter(name, v);
     resumed.writeOptimizer(optimizer);
-    for (const trainable of [straight, resumed]) train(trainable, [30]);
+    for (const trainable of [straight, resumed]) await train(trainable, [30]);
     for (const { name } of straight.parameters()) {
       expect(resumed.readParameter(name)).toEqual(straight.readParameter(name));
     }
@@ -315,11 +323,12 @@ describe("training", () => {
 });
 
 describe("refused with a reason", () => {
-  it("a batch above the bound", () => {
+  it("a batch above the bound", async () => {
     using trainable = open({ maxTokensPerBatch: 64 });
     const batch = sequences(trainable, [33, 40]);
-    expect(() => trainable.forwardBackward(batch, () => [])).toThrow("at most 64 padded tokens");
-    expect(() => trainable.logps(sequences(trainable, [65]))).toThrow("at most 64 padded tokens");
+    const message = "at most 64 padded tokens";
+    await expect(trainable.forwardBackward(batch, () => [])).rejects.toThrow(message);
+    await expect(trainable.logps(sequences(trainable, [65]))).rejects.toThrow(message);
   });
 
   it("an unknown parameter, values of another size, moments that lack one", () => {
@@ -332,14 +341,12 @@ describe("refused with a reason", () => {
     );
   });
 
-  it("any use after disposal", () => {
+  it("any use after disposal", async () => {
     const trainable = open({ lora: LORA });
     const batch = sequences(trainable, [9]);
     trainable[Symbol.dispose]();
     trainable[Symbol.dispose]();
     const uses: (() => unknown)[] = [
-      () => trainable.logps(batch),
-      () => trainable.forwardBackward(batch, (logps) => logps),
       () => trainable.gradientNorm(),
       () => trainable.zeroGradients(),
       () => trainable.step(STEP),
@@ -347,6 +354,8 @@ describe("refused with a reason", () => {
       () => trainable.readOptimizer(),
     ];
     for (const use of uses) expect(use).toThrow("disposed already");
+    await expect(trainable.logps(batch)).rejects.toThrow("disposed already");
+    await expect(trainable.forwardBackward(batch, (logps) => logps)).rejects.toThrow("disposed");
   });
 
   it("options that contradict each other", () => {

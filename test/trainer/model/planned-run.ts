@@ -25,8 +25,8 @@ const batch = Array.from(
     scored: Uint8Array.from({ length: maxTokens }, (_, i) => (i > 0 ? 1 : 0)),
   }),
 );
-trainable.logps(batch, { reference: true });
-trainable.forwardBackward(batch, (logps) => logps.map((list) => list.map(() => -0.01)));
+await trainable.logps(batch, { reference: true });
+await trainable.forwardBackward(batch, (logps) => logps.map((list) => list.map(() => -0.01)));
 trainable.step({
   learningRate: 1e-3,
   beta1: 0.9,

@@ -1,6 +1,11 @@
 /** A model small enough to be exact: log p(next | token) from one table, with its gradient in closed form. */
 
-import type { OptimizerState, Sequence, StepOptions } from "#trainer/model/trainable.ts";
+import type {
+  OptimizerState,
+  ScoringOptions,
+  Sequence,
+  StepOptions,
+} from "#trainer/model/trainable.ts";
 import type { TrainingModel } from "#trainer/run/run.ts";
 
 const NAME = "bigram.weight";
@@ -25,7 +30,7 @@ export class Bigram implements TrainingModel {
     this.#gradient = new Float32Array(size * size);
   }
 
-  logps(batch: readonly Sequence[], options?: { readonly reference?: boolean }): Float32Array[] {
+  async logps(batch: readonly Sequence[], options?: ScoringOptions): Promise<Float32Array[]> {
     const table = options?.reference === true ? this.#initial : this.#table;
     return batch.map((sequence) =>
       Float32Array.from(sequence.tokens, (token, i) =>
@@ -34,11 +39,11 @@ export class Bigram implements TrainingModel {
     );
   }
 
-  forwardBackward(
+  async forwardBackward(
     batch: readonly Sequence[],
     weigh: (logps: Float32Array[]) => readonly Float32Array[],
-  ): Float32Array[] {
-    const logps = this.logps(batch);
+  ): Promise<Float32Array[]> {
+    const logps = await this.logps(batch);
     const weights = weigh(logps);
     batch.forEach((sequence, row) => {
       sequence.tokens.forEach((token, i) => {

@@ -15,18 +15,18 @@ function state(step: number): RunState {
   return { fingerprint: "f", step, position, elapsedMs: 12.5, tokens: 77 };
 }
 
-function trainedModel(): Bigram {
+async function trainedModel(): Promise<Bigram> {
   const model = new Bigram(SIZE);
   const sequence = { tokens: Int32Array.of(0, 1, 2, 3), scored: Uint8Array.of(0, 1, 1, 1) };
-  model.forwardBackward([sequence], (logps) => logps.map((list) => list.map(() => -1)));
+  await model.forwardBackward([sequence], (logps) => logps.map((list) => list.map(() => -1)));
   const adam = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.1, gradientScale: 1 };
   model.step({ ...adam, learningRate: 0.1 });
   return model;
 }
 
-test("what was saved is restored: parameters, moments, place in the data, clocks", () => {
+test("what was saved is restored: parameters, moments, place in the data, clocks", async () => {
   const folder = newFolder();
-  const model = trainedModel();
+  const model = await trainedModel();
   writeCheckpoint(folder, state(5), model);
   const twin = new Bigram(SIZE);
   expect(restoreCheckpoint(folder, "f", twin)).toEqual({ state: state(5), damaged: [] });
@@ -34,15 +34,15 @@ test("what was saved is restored: parameters, moments, place in the data, clocks
   expect(twin.readOptimizer()).toEqual(model.readOptimizer());
 });
 
-test("a run that never began has no checkpoint and no error", () => {
+test("a run that never began has no checkpoint and no error", async () => {
   const nothing = restoreCheckpoint(join(newFolder(), "absent"), "f", new Bigram(SIZE));
   expect(nothing).toEqual({ state: undefined, damaged: [] });
 });
 
-test("one flipped byte anywhere is noticed, and the checkpoint before it is taken", () => {
+test("one flipped byte anywhere is noticed, and the checkpoint before it is taken", async () => {
   const folder = newFolder();
-  writeCheckpoint(folder, state(1), trainedModel());
-  writeCheckpoint(folder, state(2), trainedModel());
+  writeCheckpoint(folder, state(1), await trainedModel());
+  writeCheckpoint(folder, state(2), await trainedModel());
   const newest = join(folder, "step-00000002.checkpoint");
   const whole = readFileSync(newest);
   fc.assert(
@@ -57,10 +57,10 @@ test("one flipped byte anywhere is noticed, and the checkpoint before it is take
   );
 });
 
-test("a write that fails midway leaves the older checkpoints and nothing else", () => {
+test("a write that fails midway leaves the older checkpoints and nothing else", async () => {
   const folder = newFolder();
-  writeCheckpoint(folder, state(1), trainedModel());
-  const failing = trainedModel();
+  writeCheckpoint(folder, state(1), await trainedModel());
+  const failing = await trainedModel();
   failing.readParameter = () => {
     throw new Error("the device was lost");
   };
@@ -68,16 +68,16 @@ test("a write that fails midway leaves the older checkpoints and nothing else", 
   expect(readdirSync(folder)).toEqual(["step-00000001.checkpoint"]);
 });
 
-test("what a killed process left half written is cleared away by the next checkpoint", () => {
+test("what a killed process left half written is cleared away by the next checkpoint", async () => {
   const folder = newFolder();
   writeFileSync(join(folder, "step-00000001.checkpoint.99.tmp"), "half");
-  writeCheckpoint(folder, state(2), trainedModel());
+  writeCheckpoint(folder, state(2), await trainedModel());
   expect(readdirSync(folder)).toEqual(["step-00000002.checkpoint"]);
 });
 
-test("another run's checkpoint is a mismatch, not damage", () => {
+test("another run's checkpoint is a mismatch, not damage", async () => {
   const folder = newFolder();
-  writeCheckpoint(folder, state(1), trainedModel());
+  writeCheckpoint(folder, state(1), await trainedModel());
   try {
     restoreCheckpoint(folder, "other", new Bigram(SIZE));
     expect.unreachable();

@@ -83,11 +83,11 @@ test("metrics go by TRL's names", () => {
   );
 });
 
-test("the held-out margin is β times what policy and reference say of both answers", () => {
+test("the held-out margin is β times what policy and reference say of both answers", async () => {
   const limits = { maxTokens: 256, maxPromptTokens: 128 };
   const sequences = encodePairs(vocabulary, pairs.slice(5), limits).examples[0]?.sequences ?? [];
-  const policy = trained.model.logps(sequences).map(sequenceLogp);
-  const reference = trained.model.logps(sequences, { reference: true }).map(sequenceLogp);
+  const policy = (await trained.model.logps(sequences)).map(sequenceLogp);
+  const reference = (await trained.model.logps(sequences, { reference: true })).map(sequenceLogp);
   const [chosen = 0, rejected = 0] = policy.map((logp, i) => logp - (reference[i] ?? 0));
   expect(outcome.metrics?.["eval_rewards/margins"]).toBeCloseTo(0.1 * (chosen - rejected), 6);
   expect(outcome.metrics?.["eval_logps/chosen"]).toBeCloseTo(policy[0] ?? 0, 6);
@@ -156,21 +156,25 @@ test("with an RPO term the chosen's NLL per token is reported and added to the l
   await trainDpo(run);
   const [first] = lines(run);
   expect(first?.["nll_loss"]).toBeGreaterThan(0);
-  const chosen = untrainedNll();
+  const chosen = await untrainedNll();
   expect(first?.["nll_loss"]).toBeCloseTo(chosen.nll, 5);
   expect(first?.["loss"]).toBeCloseTo(Math.LN2 + 0.5 * chosen.weightedNll, 5);
 });
 
 /** What the untrained table says of the five chosen answers: mean NLL per token, plain and by weight. */
-function untrainedNll() {
+async function untrainedNll() {
   const limits = { maxTokens: 256, maxPromptTokens: 128 };
   const { examples } = encodePairs(vocabulary, pairs.slice(0, 5), limits);
   const model = new Bigram(vocabulary.size);
-  const rows = examples.flatMap(({ sequences: [sequence], weight }) => {
-    if (sequence === undefined) return [];
-    const [logps = new Float32Array()] = model.logps([sequence]);
-    return [{ weight, nll: -sequenceLogp(logps) / scoredTokens(sequence) }];
-  });
+  const rows: { weight: number; nll: number }[] = [];
+  for (const {
+    sequences: [sequence],
+    weight,
+  } of examples) {
+    if (sequence === undefined) continue;
+    const [logps = new Float32Array()] = await model.logps([sequence]);
+    rows.push({ weight, nll: -sequenceLogp(logps) / scoredTokens(sequence) });
+  }
   const weights = rows.reduce((sum, { weight }) => sum + weight, 0);
   return {
     nll: rows.reduce((sum, { nll }) => sum + nll, 0) / rows.length,

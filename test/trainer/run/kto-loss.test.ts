@@ -28,16 +28,16 @@ const rated = new Map<Example, RatedExample>(
 /** The policy finds every mismatched completion 2 nats likelier than the reference does. */
 const model = {
   asked: [] as number[],
-  logps(batch: readonly Sequence[]): Float32Array[] {
+  async logps(batch: readonly Sequence[]): Promise<Float32Array[]> {
     this.asked.push(...batch.map(({ tokens }) => tokens[0] ?? -1));
     return batch.map(() => Float32Array.from([0, -4, -4]));
   },
 };
 const logps = step.map(() => Float32Array.from([0, -1, -2]));
 
-test("the reference point is the mean log-ratio of the step's mismatched samples, asked once", () => {
+test("the reference point is the mean log-ratio of the step's mismatched samples, asked once", async () => {
   model.asked = [];
-  const weigh = unpairedLoss(rated, OPTIONS)(step, model);
+  const weigh = await unpairedLoss(rated, OPTIONS)(step, model);
   const { metrics, gradients } = weigh(step, logps);
   expect(model.asked).toEqual([100, 101, 102]);
   expect(metrics["kl"]).toBeCloseTo(2, 6);
@@ -48,16 +48,17 @@ test("the reference point is the mean log-ratio of the step's mismatched samples
   expect(gradients[2]?.[1]).toBeCloseTo(-2 * (gradients[0]?.[1] ?? 0), 7);
 });
 
-test("figures go by TRL's names: liked are the chosen, margins are the difference of the means", () => {
-  const { metrics } = unpairedLoss(rated, OPTIONS)(step, model)(step, logps);
+test("figures go by TRL's names: liked are the chosen, margins are the difference of the means", async () => {
+  const weigh = await unpairedLoss(rated, OPTIONS)(step, model);
+  const { metrics } = weigh(step, logps);
   expect(metrics["rewards/chosen"]).toBeCloseTo(0.1, 6);
   expect(metrics["rewards/rejected"]).toBeCloseTo(0.1, 6);
   expect(metrics["rewards/margins"]).toBeCloseTo(0, 6);
   expect(metrics["logps/chosen"]).toBeCloseTo(-3, 6);
 });
 
-test("a step in parts gives the weights and figures of the whole", () => {
-  const weigh = unpairedLoss(rated, OPTIONS)(step, model);
+test("a step in parts gives the weights and figures of the whole", async () => {
+  const weigh = await unpairedLoss(rated, OPTIONS)(step, model);
   const whole = weigh(step, logps);
   const parts = step.map((example, i) => weigh([example], logps.slice(i, i + 1)));
   expect(parts.flatMap(({ gradients }) => [...gradients])).toEqual(whole.gradients);
@@ -67,19 +68,20 @@ test("a step in parts gives the weights and figures of the whole", () => {
   }
 });
 
-test("a step of one kind only has no margin and stays finite", () => {
+test("a step of one kind only has no margin and stays finite", async () => {
   const liked = step.slice(0, 2);
-  const { metrics } = unpairedLoss(rated, OPTIONS)(liked, model)(liked, logps.slice(0, 2));
+  const weigh = await unpairedLoss(rated, OPTIONS)(liked, model);
+  const { metrics } = weigh(liked, logps.slice(0, 2));
   expect(metrics["rewards/margins"]).toBeUndefined();
   expect(metrics["rewards/rejected"]).toBeUndefined();
   for (const value of Object.values(metrics)) expect(value).toSatisfy(Number.isFinite);
 });
 
-test("a step as long as an evaluation asks for no more than 64 samples", () => {
+test("a step as long as an evaluation asks for no more than 64 samples", async () => {
   const many = Array.from({ length: 1000 }, (_, i) => exampleOf(i));
   const all = new Map(many.map((example) => [example, [...rated.values()][0] as RatedExample]));
   model.asked = [];
-  unpairedLoss(all, OPTIONS)(many, model);
+  await unpairedLoss(all, OPTIONS)(many, model);
   expect(model.asked).toHaveLength(64);
 });
 

@@ -185,8 +185,10 @@ test("a loss that is no number stops the run with the examples' ids and keeps ea
 test("an evaluation whose loss is no number stops the run with the ids of that batch", async () => {
   const model = new Bigram(SIZE);
   const logps = model.logps.bind(model);
-  model.logps = (batch) =>
-    logps(batch).map((list, i) => (batch[i] === lastHeldOut ? list.fill(Number.NaN) : list));
+  model.logps = async (batch) =>
+    (await logps(batch)).map((list, i) =>
+      batch[i] === lastHeldOut ? list.fill(Number.NaN) : list,
+    );
   const lastHeldOut = evalExamples.at(-1)?.sequences[0];
   const run = newRun({ model });
   await expect(trainLanguageModel(run)).rejects.toMatchObject({

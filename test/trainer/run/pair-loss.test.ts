@@ -14,7 +14,6 @@ function pairExample(id: string, chosen: number, rejected: number, weight = 1): 
   return { id, weight, sequences: [sequenceOf(chosen), sequenceOf(rejected)] };
 }
 
-const noModel = { logps: () => expect.unreachable("a pair's loss needs no further passes") };
 const step = [pairExample("a", 5, 2), pairExample("b", 3, 6, 0.5)];
 const reference = new Map<Example, PairReference>(
   step.map((example, i) => [
@@ -46,7 +45,7 @@ test("every token's weight is the derivative of the step's loss, LD-DPO's tails 
   });
   fc.assert(
     fc.property(fc.array(logp, { minLength: 16, maxLength: 16 }), settings, (values, given) => {
-      const weigh = preferenceLoss(reference, { ...DPO_DEFAULTS, ...given })(step, noModel);
+      const weigh = preferenceLoss(reference, { ...DPO_DEFAULTS, ...given })(step);
       const logps = drawn(values);
       const { gradients } = weigh(step, logps);
       for (const [row, list] of logps.entries()) {
@@ -65,8 +64,7 @@ test("every token's weight is the derivative of the step's loss, LD-DPO's tails 
 
 test("at α 0 tokens beyond the other completion's length get no weight, at α 1 all get the same", () => {
   const weightsAt = (ldAlpha: number) =>
-    preferenceLoss(reference, { ...DPO_DEFAULTS, ldAlpha })(step, noModel)(step, drawn([-1]))
-      .gradients;
+    preferenceLoss(reference, { ...DPO_DEFAULTS, ldAlpha })(step)(step, drawn([-1])).gradients;
   const [longChosen, shortRejected] = weightsAt(0);
   expect(longChosen?.subarray(2, 4).every((weight) => weight < 0)).toBe(true);
   expect([...(longChosen?.subarray(4) ?? [1])]).toEqual([-0, -0, -0]);
@@ -76,7 +74,7 @@ test("at α 0 tokens beyond the other completion's length get no weight, at α 1
 
 test("a step in parts gives the weights and figures of the whole", () => {
   const logps = drawn([-0.5, -1, -2, -0.25]);
-  const weigh = preferenceLoss(reference, { ...DPO_DEFAULTS, ldAlpha: 0.5 })(step, noModel);
+  const weigh = preferenceLoss(reference, { ...DPO_DEFAULTS, ldAlpha: 0.5 })(step);
   const whole = weigh(step, logps);
   const first = weigh(step.slice(0, 1), logps.slice(0, 2));
   const second = weigh(step.slice(1), logps.slice(2));
@@ -87,7 +85,7 @@ test("a step in parts gives the weights and figures of the whole", () => {
 });
 
 test("log-probabilities are logged as whole sums, not as LD-DPO weighs them", () => {
-  const { metrics } = preferenceLoss(reference, { ...DPO_DEFAULTS, ldAlpha: 0 })(step, noModel)(
+  const { metrics } = preferenceLoss(reference, { ...DPO_DEFAULTS, ldAlpha: 0 })(step)(
     step,
     drawn([-1]),
   );
@@ -98,7 +96,7 @@ test("log-probabilities are logged as whole sums, not as LD-DPO weighs them", ()
 test("a loss that needs a reference is refused without one; orpo and simpo need none", () => {
   expect(() => preferenceLoss(undefined, DPO_DEFAULTS)).toThrow(/reference/);
   for (const loss of ["orpo", "simpo"] as const) {
-    const weigh = preferenceLoss(undefined, { ...DPO_DEFAULTS, loss })(step, noModel);
+    const weigh = preferenceLoss(undefined, { ...DPO_DEFAULTS, loss })(step);
     expect(weigh(step, drawn([-1])).metrics.loss).toBeGreaterThan(0);
   }
 });
