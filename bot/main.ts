@@ -3,9 +3,10 @@
  * Exit code 1 with one message when it cannot start; 0 after SIGTERM or SIGINT, answers finished.
  */
 import { parseArgs } from "node:util";
-import { loadConfig } from "#engine/base/config.ts";
+import { loadConfig, ownEnvironment } from "#engine/base/config.ts";
 import { reportFailure } from "#engine/base/entry-point.ts";
 import { createLog } from "#engine/base/log.ts";
+import { shardOf } from "./discord/shard.ts";
 import { type RunningBot, startBot } from "./discord/start-bot.ts";
 
 /** Answers in flight may take this long after SIGTERM; a service manager waits 30 s. */
@@ -14,8 +15,9 @@ const DRAIN_MS = 25_000;
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { json: { type: "boolean", default: false } } });
   const config = loadConfig();
+  const shard = shardOf(ownEnvironment());
   const log = createLog("bot", config.LOG_LEVEL);
-  const bot = await startBot(config, log);
+  const bot = await startBot(config, log, { shard });
   stopOnSignal(bot);
   void bot.lost.then(fail);
   const ready = { event: "ready", service: "bot", name: bot.name, inviteUrl: bot.inviteUrl };

@@ -4,6 +4,8 @@
  */
 import Bottleneck from "bottleneck";
 import { type Clock, systemClock } from "#engine/base/clock.ts";
+import { reservoirOf, retryAfterSeconds } from "./person-rate.ts";
+import type { SharedLimits } from "./shared-limits.ts";
 
 /** The limits, from the settings. */
 export type LimitSettings = {
@@ -26,9 +28,6 @@ export type Admission<T> =
 const GUILD_QUEUE_LIMIT = 32;
 /** A limiter that nobody uses is let go after this time. */
 const IDLE_MS = 30 * 60_000;
-const MINUTE_MS = 60_000;
-/** How often Bottleneck looks whether a reservoir is due for more. */
-const HEARTBEAT_MS = 250;
 
 /**
  * Told how many wait in front (0: next), each time that changes, until the work begins; and about how long
@@ -53,12 +52,19 @@ export class RequestLimits {
   readonly #places: number;
   readonly #perMinute: number;
   readonly #clock: Clock;
+  readonly #shared: Pick<SharedLimits, "take" | "disconnect"> | undefined;
   /** Of the work so far; undefined before the first. */
   #meanMs: number | undefined;
   #isClosing = false;
 
-  constructor(settings: LimitSettings, clock: Clock = systemClock) {
+  /** @param shared counts people for all processes; while it cannot, this process counts its own */
+  constructor(
+    settings: LimitSettings,
+    clock: Clock = systemClock,
+    shared?: Pick<SharedLimits, "take" | "disconnect">,
+  ) {
     this.#clock = clock;
+    this.#shared = shared;
     this.#perMinute = settings.personRequestsPerMinute;
     this.#places = settings.guildConcurrentRequests;
     this.#guilds = new Bottleneck.Group({ maxConcurrent: this.#places, timeout: IDLE_MS });
@@ -86,8 +92,8 @@ export class RequestLimits {
     }
     const perMinute = who.perMinute ?? this.#perMinute;
     if (!(await this.#counter.schedule(() => this.#takeFromPerson(who.person, perMinute)))) {
-      const retryAfterSeconds = Math.ceil(MINUTE_MS / perMinute / 1_000);
-      return { kind: "refused", reason: "person_rate", retryAfterSeconds };
+      const seconds = retryAfterSeconds(perMinute);
+      return { kind: "refused", reason: "person_rate", retryAfterSeconds: seconds };
     }
     return this.#runInGuild(who.guild, work, onPosition);
   }
@@ -100,11 +106,13 @@ export class RequestLimits {
   /** Stops all timers. */
   async disconnect(): Promise<void> {
     const groups = [...this.#people.values(), this.#guilds];
-    await Promise.all(groups.map((group) => group.disconnect()));
+    await Promise.all([this.#shared?.disconnect(), ...groups.map((group) => group.disconnect())]);
   }
 
   /** The job does nothing: a person's limiter only counts. */
   async #takeFromPerson(person: string, perMinute: number): Promise<boolean> {
+    const shared = await this.#shared?.take(person, perMinute);
+    if (shared !== undefined) return shared;
     const limiter = this.#peopleAt(perMinute).key(person);
     if ((await limiter.currentReservoir()) === 0) return false;
     await limiter.schedule(() => Promise.resolve());
@@ -114,14 +122,7 @@ export class RequestLimits {
   #peopleAt(perMinute: number): Bottleneck.Group {
     const present = this.#people.get(perMinute);
     if (present !== undefined) return present;
-    const intervalMs = Math.max(HEARTBEAT_MS, MINUTE_MS / perMinute);
-    const group = new Bottleneck.Group({
-      reservoir: perMinute,
-      reservoirIncreaseAmount: Math.max(1, Math.round((perMinute * intervalMs) / MINUTE_MS)),
-      reservoirIncreaseInterval: intervalMs,
-      reservoirIncreaseMaximum: perMinute,
-      timeout: IDLE_MS,
-    });
+    const group = new Bottleneck.Group({ ...reservoirOf(perMinute), timeout: IDLE_MS });
     this.#people.set(perMinute, group);
     return group;
   }

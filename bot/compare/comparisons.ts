@@ -9,6 +9,7 @@ import type { Logger } from "#engine/base/log.ts";
 import type { FeedbackEvent } from "#trainer/feedback/records.ts";
 import { type Comparison, comparisonSchema, isDue, type Tally, tallyOf } from "./comparison.ts";
 
+/** The list of the first process, or of the only one. */
 const OPEN = "open";
 /** A closed one is forgotten after this time; its votes stay in the log. */
 const KEPT_MS = 30 * 24 * 60 * 60 * 1_000;
@@ -17,6 +18,8 @@ const idsSchema = z.array(z.string());
 
 type ComparisonParts = {
   readonly clock: Clock;
+  /** Each process keeps a list of its own, or one would overwrite what another adds, and all would reveal. */
+  readonly shard?: { readonly index: number };
   readonly eventsOf: (candidateId: string) => readonly FeedbackEvent[];
   /** Shows which was which. Never rejects. */
   readonly reveal: (comparison: Comparison, tally: Tally) => Promise<void>;
@@ -28,11 +31,14 @@ export class Comparisons implements Disposable {
   readonly #store: Keyv;
   readonly #parts: ComparisonParts;
   readonly #timer: NodeJS.Timeout;
+  /** The key of the list of those that are open here. */
+  readonly #open: string;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(store: Keyv, parts: ComparisonParts) {
     this.#store = store;
     this.#parts = parts;
+    this.#open = (parts.shard?.index ?? 0) === 0 ? OPEN : `${OPEN}:${parts.shard?.index}`;
     this.#timer = setInterval(() => {
       this.closeDue().catch((error: unknown) => parts.log.error({ err: error }, "closing failed"));
     }, LOOK_INTERVAL_MS).unref();
@@ -47,7 +53,7 @@ export class Comparisons implements Disposable {
   open(comparison: Comparison): Promise<void> {
     return this.#oneByOne(async () => {
       await this.#store.set(`one:${comparison.id}`, comparison);
-      await this.#store.set(OPEN, [...(await this.#openIds()), comparison.id]);
+      await this.#store.set(this.#open, [...(await this.#openIds()), comparison.id]);
     });
   }
 
@@ -71,7 +77,7 @@ export class Comparisons implements Disposable {
           closed += 1;
         }
         await this.#store.set(
-          OPEN,
+          this.#open,
           (await this.#openIds()).filter((open) => open !== id),
         );
       }
@@ -84,7 +90,7 @@ export class Comparisons implements Disposable {
   }
 
   async #openIds(): Promise<readonly string[]> {
-    return idsSchema.safeParse(await this.#store.get(OPEN)).data ?? [];
+    return idsSchema.safeParse(await this.#store.get(this.#open)).data ?? [];
   }
 
   #oneByOne<T>(work: () => Promise<T>): Promise<T> {

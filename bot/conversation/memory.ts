@@ -6,6 +6,7 @@
 import type { Keyv } from "keyv";
 import { z } from "zod";
 import { isCoded } from "#engine/base/errors.ts";
+import { isSealed } from "#trainer/feedback/sealed-text.ts";
 import { openTurns, sealTurns, type TurnKeys } from "./sealed-turns.ts";
 import type { Turn } from "./window.ts";
 
@@ -44,7 +45,10 @@ export function conversationKey(
   return mode === "channel" ? shared : `${shared}:${place.personKey}`;
 }
 
-/** Conversations by key. Writes are done one after another, so none overwrites another's. */
+/**
+ * Conversations by key. Writes are done one after another, so none overwrites another's: a conversation is in
+ * one server or in direct messages, which Discord sends to one process alone.
+ */
 export class ConversationMemory {
   readonly #store: Keyv;
   readonly #keys: TurnKeys;
@@ -75,6 +79,8 @@ export class ConversationMemory {
   /** Seals what was remembered in the clear before there was sealing. */
   async sealOld(): Promise<void> {
     for await (const key of this.#conversations()) {
+      // Only where it is needed: another process may be writing to the others just now.
+      if (!(await this.#isInTheClear(key))) continue;
       await this.#oneByOne(async () => this.#save(key, await this.turns(key)));
     }
   }
@@ -214,6 +220,11 @@ export class ConversationMemory {
       if (name !== undefined) keys.push(name);
     }
     yield* keys;
+  }
+
+  async #isInTheClear(key: string): Promise<boolean> {
+    const turns = turnsSchema.safeParse(await this.#store.get(`turns:${key}`)).data ?? [];
+    return turns.some(({ content }) => !isSealed(content));
   }
 
   async #holders(messageId: string): Promise<readonly string[]> {

@@ -24,6 +24,7 @@ import type { EditSchedulers } from "../answer/edit-scheduler.ts";
 import type { ConnectionPace } from "./connection-pace.ts";
 import type { IdentifyBudget } from "./identify-budget.ts";
 import type { InvalidRequestCircuit } from "./invalid-requests.ts";
+import type { Shard } from "./shard.ts";
 
 /** View channels, send messages (also in threads), read history, add reactions, embed links, attach files, create public threads. */
 const CHAT_PERMISSIONS = "309237763136";
@@ -57,6 +58,8 @@ export type DiscordAccess = {
   readonly token: string;
   /** Which privileged intents to ask for; `allowed` asks for the content where the application may. */
   readonly privilegedIntents: "none" | "content" | "members" | "content,members" | "allowed";
+  /** Which servers this process has. */
+  readonly shard: Shard;
 };
 
 /** What keeps the connection alive without getting the bot banned. */
@@ -89,7 +92,7 @@ export async function prepareClient(
       "Without the Message Content intent the bot reads only messages that mention it or reply to it.",
     );
   }
-  const client = createClient(access.apiUrl, intents, life);
+  const client = createClient(access, intents, life);
   obeyLimits(client, schedulers, log);
   client.on(Events.ShardReconnecting, () => life.pace.lost());
   for (const event of [Events.ShardReady, Events.ShardResume] as const) {
@@ -117,9 +120,14 @@ export function lossOf(client: Client): Promise<CodedError> {
     client.once(Events.ShardDisconnect, ({ code }) => {
       const isToken = code === GatewayCloseCodes.AuthenticationFailed;
       const reason = GatewayCloseCodes[code] ?? "unknown";
+      const isTooBig =
+        code === GatewayCloseCodes.ShardingRequired || code === GatewayCloseCodes.InvalidShard;
+      const remedy = isTooBig
+        ? "The bot is in more servers than one connection may serve: set SHARDS=auto in .env."
+        : "Check the bot's page in the Developer Portal, then start it again.";
       resolve(
         new CodedError(
-          `Discord closed the connection for good (${code}, ${reason}). ${isToken ? "DISCORD_TOKEN is no longer valid: copy the new one into .env." : "Check the bot's page in the Developer Portal, then start it again."}`,
+          `Discord closed the connection for good (${code}, ${reason}). ${isToken ? "DISCORD_TOKEN is no longer valid: copy the new one into .env." : remedy}`,
           { code: isToken ? "discord_token_invalid" : "discord_unreachable" },
         ),
       );
@@ -153,14 +161,18 @@ function chooseIntents(
 }
 
 function createClient(
-  apiUrl: string,
+  { apiUrl, shard }: DiscordAccess,
   intents: readonly GatewayIntentBits[],
   { identify, pace, circuit }: ConnectionLife,
 ): Client {
   return new Client({
     intents,
+    // Given here, or discord.js would take SHARDS from the environment, where people write `auto`.
+    ...{ shards: [shard.index], shardCount: shard.count },
     ws: {
-      buildIdentifyThrottler: (manager) => {
+      buildIdentifyThrottler: async (manager) => {
+        const { session_start_limit: limit } = await manager.fetchGatewayInformation();
+        identify.maxConcurrency = limit.max_concurrency;
         // discord.js asks for it before each attempt to connect (and with each event).
         const { retrieveSessionInfo } = manager.options;
         manager.options.retrieveSessionInfo = async (shardId) => {

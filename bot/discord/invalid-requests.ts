@@ -1,11 +1,12 @@
 /**
  * A circuit over the REST API: Discord bans an address after 10,000 invalid requests (401, 403 and 429) in
- * ten minutes; at a tenth of that the bot sends nothing more until the ten minutes are over.
+ * ten minutes; at a tenth of that, of all processes together, nothing more is sent until they are over.
  * https://discord.com/developers/docs/topics/rate-limits#invalid-request-limit-aka-cloudflare-bans
  */
 import type { Clock } from "#engine/base/clock.ts";
 import { CodedError } from "#engine/base/errors.ts";
 import type { Logger } from "#engine/base/log.ts";
+import type { GatewayLedger } from "./gateway-ledger.ts";
 
 /** Invalid requests at which the circuit opens. */
 export const INVALID_LIMIT = 1_000;
@@ -16,19 +17,21 @@ type Answer = { readonly status: number; readonly headers: { get(name: string): 
 
 /** Counts, and opens. */
 export class InvalidRequestCircuit {
+  readonly #ledger: GatewayLedger;
   readonly #clock: Clock;
   readonly #log: Logger;
-  #count = 0;
-  #endsAtMs = 0;
 
-  constructor(clock: Clock, log: Logger) {
+  constructor(ledger: GatewayLedger, clock: Clock, log: Logger) {
+    this.#ledger = ledger;
     this.#clock = clock;
     this.#log = log;
   }
 
   /** Whether nothing is sent now. */
   get isOpen(): boolean {
-    return this.#count >= INVALID_LIMIT && this.#clock.monotonicMs() < this.#endsAtMs;
+    const { count, endsAtMs } = this.#ledger.refusals();
+    const leftMs = endsAtMs - this.#clock.nowMs();
+    return count >= INVALID_LIMIT && leftMs > 0 && leftMs <= WINDOW_MS;
   }
 
   /**
@@ -54,15 +57,11 @@ export class InvalidRequestCircuit {
   #note({ status, headers }: Answer): void {
     // Limits that all applications share do not count.
     if (!INVALID.has(status) || headers.get("x-ratelimit-scope") === "shared") return;
-    const now = this.#clock.monotonicMs();
-    if (now >= this.#endsAtMs) {
-      this.#count = 0;
-      this.#endsAtMs = now + WINDOW_MS;
-    }
-    this.#count += 1;
-    if (this.#count === INVALID_LIMIT) {
+    const now = this.#clock.nowMs();
+    const { count, endsAtMs } = this.#ledger.noteRefusal(now, WINDOW_MS);
+    if (count === INVALID_LIMIT) {
       this.#log.error(
-        { count: this.#count, forMs: this.#endsAtMs - now },
+        { count, forMs: endsAtMs - now },
         "Too many requests were refused: nothing is sent for a while",
       );
     }

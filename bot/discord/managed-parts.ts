@@ -8,11 +8,12 @@ import type { FeedbackLog } from "#trainer/feedback/log.ts";
 import { TrainingWishes } from "#trainer/feedback/training-wishes.ts";
 import { Comparisons } from "../compare/comparisons.ts";
 import type { Languages } from "../language/languages.ts";
+import type { EntryStore } from "../storage/entry-store.ts";
 import { openKeyv } from "../storage/open-keyv.ts";
-import type { SqliteStore } from "../storage/sqlite-store.ts";
 import { reveal } from "./commands/compare.ts";
 import { knowOperators } from "./operators.ts";
 import type { Room } from "./room.ts";
+import type { Shard } from "./shard.ts";
 
 const TIMEOUT_MS = 2_500;
 
@@ -21,19 +22,21 @@ type Managed = Pick<Room, "comparisons" | "adapters" | "wishes" | "isOperator" |
 /** Puts them together. */
 export function managedParts(parts: {
   readonly config: Config;
-  readonly store: SqliteStore;
+  readonly store: EntryStore;
   readonly feedback: FeedbackLog;
   readonly engine: EngineClient;
   readonly client: Client<true>;
   readonly languages: Languages;
+  readonly shard: Shard;
   readonly clock: Clock;
   readonly log: Logger;
 }): Managed {
-  const { config, store, feedback, engine, client, languages, clock, log } = parts;
+  const { config, store, feedback, engine, client, languages, shard, clock, log } = parts;
   return {
     comparisons: new Comparisons(openKeyv(store, "comparisons", log), {
       clock,
       eventsOf: (candidateId) => feedback.eventsOf(candidateId),
+      shard,
       reveal: (comparison, tally) => reveal({ client, languages, log }, comparison, tally),
       log,
     }),

@@ -1,6 +1,7 @@
 /** Puts the bot together from its settings, and takes it down again. */
 import { randomInt, randomUUID } from "node:crypto";
-import { join } from "node:path";
+import type { Client } from "discord.js";
+import type { Redis } from "ioredis";
 import { type Clock, systemClock } from "#engine/base/clock.ts";
 import type { Config } from "#engine/base/config.ts";
 import { CodedError } from "#engine/base/errors.ts";
@@ -17,18 +18,21 @@ import { EditSchedulers } from "../answer/edit-scheduler.ts";
 import { cacheEngineFigures, type EngineFigures } from "../answer/engine-figures.ts";
 import type { AnsweringParts } from "../answer/question.ts";
 import { RequestLimits } from "../answer/request-limits.ts";
+import { SharedLimits } from "../answer/shared-limits.ts";
 import { type Learning, statusReply } from "../commands/replies.ts";
 import { SeenIds } from "../conversation/addressed.ts";
 import { ConversationMemory } from "../conversation/memory.ts";
 import { FeedbackCapture } from "../feedback/capture.ts";
 import { Notices } from "../feedback/notices.ts";
 import type { Language } from "../language/language.ts";
+import type { Languages } from "../language/languages.ts";
 import { type Screens, screenedEngine } from "../moderation/screened-engine.ts";
 import { openPrivacyPage } from "../privacy/open-privacy-page.ts";
 import { PersonalData, type PersonalDataParts } from "../privacy/personal-data.ts";
 import { keepRetention } from "../privacy/retention.ts";
-import { openKeyv } from "../storage/open-keyv.ts";
-import { openSqliteStore } from "../storage/sqlite-store.ts";
+import type { EntryStore } from "../storage/entry-store.ts";
+import { CONVERSATIONS, openKeyv } from "../storage/open-keyv.ts";
+import { openBotStores } from "../storage/open-stores.ts";
 import { Absence } from "./absence.ts";
 import {
   type ConnectionLife,
@@ -39,6 +43,7 @@ import {
   prepareClient,
 } from "./client.ts";
 import { ConnectionPace } from "./connection-pace.ts";
+import { GatewayLedger } from "./gateway-ledger.ts";
 import { IdentifyBudget } from "./identify-budget.ts";
 import { InvalidRequestCircuit } from "./invalid-requests.ts";
 import { openLanguages, openSpeech } from "./language-of.ts";
@@ -47,6 +52,7 @@ import { managedParts } from "./managed-parts.ts";
 import { openModeration } from "./moderation/open-moderation.ts";
 import { registerCommands } from "./register-commands.ts";
 import type { Room } from "./room.ts";
+import { isFirst, ONLY_SHARD, type Shard } from "./shard.ts";
 import { Stamps } from "./stamps.ts";
 
 /** A bot that has joined Discord. */
@@ -68,20 +74,21 @@ const SEED_LIMIT = 2 ** 31;
  * Joins Discord and begins to answer.
  * @param pace for tests: the clock, and the time between two edits in a channel
  * @throws CodedError `discord_token_missing`, `discord_token_invalid`, `discord_unreachable`,
- *   `database_failed`, `disk_full`, `config_invalid`
+ *   `database_failed`, `disk_full`, `config_invalid`, `store_unreachable`
  */
 export async function startBot(
   config: Config,
   log: Logger,
-  pace: { readonly clock?: Clock; readonly editIntervalMs?: number } = {},
+  pace: { readonly clock?: Clock; readonly editIntervalMs?: number; readonly shard?: Shard } = {},
 ): Promise<RunningBot> {
-  const { clock = systemClock, editIntervalMs } = pace;
-  const access = accessOf(config);
+  const { clock = systemClock, editIntervalMs, shard = ONLY_SHARD } = pace;
+  const access = accessOf(config, shard);
   const languages = openLanguages(config, log);
-  using opened = new DisposableStack();
-  const { store, feedback, keys, consent } = opened.use(openStores(config, clock));
+  await using opened = new AsyncDisposableStack();
+  const { feedback, keys, consent, ledger } = opened.use(openBooks(config, clock, log));
+  const { conversations, settings: store, redis } = opened.use(await openBotStores(config, log));
   const schedulers = openSchedulers(clock, editIntervalMs);
-  const life = openLife(config, clock, log);
+  const life = openLife(ledger, clock, log);
   const prepared = await prepareClient(access, { schedulers, life, log });
   using left = new DisposableStack();
   left.defer(() => void prepared.destroy());
@@ -91,30 +98,25 @@ export async function startBot(
   listen(prepared, opening.promise, { stamps, absence }, log);
   const client = await joinDiscord(prepared, access);
   const lost = lossOf(client);
-  const memory = new ConversationMemory(openKeyv(store, "conversations", log), keys);
-  await memory.sealOld();
-  opened.use(keepRetention(feedback, config.RETENTION_DAYS, { clock, log }));
+  const memory = new ConversationMemory(openKeyv(conversations, CONVERSATIONS, log), keys);
+  if (isFirst(shard)) await memory.sealOld();
+  if (isFirst(shard)) opened.use(keepRetention(feedback, config.RETENTION_DAYS, { clock, log }));
   const pseudonymise = openPseudonyms(config.DATA_DIR);
   const capture = new FeedbackCapture({ feedback, pseudonymise, log });
   const speech = openSpeech(languages, openKeyv(store, "guild-settings", log), client);
   const { screens, onBlocked, ...moderated } = opened.use(
     openModeration({ dataDir: config.DATA_DIR, ...speech, ...{ store, client, keys, clock, log } }),
   );
-  const parts = { config, memory, feedback, capture, schedulers, screens, onBlocked, clock, log };
-  const { desk, limits, engine, figures } = openDesk(parts);
+  const shown = { config, memory, feedback, capture, schedulers };
+  const desks = { ...shown, screens, onBlocked, redis, clock, log };
+  const { desk, limits, engine, figures } = openDesk(desks);
   const learning = learningOf(config);
-  const known = { config, store, feedback, engine, client, languages, clock, log };
+  const known = { config, store, feedback, engine, client, languages, shard, clock, log };
   const managed = managedParts(known);
   opened.use(managed.comparisons);
   opening.resolve({
     client,
-    desk,
-    memory,
-    capture,
-    stamps,
-    absence,
-    pseudonymise,
-    consent,
+    ...{ desk, memory, capture, stamps, absence, pseudonymise, consent },
     personalData: openPersonalData(config, { feedback, memory, consent, pseudonymise, desk }),
     retentionDays: config.RETENTION_DAYS,
     learning,
@@ -128,10 +130,9 @@ export async function startBot(
     notices: new Notices(clock),
     log,
   });
-  if (await registerCommands(client, openKeyv(store, "settings", log), languages)) {
-    log.info("commands were registered");
-  }
-  const page = await openPrivacyPage(config, client.user.displayName, languages, log);
+  const page = isFirst(shard)
+    ? await openForAll({ config, client, store, languages, log })
+    : undefined;
   left.move();
   const resources = opened.move();
   const stop = once(async (drainMs: number) => {
@@ -140,15 +141,25 @@ export async function startBot(
     await client.destroy();
     await limits.disconnect();
     await page?.close();
-    resources.dispose();
+    await resources.disposeAsync();
   });
-  return {
-    inviteUrl: inviteUrl(client.application.id),
-    name: client.user.tag,
-    privacyUrl: page?.url,
-    lost,
-    stop,
-  };
+  const named = { inviteUrl: inviteUrl(client.application.id), name: client.user.tag };
+  return { ...named, privacyUrl: page?.url, lost, stop };
+}
+
+/** What the first process does for all of them. @returns the privacy page, where it could be served */
+async function openForAll(parts: {
+  readonly config: Config;
+  readonly client: Client<true>;
+  readonly store: EntryStore;
+  readonly languages: Languages;
+  readonly log: Logger;
+}): ReturnType<typeof openPrivacyPage> {
+  const { config, client, store, languages, log } = parts;
+  if (await registerCommands(client, openKeyv(store, "settings", log), languages)) {
+    log.info("commands were registered");
+  }
+  return openPrivacyPage(config, client.user.displayName, languages, log);
 }
 
 function openPersonalData(
@@ -168,27 +179,28 @@ function once(work: (drainMs: number) => Promise<void>): (drainMs: number) => Pr
   };
 }
 
-function openStores(config: Config, clock: Clock) {
+/** What is in DATA_DIR whatever the settings: several processes of one machine may share it. */
+function openBooks(config: Config, clock: Clock, log: Logger) {
   using opened = new DisposableStack();
-  const stores = {
-    store: opened.use(openSqliteStore(join(config.DATA_DIR, "bot.db"))),
+  const books = {
     feedback: opened.use(FeedbackLog.openIn(config, clock)),
     keys: opened.use(KeyRing.open(config)),
     consent: opened.use(ConsentBook.open(config.DATA_DIR, clock)),
+    ledger: opened.use(GatewayLedger.open(config.DATA_DIR, log)),
   };
   const kept = opened.move();
-  return { ...stores, [Symbol.dispose]: () => kept.dispose() };
+  return { ...books, [Symbol.dispose]: () => kept.dispose() };
 }
 
 function openSchedulers(clock: Clock, intervalMs: number | undefined): EditSchedulers {
   return new EditSchedulers({ clock, ...(intervalMs === undefined ? {} : { intervalMs }) });
 }
 
-function openLife(config: Config, clock: Clock, log: Logger): ConnectionLife {
+function openLife(ledger: GatewayLedger, clock: Clock, log: Logger): ConnectionLife {
   return {
-    identify: IdentifyBudget.open(config.DATA_DIR, clock, log),
+    identify: new IdentifyBudget(ledger, clock, log),
     pace: new ConnectionPace(log),
-    circuit: new InvalidRequestCircuit(clock, log),
+    circuit: new InvalidRequestCircuit(ledger, clock, log),
   };
 }
 
@@ -206,12 +218,13 @@ function learningOf(config: Config): Learning {
   };
 }
 
-function accessOf(config: Config): DiscordAccess {
+function accessOf(config: Config, shard: Shard): DiscordAccess {
   const apiUrl = config.DISCORD_API_URL;
   const usual = sourceOf(apiUrl) === "discord" ? "none" : "allowed";
   return {
     apiUrl,
     token: requireToken(config),
+    shard,
     privilegedIntents: config.PRIVILEGED_INTENTS ?? usual,
   };
 }
@@ -232,6 +245,7 @@ function openDesk(parts: {
   readonly schedulers: EditSchedulers;
   readonly screens: Screens;
   readonly onBlocked: NonNullable<AnsweringParts["onBlocked"]>;
+  readonly redis: Redis | undefined;
   readonly clock: Clock;
   readonly log: Logger;
 }): {
@@ -240,15 +254,20 @@ function openDesk(parts: {
   readonly engine: EngineClient;
   readonly figures: () => Promise<EngineFigures>;
 } {
-  const { config, memory, feedback, capture, schedulers, screens, onBlocked, clock, log } = parts;
+  const { config, memory, feedback, capture, schedulers, screens, onBlocked, redis, clock, log } =
+    parts;
   const engine = new EngineClient({
     url: config.ENGINE_URL ?? `http://${config.ENGINE_HOST}:${config.ENGINE_PORT}`,
     ...(config.ENGINE_API_KEY === undefined ? {} : { apiKey: config.ENGINE_API_KEY }),
   });
-  const limits = new RequestLimits({
-    personRequestsPerMinute: config.PERSON_REQUESTS_PER_MINUTE,
-    guildConcurrentRequests: config.GUILD_CONCURRENT_REQUESTS,
-  });
+  const limits = new RequestLimits(
+    {
+      personRequestsPerMinute: config.PERSON_REQUESTS_PER_MINUTE,
+      guildConcurrentRequests: config.GUILD_CONCURRENT_REQUESTS,
+    },
+    clock,
+    redis === undefined ? undefined : new SharedLimits(redis, log),
+  );
   const figures = cacheEngineFigures(engine, clock);
   const answering = {
     engine: {

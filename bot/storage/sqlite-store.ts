@@ -3,17 +3,10 @@
  * nobody reads again can be swept.
  */
 import { type Database, explainDatabaseError, openDatabase } from "#engine/base/database.ts";
+import type { EntryStore } from "./entry-store.ts";
 
-/** The methods that Keyv looks for in a store (keyv 6, `asyncMap`). */
-export type SqliteStore = Disposable & {
-  get(key: string): Promise<string | undefined>;
-  set(key: string, value: string, ttlMs?: number): Promise<boolean>;
-  delete(key: string): Promise<boolean>;
-  clear(): Promise<void>;
-  has(key: string): Promise<boolean>;
-  iterator(): AsyncGenerator<[string, string]>;
-  disconnect(): Promise<void>;
-};
+/** A store that is closed with its owner. */
+export type SqliteStore = EntryStore & Disposable;
 
 const MIGRATIONS = [
   `CREATE TABLE entries (
@@ -76,7 +69,9 @@ function readValue(database: Database, key: string): string | undefined {
 
 async function* readAll(database: Database, path: string): AsyncGenerator<[string, string]> {
   const rows = await runGuarded(path, () =>
-    database.prepare("SELECT key, value FROM entries").all(),
+    database
+      .prepare("SELECT key, value FROM entries WHERE ifnull(expires_at_ms, ?1) >= ?1")
+      .all(Date.now()),
   );
   for (const row of rows) yield [String(row["key"]), String(row["value"])];
 }

@@ -38,6 +38,12 @@ const schema = z.object({
   DISCORD_TOKEN_FILE: z.string().min(1).optional(),
   PRIVILEGED_INTENTS: z.enum(["none", "content", "members", "content,members"]).optional(),
   DISCORD_API_URL: url.default("https://discord.com/api"),
+  // discord.js gives each shard's process its own number under this name.
+  SHARDS: z.union([z.literal("auto"), z.coerce.number().int().min(0)]).default(1),
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
+  REDIS_URL: z.url({ protocol: /^rediss?$/ }).optional(),
+  BOT_METRICS_HOST: z.string().min(1).default("127.0.0.1"),
+  BOT_METRICS_PORT: port.optional(),
   DATA_DIR: z.string().min(1).default("./data"),
   MODEL: z.string().min(1).default("nano"),
   HF_ENDPOINT: url.default("https://huggingface.co"),
@@ -170,6 +176,11 @@ export function childEnvironment(
   return { ...process.env, ...changes };
 }
 
+/** This process's own environment, for what others than people set in it. */
+export function ownEnvironment(): Readonly<Record<string, string | undefined>> {
+  return process.env;
+}
+
 /**
  * Keeps ggml from forking a debugger on itself when it aborts, which can hang for minutes (ggml.c,
  * ggml_print_backtrace). To be called before its libraries are loaded, since one of them asks on loading.
@@ -198,7 +209,9 @@ function readToken(path: string | undefined): string | undefined {
 function describeIssues(error: z.ZodError, given: Record<string, unknown>): string {
   const lines = error.issues.map((issue) => {
     const name = String(issue.path[0] ?? "settings");
-    const came = /TOKEN|KEY/.test(name) ? "a value that is not shown" : JSON.stringify(given[name]);
+    const came = /TOKEN|KEY|DATABASE_URL|REDIS_URL/.test(name)
+      ? "a value that is not shown"
+      : JSON.stringify(given[name]);
     return `${name}: ${issue.message}; got ${came}`;
   });
   return `Settings are not usable. ${lines.join(". ")}. See .env.example for what each one takes.`;

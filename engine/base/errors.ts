@@ -42,6 +42,7 @@ export const ERROR_CODES = {
   out_of_memory: "the memory at hand does not hold what was asked for",
   prompt_too_long: "the prompt does not fit the model's context",
   queue_full: "too many requests are waiting",
+  store_unreachable: "Redis or Postgres, where conversations and settings are kept, cannot be used",
   training_diverged: "the loss became NaN or infinite",
   training_running: "another training process works in this data folder",
 } as const;

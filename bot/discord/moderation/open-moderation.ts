@@ -12,8 +12,8 @@ import { type OutputScreen, screenBy } from "../../moderation/output-screen.ts";
 import type { Screens } from "../../moderation/screened-engine.ts";
 import { SERVER_RULE, type Verdict, withheldText } from "../../moderation/withheld.ts";
 import type { SettingsBook } from "../../settings/settings-book.ts";
+import type { EntryStore } from "../../storage/entry-store.ts";
 import { openKeyv } from "../../storage/open-keyv.ts";
-import type { SqliteStore } from "../../storage/sqlite-store.ts";
 import type { LanguageOf } from "../room.ts";
 import { GuildRules } from "./guild-rules.ts";
 import { ModLog } from "./mod-log.ts";
@@ -34,7 +34,7 @@ export type Moderation = Disposable & {
 type Parts = {
   readonly client: Client;
   readonly dataDir: string;
-  readonly store: SqliteStore;
+  readonly store: EntryStore;
   readonly settings: SettingsBook;
   readonly languageOf: LanguageOf;
   readonly keys: KeyRing;

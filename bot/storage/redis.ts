@@ -1,0 +1,89 @@
+/**
+ * The connection to Redis: one client for the store and the limits (Bottleneck speaks ioredis). A command
+ * fails at once while the server is away, so that an answer never waits for it. Knows nothing of keys.
+ */
+import { Redis } from "ioredis";
+import { CodedError } from "#engine/base/errors.ts";
+import type { Logger } from "#engine/base/log.ts";
+import { hostOf } from "./host-of.ts";
+
+/** A server that starts beside the bot may need so long. */
+const START_WAIT_MS = 15_000;
+const CONNECT_TIMEOUT_MS = 5_000;
+/** A server that hangs counts as away after this time. */
+const COMMAND_TIMEOUT_MS = 2_000;
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 2_000;
+
+/**
+ * Connects, waiting a while for a server that is still starting.
+ * @throws CodedError `store_unreachable`
+ */
+export async function openRedis(
+  url: string,
+  log: Logger,
+  startWaitMs: number = START_WAIT_MS,
+): Promise<Redis> {
+  const redis = new Redis(url, {
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    commandTimeout: COMMAND_TIMEOUT_MS,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    retryStrategy: (attempt) => Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** attempt),
+  });
+  const failure = await untilReady(redis, startWaitMs);
+  if (failure !== undefined) {
+    redis.disconnect();
+    throw unreachable("REDIS_URL", url, failure);
+  }
+  tellChanges(redis, url, log);
+  return redis;
+}
+
+/** An error of Redis as one of ours, which says what is to be done. */
+export function explainRedisError(error: unknown, redis: Redis): unknown {
+  if (error instanceof CodedError || !(error instanceof Error)) return error;
+  const { host = "", port = "" } = redis.options;
+  return unreachable("REDIS_URL", `redis://${host}:${port}`, error);
+}
+
+/** @param setting which setting names the server */
+export function unreachable(setting: string, url: string, cause: unknown): CodedError {
+  const reason = cause instanceof Error && cause.message !== "" ? cause.message : "no answer";
+  return new CodedError(
+    `The server of ${setting} (${hostOf(url)}) cannot be used: ${reason}. Start it or correct ${setting}; without ${setting} everything is kept in DATA_DIR.`,
+    { code: "store_unreachable", cause },
+  );
+}
+
+/** @returns why it did not get ready in time */
+function untilReady(redis: Redis, waitMs: number): Promise<Error | undefined> {
+  let last = new Error(`no answer within ${Math.round(waitMs / 1_000)} s`);
+  redis.on("error", (error: Error) => {
+    last = error;
+  });
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(last), waitMs);
+    redis.once("ready", () => {
+      clearTimeout(timer);
+      resolve(undefined);
+    });
+  });
+}
+
+/** One line when it goes and one when it is back, not one for each attempt. */
+function tellChanges(redis: Redis, url: string, log: Logger): void {
+  let isAway = false;
+  redis.on("close", () => {
+    if (isAway) return;
+    isAway = true;
+    log.error(
+      { server: hostOf(url) },
+      "Redis is away: answers go on without earlier turns, with the settings last seen; changes of settings are refused",
+    );
+  });
+  redis.on("ready", () => {
+    if (isAway) log.info({ server: hostOf(url) }, "Redis is back");
+    isAway = false;
+  });
+}
