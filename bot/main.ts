@@ -16,7 +16,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({ options: { json: { type: "boolean", default: false } } });
   const config = loadConfig();
   const shard = shardOf(ownEnvironment());
-  const log = createLog("bot", config.LOG_LEVEL);
+  const log = createLog(shard.count === 1 ? "bot" : `bot-${shard.index}`, config.LOG_LEVEL);
   const bot = await startBot(config, log, { shard });
   stopOnSignal(bot);
   void bot.lost.then(fail);

@@ -223,7 +223,11 @@ async function readApplication({
   return typeof answer === "object" && answer !== null ? answer : {};
 }
 
-async function explained<T>(access: DiscordAccess, work: () => Promise<T>): Promise<T> {
+/** Does it, and says what a failure means for whoever hosts the bot. @throws CodedError */
+export async function explained<T>(
+  access: Pick<DiscordAccess, "apiUrl">,
+  work: () => Promise<T>,
+): Promise<T> {
   try {
     return await work();
   } catch (error) {

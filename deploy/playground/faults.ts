@@ -26,8 +26,6 @@ export type GatewayFault = {
   readonly duplicate?: boolean;
   /** So many events are collected, then sent in reverse; whatever is left goes after `holdMs`. */
   readonly reverse?: number;
-  /** Heartbeats are not acknowledged, as by a connection that died without saying so. */
-  readonly ignoreHeartbeats?: boolean;
 };
 
 /** How long collected events wait for company, in milliseconds. */
@@ -46,11 +44,6 @@ export class Faults {
   /** Orders trouble for the gateway; `{}` ends it. */
   gateway(fault: GatewayFault): void {
     this.#gateway = fault;
-  }
-
-  /** Whether heartbeats go unanswered now. */
-  get ignoresHeartbeats(): boolean {
-    return this.#gateway.ignoreHeartbeats === true;
   }
 
   /** Stands before the REST routes. */

@@ -148,6 +148,11 @@ export class Playground {
     return this.#parts.faults;
   }
 
+  /** The shards that are connected now, as `[index, count]`. */
+  get connectedShards(): readonly (readonly [number, number])[] {
+    return this.#parts.gateway.connectedShards;
+  }
+
   /** IDENTIFYs that the bot has sent so far. */
   get identifyCount(): number {
     return this.#parts.gateway.identifyCount;
@@ -161,6 +166,11 @@ export class Playground {
   /** Cuts the bot's sockets as a network failure does. */
   dropSockets(): void {
     this.#parts.gateway.dropSockets();
+  }
+
+  /** Lets the bot's sockets die without a word: heartbeats are not acknowledged, events do not arrive. */
+  silenceSockets(): void {
+    this.#parts.gateway.silenceSockets();
   }
 
   /** Sends opcode 7. */

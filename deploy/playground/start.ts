@@ -48,6 +48,10 @@ export type PlaygroundOptions = {
   readonly botPermissions?: bigint;
   /** Gateway intents that the application may not ask for, as bits; none when left out. */
   readonly disallowedIntents?: number;
+  /** Shards that are recommended to the bot; 1 when left out. */
+  readonly shards?: number;
+  /** Shards that may identify at the same time, which is enforced then; not enforced when left out. */
+  readonly maxConcurrency?: number;
   /** Discord's own 41,250 when left out. */
   readonly heartbeatIntervalMs?: number;
   /** A folder to write each of the bot's requests down in; none when left out. */
@@ -83,6 +87,8 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
       ...{ clock, botToken, faults },
       heartbeatIntervalMs: options.heartbeatIntervalMs ?? HEARTBEAT_INTERVAL_MS,
       disallowedIntents: options.disallowedIntents ?? 0,
+      shards: options.shards ?? 1,
+      maxConcurrency: options.maxConcurrency,
     },
     {
       greet: (session) => delivery.greet(session, gatewayUrl()),

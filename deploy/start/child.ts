@@ -42,7 +42,8 @@ export type RunningChild = {
 };
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const FOLLOW_PARENT = new URL("follow-parent.ts", import.meta.url).href;
+/** What each process of ours loads first, so that none outlives the one that started it. */
+export const FOLLOW_PARENT = new URL("follow-parent.ts", import.meta.url).href;
 /** The end of stderr that is kept to explain an exit. */
 const STDERR_KEPT_CHARACTERS = 4_000;
 /** A line longer than this is no message of ours; it is dropped, so that memory stays bounded. */
@@ -61,16 +62,26 @@ export function startChild(
   onLine: (line: ChildLine) => void,
   onLog: (line: string) => void,
 ): RunningChild {
+  const args = ["--import", FOLLOW_PARENT, resolve(ROOT, spec.entry), ...spec.args];
+  const child = spawn(process.execPath, args, {
+    env: childEnvironment(spec.env),
+    stdio: ["pipe", "pipe", "pipe"],
+    detached: true,
+  });
+  return watchChild(child, spec.name, onLine, onLog);
+}
+
+/** How a child is started: `startChild`, or another way to the same. */
+export type StartChild = typeof startChild;
+
+/** Listens to a child that was just spawned with its streams on pipes, as `startChild` does. */
+export function watchChild(
+  child: ChildProcess,
+  name: string,
+  onLine: (line: ChildLine) => void,
+  onLog: (line: string) => void,
+): RunningChild {
   const startedAt = performance.now();
-  const child = spawn(
-    process.execPath,
-    ["--import", FOLLOW_PARENT, resolve(ROOT, spec.entry), ...spec.args],
-    {
-      env: childEnvironment(spec.env),
-      stdio: ["pipe", "pipe", "pipe"],
-      detached: true,
-    },
-  );
   let failure: ChildLine | undefined;
   let stderr = "";
   eachLine(child.stdout, (text) => {
@@ -84,20 +95,18 @@ export function startChild(
     onLog(line);
   });
   // The pipe only tells the child that we live; the child may close it first.
-  child.stdin.on("error", () => {});
+  child.stdin?.on("error", () => {});
   const exited = new Promise<ChildExit>((settle) => {
     const end = (code: number | null, signal: NodeJS.Signals | null, why?: string) =>
       settle({
         code,
         signal,
-        message: why ?? explainExit(spec.name, code, signal, failure, stderr),
+        message: why ?? explainExit(name, code, signal, failure, stderr),
         errorCode: typeof failure?.["code"] === "string" ? failure["code"] : undefined,
         ranForMs: performance.now() - startedAt,
       });
     child.once("close", end);
-    child.once("error", (error) =>
-      end(null, null, `${spec.name} could not start: ${error.message}`),
-    );
+    child.once("error", (error) => end(null, null, `${name} could not start: ${error.message}`));
   });
   return {
     pid: child.pid,
@@ -121,7 +130,8 @@ async function stop(
   }
 }
 
-function eachLine(stream: NodeJS.ReadableStream, onLine: (line: string) => void): void {
+function eachLine(stream: NodeJS.ReadableStream | null, onLine: (line: string) => void): void {
+  if (stream === null) throw new Error("expected the child's output on pipes");
   let rest = "";
   stream.setEncoding("utf8");
   stream.on("data", (text: string) => {

@@ -9,6 +9,7 @@ import {
   type ChildLine,
   type ChildSpec,
   type RunningChild,
+  type StartChild,
   startChild,
 } from "./child.ts";
 
@@ -49,10 +50,12 @@ const LASTING: readonly string[] = [
  * Starts a service and keeps it up until `stop`.
  * @param specFor given the first ready line (undefined before it), what to run: a restarted service
  *   must come up on the port that the others know
+ * @param start how its process is started
  */
 export function superviseService(
   specFor: (firstReady: ChildLine | undefined) => ChildSpec,
   hooks: ServiceHooks,
+  start: StartChild = startChild,
 ): Service {
   const stopping = new AbortController();
   let running: RunningChild | undefined;
@@ -67,7 +70,7 @@ export function superviseService(
   };
   const keepUp = async (): Promise<void> => {
     for (let crashes = NO_CRASHES; !stopping.signal.aborted; ) {
-      running = startChild(specFor(firstReady), onLine, hooks.onLog);
+      running = start(specFor(firstReady), onLine, hooks.onLog);
       const exit = await running.exited;
       if (stopping.signal.aborted) return;
       crashes = countCrash(crashes, exit.ranForMs);

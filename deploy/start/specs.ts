@@ -63,7 +63,7 @@ export function botSpec(
         };
   return {
     name: "bot",
-    entry: "bot/main.ts",
+    entry: config.SHARDS === 1 ? "bot/main.ts" : "deploy/shards/main.ts",
     args: ["--json"],
     env: { DATA_DIR: config.DATA_DIR, ENGINE_URL: engineUrl, ...place },
   };

@@ -25,6 +25,8 @@ const SESSION_LIMIT = 64;
 /** Identifies a day: https://discord.com/developers/docs/events/gateway#session-start-limit-object */
 const IDENTIFY_LIMIT = 1_000;
 const DAY_MS = 86_400_000;
+/** https://discord.com/developers/docs/events/gateway#rate-limiting: one IDENTIFY in so long, for each bucket. */
+const IDENTIFY_INTERVAL_MS = 5_000;
 /** Every intent bit that exists. */
 const KNOWN_INTENTS = 0b11_0011_0001_1111_1111_1111_1111;
 
@@ -51,6 +53,8 @@ type Connection = {
   readonly socket: WebSocket;
   session: GatewaySession | null;
   lastHeartbeatMs: number;
+  /** Nothing reaches the client any more, though neither side was told. */
+  isSilent: boolean;
   sentAtMs: number[];
 };
 
@@ -62,6 +66,10 @@ export type GatewayOptions = {
   /** Intents that the application may not ask for (close code 4014), as bits. */
   readonly disallowedIntents: number;
   readonly faults: Faults;
+  /** Shards that GET /gateway/bot recommends. */
+  readonly shards: number;
+  /** Shards that may identify in the same five seconds, by their id's remainder; undefined: any number, as fast as they like. */
+  readonly maxConcurrency: number | undefined;
 };
 
 /** All sockets and sessions of the application. */
@@ -72,6 +80,8 @@ export class Gateway {
   readonly #sessions = new Map<string, GatewaySession>();
   #identifiedAtMs: number[] = [];
   #identifyCount = 0;
+  /** When each bucket identified last. */
+  readonly #bucketAtMs = new Map<number, number>();
 
   constructor(options: GatewayOptions, host: GatewayHost) {
     this.#options = options;
@@ -93,9 +103,19 @@ export class Gateway {
     return this.sessions.some((session) => session.lostAtMs === null);
   }
 
+  /** The shards that are connected now, as `[index, count]`. */
+  get connectedShards(): readonly (readonly [number, number])[] {
+    return this.sessions.filter(({ lostAtMs }) => lostAtMs === null).map(({ shard }) => shard);
+  }
+
   /** IDENTIFYs that were taken since the start. */
   get identifyCount(): number {
     return this.#identifyCount;
+  }
+
+  /** For GET /gateway/bot. */
+  get shards(): number {
+    return this.#options.shards;
   }
 
   /** For GET /gateway/bot. */
@@ -112,7 +132,7 @@ export class Gateway {
       total: IDENTIFY_LIMIT,
       remaining: Math.max(0, IDENTIFY_LIMIT - this.#identifiedAtMs.length),
       reset_after: first === undefined ? 0 : Math.ceil(DAY_MS - (now - first)),
-      max_concurrency: 1,
+      max_concurrency: this.#options.maxConcurrency ?? 1,
     };
   }
 
@@ -128,7 +148,10 @@ export class Gateway {
       return;
     }
     const now = this.#options.clock.monotonicMs();
-    const connection: Connection = { socket, session: null, lastHeartbeatMs: now, sentAtMs: [] };
+    const connection: Connection = {
+      ...{ socket, session: null, lastHeartbeatMs: now },
+      ...{ isSilent: false, sentAtMs: [] },
+    };
     this.#connections.add(connection);
     socket.on("message", (data, isBinary) =>
       this.#receive(connection, isBinary ? "" : String(data)),
@@ -159,6 +182,14 @@ export class Gateway {
   /** Cuts every socket without a close frame, as a network failure does. */
   dropSockets(): void {
     for (const connection of this.#connections) connection.socket.terminate();
+  }
+
+  /**
+   * Lets every socket that is open now die without a word, as behind a router that forgot it: heartbeats are not
+   * acknowledged and events do not arrive, but stay in the session for a resume.
+   */
+  silenceSockets(): void {
+    for (const connection of this.#connections) connection.isSilent = true;
   }
 
   /** Closes sockets whose heartbeats stopped, and forgets sessions too old to resume. */
@@ -201,7 +232,6 @@ export class Gateway {
   #handle(connection: Connection, opcode: number, data: unknown): void {
     switch (opcode) {
       case Op.Heartbeat:
-        if (this.#options.faults.ignoresHeartbeats) return;
         connection.lastHeartbeatMs = this.#options.clock.monotonicMs();
         this.#send(connection, Op.HeartbeatAck, undefined);
         return;
@@ -237,6 +267,10 @@ export class Gateway {
       connection.socket.close(refusal?.[0], refusal?.[1]);
       return;
     }
+    if (this.#isTooFast(parsed.data.shard?.[0] ?? 0)) {
+      this.#send(connection, Op.InvalidSession, false);
+      return;
+    }
     this.sessionStartLimit();
     this.#identifiedAtMs.push(this.#options.clock.monotonicMs());
     this.#identifyCount += 1;
@@ -245,7 +279,7 @@ export class Gateway {
       id,
       parsed.data.intents,
       parsed.data.shard ?? [0, 1],
-      this.#options.faults.wrap((text) => connection.socket.send(text)),
+      this.#options.faults.wrap((text) => transmit(connection, text)),
     );
     this.#makeRoom();
     this.#sessions.set(id, session);
@@ -266,6 +300,16 @@ export class Gateway {
     return null;
   }
 
+  /** Notes the IDENTIFY of a bucket; one that comes too soon counts, too. */
+  #isTooFast(shardId: number): boolean {
+    const { maxConcurrency, clock } = this.#options;
+    if (maxConcurrency === undefined) return false;
+    const now = clock.monotonicMs();
+    const before = this.#bucketAtMs.get(shardId % maxConcurrency);
+    this.#bucketAtMs.set(shardId % maxConcurrency, now);
+    return before !== undefined && now - before < IDENTIFY_INTERVAL_MS;
+  }
+
   #resume(connection: Connection, data: unknown): void {
     const parsed = resume.safeParse(data);
     if (!parsed.success) {
@@ -284,7 +328,7 @@ export class Gateway {
     this.#takeOver(session, connection);
     const result = session.resume(
       parsed.data.seq,
-      this.#options.faults.wrap((text) => connection.socket.send(text)),
+      this.#options.faults.wrap((text) => transmit(connection, text)),
     );
     if (result === "resumed") {
       this.#host.presenceChanged();
@@ -325,8 +369,12 @@ export class Gateway {
   }
 
   #send(connection: Connection, op: number, d: unknown): void {
-    connection.socket.send(JSON.stringify({ op, t: null, s: null, d: d ?? null }));
+    transmit(connection, JSON.stringify({ op, t: null, s: null, d: d ?? null }));
   }
+}
+
+function transmit({ socket, isSilent }: Connection, text: string): void {
+  if (!isSilent) socket.send(text);
 }
 
 function parseJson(text: string): unknown {

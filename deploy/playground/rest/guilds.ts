@@ -25,7 +25,7 @@ export function addGuildRoutes(api: Hono, services: RestServices): void {
   api.get("/gateway/bot", () =>
     Response.json({
       url: services.gatewayUrl(),
-      shards: 1,
+      shards: services.gateway.shards,
       session_start_limit: services.gateway.sessionStartLimit(),
     }),
   );

@@ -6,7 +6,7 @@ import type { APIMessage } from "discord-api-types/v10";
 import { vi } from "vitest";
 import { type RunningBot, startBot } from "#bot/discord/start-bot.ts";
 import type { Playground } from "#deploy/playground/playground.ts";
-import { startPlayground } from "#deploy/playground/start.ts";
+import { type PlaygroundOptions, startPlayground } from "#deploy/playground/start.ts";
 import { type Clock, systemClock } from "#engine/base/clock.ts";
 import { type Config, parseConfig } from "#engine/base/config.ts";
 import { createLog } from "#engine/base/log.ts";
@@ -38,6 +38,8 @@ export async function openLounge(
   clock: Clock = systemClock,
   /** Of the bot's role; those of the chat's invitation when left out. */
   botPermissions?: bigint,
+  /** Further options of the local Discord. */
+  options: Partial<PlaygroundOptions> = {},
 ): Promise<Lounge> {
   const dataDir = mkdtempSync(join(tmpdir(), "lounge-"));
   const playground = await startPlayground({
@@ -48,6 +50,7 @@ export async function openLounge(
     clock,
     ...recording(),
     ...(botPermissions === undefined ? {} : { botPermissions }),
+    ...options,
   });
   const engine = await ScriptedEngine.start();
   const tap = await Wiretap.start(playground.url);
