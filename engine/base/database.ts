@@ -79,13 +79,19 @@ export function explainDatabaseError(error: unknown, path: string): unknown {
   });
 }
 
+/** Each in a transaction that looks at the version itself: several processes may open a new file at once. */
 function migrate(database: DatabaseSync, migrations: readonly string[]): void {
-  const row = database.prepare("PRAGMA user_version").get();
-  const version = Number(row?.["user_version"] ?? 0);
-  migrations.slice(version).forEach((script, offset) => {
+  while (versionOf(database) < migrations.length) {
     inTransaction(database, () => {
+      const version = versionOf(database);
+      const script = migrations[version];
+      if (script === undefined) return;
       database.exec(script);
-      database.exec(`PRAGMA user_version = ${version + offset + 1}`);
+      database.exec(`PRAGMA user_version = ${version + 1}`);
     });
-  });
+  }
+}
+
+function versionOf(database: DatabaseSync): number {
+  return Number(database.prepare("PRAGMA user_version").get()?.["user_version"] ?? 0);
 }

@@ -184,3 +184,79 @@ async function contentsOf(gateway: RawGateway, count: number): Promise<string[]>
   await gateway.frame(() => messages().length >= count);
   return messages().map((frame) => String(Object(frame.d).content));
 }
+
+describe("shards", () => {
+  const GUILD = "1200000000000000001";
+  const shardOfGuild = (count: number) => Number((BigInt(GUILD) >> 22n) % BigInt(count));
+
+  test("GET /gateway/bot recommends a number and says how many may identify at once", async () => {
+    const playground = await openPlayground({ shards: 3, maxConcurrency: 2 });
+    const response = await fetch(`${playground.apiUrl}/v10/gateway/bot`, {
+      headers: { authorization: `Bot ${BOT_TOKEN}` },
+    });
+    expect(await response.json()).toMatchObject({
+      shards: 3,
+      session_start_limit: { total: 1_000, remaining: 1_000, reset_after: 0, max_concurrency: 2 },
+    });
+  });
+
+  test.each([2, 3, 5])(
+    "of %d: a server's events reach its own alone, direct messages the first alone",
+    async (count) => {
+      const playground = await openPlayground();
+      const gateways: RawGateway[] = [];
+      for (let index = 0; index < count; index++) {
+        const gateway = new RawGateway(playground);
+        await gateway.frame((frame) => frame.op === 10);
+        const properties = { os: "linux", browser: "test", device: "test" };
+        const shard = [index, count];
+        const intents = GUILDS_AND_MESSAGES | (1 << 12);
+        gateway.send({ op: 2, d: { token: BOT_TOKEN, intents, properties, shard } });
+        expect((await gateway.frame((frame) => frame.t === "READY")).d).toMatchObject({ shard });
+        gateways.push(gateway);
+      }
+      const mira = playground.person("mira");
+      mira.say(playground.channelId("general"), "to the server");
+      mira.say(mira.directChannel(), "to the bot");
+      const isMessage = (frame: { t?: unknown }) => frame.t === "MESSAGE_CREATE";
+      await Promise.all([0, shardOfGuild(count)].map((index) => gateways[index]?.frame(isMessage)));
+      const seen = gateways.map(({ frames }) =>
+        frames.filter(isMessage).map(({ d }) => Object(d).guild_id ?? "direct"),
+      );
+      const expected = gateways.map((_, index) => [
+        ...(index === shardOfGuild(count) ? [GUILD] : []),
+        ...(index === 0 ? ["direct"] : []),
+      ]);
+      expect(seen).toEqual(expected);
+      expect(gateways.map(({ frames }) => frames.some(({ t }) => t === "GUILD_CREATE"))).toEqual(
+        gateways.map((_, index) => index === shardOfGuild(count)),
+      );
+    },
+  );
+
+  test("of one bucket that identify within five seconds get an invalid session, of another one they don't", async () => {
+    const clock = new HandClock();
+    const playground = await openPlayground({ clock, maxConcurrency: 2 });
+    const join = async (index: number) => {
+      const gateway = new RawGateway(playground);
+      await gateway.frame((frame) => frame.op === 10);
+      const properties = { os: "linux", browser: "test", device: "test" };
+      const d = { token: BOT_TOKEN, intents: 1, properties, shard: [index, 4] };
+      gateway.send({ op: 2, d });
+      return (await gateway.frame((frame) => frame.t === "READY" || frame.op === 9)).op;
+    };
+    expect([await join(0), await join(1), await join(2)]).toEqual([0, 0, 9]);
+    clock.forward(5_000);
+    expect([await join(2), await join(3)]).toEqual([0, 0]);
+    expect(playground.identifyCount).toBe(4);
+  });
+
+  test("whose number is not below their count are refused with 4010", async () => {
+    const playground = await openPlayground();
+    const gateway = new RawGateway(playground);
+    await gateway.frame((frame) => frame.op === 10);
+    const properties = { os: "linux", browser: "test", device: "test" };
+    gateway.send({ op: 2, d: { token: BOT_TOKEN, intents: 1, properties, shard: [2, 2] } });
+    expect((await gateway.closed()).code).toBe(4010);
+  });
+});
