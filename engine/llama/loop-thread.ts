@@ -50,6 +50,7 @@ export class LoopThread implements AsyncDisposable {
   #figures = NO_FIGURES;
   #next = 0;
   #failure: Error | undefined;
+  #isClosing = false;
 
   /** @param parking where idle conversations go that give way to others; undefined: nowhere */
   constructor(model: LoadedModel, limits: LoopLimits, parking: Parking | undefined) {
@@ -162,7 +163,8 @@ export class LoopThread implements AsyncDisposable {
 
   /** Ends all completions as aborted and frees all contexts and adapters. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#worker.ref();
+    this.#isClosing = true;
+    this.#holdProcess();
     this.#failure ??= new Error("the decode loop was disposed already");
     this.#send({ type: "close" });
     await this.#end;
@@ -242,7 +244,8 @@ export class LoopThread implements AsyncDisposable {
 
   /** As with any other work, a thread that has nothing to do keeps no process alive. */
   #holdProcess(): void {
-    if (this.#completions.size + this.#calls.size > 0) this.#worker.ref();
+    const isAtWork = this.#isClosing || this.#completions.size + this.#calls.size > 0;
+    if (isAtWork) this.#worker.ref();
     else this.#worker.unref();
   }
 
