@@ -1,22 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { capRaters } from "#trainer/pairs/caps.ts";
-import type { EvidencedPair } from "#trainer/pairs/pair.ts";
-
-function pair(index: number, promptKey: string, raterKeys: readonly string[]): EvidencedPair {
-  return {
-    id: `p${index}`,
-    prompt: [{ role: "user", content: promptKey }],
-    promptKey,
-    chosen: "a",
-    rejected: "b",
-    weight: 1,
-    origin: "feedback",
-    evidence: { candidateIds: [`c${index}`], exchangeIds: [], raterKeys },
-    atMs: index,
-    votedAtMs: index,
-  };
-}
+import { evidencedPair } from "./evidenced-pair.ts";
 
 const pairs = fc
   .array(
@@ -26,7 +11,9 @@ const pairs = fc
     ),
     { minLength: 1, maxLength: 80 },
   )
-  .map((list) => list.map(([prompt, raters], index) => pair(index, `prompt ${prompt}`, raters)));
+  .map((list) =>
+    list.map(([prompt, raters], index) => evidencedPair(index, `prompt ${prompt}`, raters)),
+  );
 
 test("nobody decides more pairs than the cap, and every pair is kept or dropped once", () => {
   fc.assert(
@@ -50,7 +37,9 @@ test("nobody decides more pairs than the cap, and every pair is kept or dropped 
 });
 
 test("a community of one may decide as many pairs as the floor allows, the newest", () => {
-  const given = Array.from({ length: 30 }, (_, index) => pair(index, `prompt ${index}`, ["r"]));
+  const given = Array.from({ length: 30 }, (_, index) =>
+    evidencedPair(index, `prompt ${index}`, ["r"]),
+  );
   const { pairs: kept, drops } = capRaters(given, { share: 0.1, atLeast: 24 });
   expect(kept).toHaveLength(24);
   expect(Math.min(...kept.map(({ atMs }) => atMs))).toBe(6);

@@ -2,26 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { EvidencedPair } from "#trainer/pairs/pair.ts";
 import { fromUnseenRaters, HELD_OUT_MIN_PAIRS, splitPairs } from "#trainer/pairs/split.ts";
-
-function pair(
-  index: number,
-  promptKey: string,
-  raterKeys: readonly string[],
-  votedAtMs = index,
-): EvidencedPair {
-  return {
-    id: `p${index}`,
-    prompt: [{ role: "user", content: promptKey }],
-    promptKey,
-    chosen: "a",
-    rejected: "b",
-    weight: 1,
-    origin: "feedback",
-    evidence: { candidateIds: [`c${index}`], exchangeIds: [], raterKeys },
-    atMs: index,
-    votedAtMs,
-  };
-}
+import { evidencedPair } from "./evidenced-pair.ts";
 
 const pairs = fc
   .array(
@@ -34,7 +15,7 @@ const pairs = fc
   )
   .map((list) =>
     list.map(([prompt, raters, at], index) =>
-      pair(
+      evidencedPair(
         index,
         `prompt ${prompt}`,
         raters.map((rater) => `rater ${rater}`),
@@ -46,7 +27,7 @@ const pairs = fc
 /** A community: everybody asks and rates their own questions, one a day. */
 function community(people: number, days: number): EvidencedPair[] {
   return Array.from({ length: people * days }, (_, i) =>
-    pair(i, `prompt ${i}`, [`rater ${i % people}`]),
+    evidencedPair(i, `prompt ${i}`, [`rater ${i % people}`]),
   );
 }
 
@@ -108,14 +89,14 @@ describe("in a community of forty", () => {
 
 test("another vote on an old prompt does not make it new", () => {
   const given = community(1, 40);
-  const revoted = [...given, pair(99, "prompt 3", ["rater 0"], 99)];
+  const revoted = [...given, evidencedPair(99, "prompt 3", ["rater 0"], 99)];
   const trained = splitPairs(revoted).train.map(({ promptKey }) => promptKey);
   expect(trained.filter((key) => key === "prompt 3")).toHaveLength(2);
 });
 
 test("somebody who decides much is not held out, even alone", () => {
   for (const rater of ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"]) {
-    const given = Array.from({ length: 50 }, (_, i) => pair(i, `prompt ${i}`, [rater]));
+    const given = Array.from({ length: 50 }, (_, i) => evidencedPair(i, `prompt ${i}`, [rater]));
     const { train, heldOut } = splitPairs(given);
     expect(heldOut.map(({ votedAtMs }) => votedAtMs)).toEqual([
       40, 41, 42, 43, 44, 45, 46, 47, 48, 49,
@@ -126,8 +107,8 @@ test("somebody who decides much is not held out, even alone", () => {
 
 test("held-out pairs of raters who gave no training pair are told apart", () => {
   const split = {
-    train: [pair(0, "a", ["r"])],
-    heldOut: [pair(1, "b", ["r", "s"]), pair(2, "c", ["s"])],
+    train: [evidencedPair(0, "a", ["r"])],
+    heldOut: [evidencedPair(1, "b", ["r", "s"]), evidencedPair(2, "c", ["s"])],
   };
   expect(fromUnseenRaters(split).map(({ id }) => id)).toEqual(["p2"]);
 });
