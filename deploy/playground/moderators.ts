@@ -9,8 +9,9 @@ import {
   AutoModerationRuleEventType,
   AutoModerationRuleTriggerType,
   GatewayIntentBits as Intent,
+  type Locale,
 } from "discord-api-types/v10";
-import { presentUser } from "./world/present.ts";
+import { presentGuild, presentUser } from "./world/present.ts";
 import { GUILD_ID, OWNER_ID } from "./world/seed.ts";
 import type { World } from "./world/world.ts";
 
@@ -80,6 +81,12 @@ export class Moderators {
   clearReactions(messageId: string): void {
     const message = this.#world.store.message(messageId);
     if (message !== undefined) this.#world.clearReactions(message, null, OWNER_ID);
+  }
+
+  /** Chooses the server's own language. */
+  setLocale(locale: Locale): void {
+    this.#world.guildLocale = locale;
+    this.#tell("GUILD_UPDATE", Intent.Guilds, presentGuild(this.#world));
   }
 
   /** Gives a member these roles in place of those before. */

@@ -13,27 +13,22 @@ import { storeUpload } from "../world/posting.ts";
 import type { CommandRecord } from "../world/records.ts";
 import { BOT_ID } from "../world/seed.ts";
 import type { World } from "../world/world.ts";
+import { choiceName, description, inLanguages, menuName, slashName } from "./localizations.ts";
 
 /** Commands of one scope, by type: slash, user menu, message menu. */
 const LIMITS: Readonly<Record<number, number>> = { 1: 100, 2: 15, 3: 15 };
 
-const slashName = z
-  .string()
-  .regex(/^[-_'\p{L}\p{N}\p{sc=Deva}\p{sc=Thai}]{1,32}$/u)
-  .refine((name) => name === name.toLowerCase(), "Must be in lower case");
-const localizations = z.record(z.string(), z.string()).nullish();
-
 const choice = z.object({
-  name: z.string().min(1).max(100),
-  name_localizations: localizations,
+  name: choiceName,
+  name_localizations: inLanguages(choiceName),
   value: z.union([z.string().max(100), z.number()]),
 });
 
 const leaf = {
   name: slashName,
-  name_localizations: localizations,
-  description: z.string().min(1).max(100),
-  description_localizations: localizations,
+  name_localizations: inLanguages(slashName),
+  description,
+  description_localizations: inLanguages(description),
   type: z.int().min(1).max(11),
   required: z.boolean().optional(),
   choices: z.array(choice).max(25).nullish(),
@@ -49,8 +44,6 @@ const subcommand = z.looseObject({ ...leaf, options: z.array(plainOption).max(25
 const option = z.looseObject({ ...leaf, options: z.array(subcommand).max(25).optional() });
 
 const shared = {
-  name_localizations: localizations,
-  description_localizations: localizations,
   default_member_permissions: z.string().regex(/^\d+$/).nullish(),
   dm_permission: z.boolean().nullish(),
   contexts: z.array(z.int().min(0).max(2)).nullish(),
@@ -61,14 +54,18 @@ const slashCommand = z.object({
   ...shared,
   type: z.literal(CommandType.ChatInput),
   name: slashName,
-  description: z.string().min(1).max(100),
+  name_localizations: inLanguages(slashName),
+  description,
+  description_localizations: inLanguages(description),
   options: z.array(option).max(25).nullish(),
 });
 const menuCommand = z.object({
   ...shared,
   type: z.union([z.literal(CommandType.User), z.literal(CommandType.Message)]),
-  name: z.string().min(1).max(32),
+  name: menuName,
+  name_localizations: inLanguages(menuName),
   description: z.literal("").nullish(),
+  description_localizations: z.null().optional(),
 });
 const commandInput = z.preprocess(
   (value) => (isRecord(value) ? { ...value, type: value["type"] ?? 1 } : value),

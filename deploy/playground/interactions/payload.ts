@@ -27,8 +27,8 @@ export function interactionPayload(
       ? { user: presentUser(user), context: 1, authorizing_integration_owners: { 0: "0" } }
       : {
           guild_id: guildId,
-          guild: { id: guildId, locale: "en-US", features: [] },
-          guild_locale: "en-US",
+          guild: { id: guildId, locale: world.guildLocale, features: [] },
+          guild_locale: world.guildLocale,
           member: { ...presentMember(user), permissions },
           context: 0,
           authorizing_integration_owners: { 0: guildId },
@@ -42,7 +42,7 @@ export function interactionPayload(
     channel_id: channel.id,
     channel: { ...presentChannel(world, channel), permissions },
     app_permissions: String(world.permissions(BOT_ID, channel)),
-    locale: "en-US",
+    locale: user.locale,
     entitlements: [],
     attachment_size_limit: 10 * 1024 * 1024,
     ...place,

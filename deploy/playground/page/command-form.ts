@@ -1,5 +1,5 @@
 /** The composer while a slash command is filled in: one inline field for each option. */
-import type { SlashEntry } from "./commands.ts";
+import { descriptionOf, labelOf, type SlashEntry } from "./commands.ts";
 import { el } from "./dom.ts";
 import type { OptionValues } from "./server.ts";
 import type { CommandOption } from "./types.ts";
@@ -56,12 +56,12 @@ export class CommandForm {
     }
     this.element = el(
       "form",
-      { class: "command-form", "aria-label": `Command ${entry.name}`, novalidate: true },
+      { class: "command-form", "aria-label": `Command ${entry.label}`, novalidate: true },
       this.#hint,
       el(
         "div",
         { class: "form-line" },
-        el("span", { class: "command-chip" }, `/${entry.name}`),
+        el("span", { class: "command-chip" }, `/${entry.label}`),
         ...this.#fields.map((field) => field.box),
         this.#more,
         el(
@@ -102,14 +102,14 @@ export class CommandForm {
   #field(option: CommandOption): Field {
     const control = this.#control(option);
     control.setAttribute("name", option.name);
-    control.setAttribute("aria-label", `${option.name}: ${option.description}`);
+    control.setAttribute("aria-label", `${labelOf(option)}: ${descriptionOf(option)}`);
     control.addEventListener("focus", () => {
-      this.#hint.textContent = `${option.name} — ${option.description}${option.required === true ? "" : " (optional)"}`;
+      this.#hint.textContent = `${labelOf(option)} — ${descriptionOf(option)}${option.required === true ? "" : " (optional)"}`;
     });
     const box = el(
       "label",
       { class: "option" },
-      el("span", { class: "option-name" }, option.name),
+      el("span", { class: "option-name" }, labelOf(option)),
       control,
     );
     return { option, box, control };
@@ -124,7 +124,9 @@ export class CommandForm {
         el("option", { value: "" }, isOptional ? "—" : "choose…"),
         ...choices.map((each) => el("option", { value: String(each.value) }, each.name)),
       );
-    if (option.choices && option.choices.length > 0) return pick(option.choices);
+    if (option.choices && option.choices.length > 0) {
+      return pick(option.choices.map((each) => ({ name: labelOf(each), value: each.value })));
+    }
     switch (option.type) {
       case INTEGER:
       case NUMBER:
@@ -177,14 +179,14 @@ export class CommandForm {
           {
             type: "button",
             class: "option-add",
-            title: field.option.description,
+            title: descriptionOf(field.option),
             onclick: () => {
               field.box.hidden = false;
               this.#drawMore();
               field.control.focus();
             },
           },
-          `+ ${field.option.name}`,
+          `+ ${labelOf(field.option)}`,
         ),
       ),
     );
@@ -290,7 +292,7 @@ function readValue(option: CommandOption, text: string): string | number | boole
 /** What is wrong with a value, in words. */
 function complaint(option: CommandOption, text: string): string | undefined {
   const given = text.trim();
-  if (given === "") return option.required === true ? `${option.name} is needed.` : undefined;
+  if (given === "") return option.required === true ? `${labelOf(option)} is needed.` : undefined;
   if (option.type !== INTEGER && option.type !== NUMBER) return undefined;
   const value = readValue(option, given);
   const least = option.min_value ?? Number.MIN_SAFE_INTEGER;
@@ -300,5 +302,5 @@ function complaint(option: CommandOption, text: string): string | undefined {
   const kind = option.type === INTEGER ? "a whole number" : "a number";
   const range =
     option.min_value === undefined ? "" : ` from ${option.min_value} to ${option.max_value}`;
-  return `${option.name} has to be ${kind}${range}.`;
+  return `${labelOf(option)} has to be ${kind}${range}.`;
 }

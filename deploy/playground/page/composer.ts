@@ -1,6 +1,6 @@
 /** Where people write: text, replies, edits, mentions, and the way into slash commands. */
 import { CommandForm, type FormHost } from "./command-form.ts";
-import { matchEntries, type SlashEntry, slashEntries } from "./commands.ts";
+import { entryTyped, labelOf, matchEntries, type SlashEntry, slashEntries } from "./commands.ts";
 import { type Completion, CompletionList } from "./completion.ts";
 import { announce, byId, el } from "./dom.ts";
 import { nameOf } from "./message-view.ts";
@@ -138,11 +138,9 @@ export class Composer {
   #openTypedCommand(): boolean {
     if (this.#editing !== undefined || !this.#input.value.startsWith("/")) return false;
     const typed = this.#input.value.slice(1);
-    const found = slashEntries(this.#state.commands)
-      .sort((a, b) => b.name.length - a.name.length)
-      .find((entry) => typed.startsWith(`${entry.name} `));
+    const found = entryTyped(slashEntries(this.#state.commands), typed);
     if (found === undefined) return false;
-    this.#openForm(found, typed.slice(found.name.length + 1));
+    this.#openForm(found.entry, found.rest);
     return true;
   }
 
@@ -178,10 +176,10 @@ export class Composer {
 
   #commandCompletion(entry: SlashEntry): Completion {
     const hint = entry.options
-      .map((option) => (option.required === true ? option.name : `${option.name}?`))
+      .map((option) => (option.required === true ? labelOf(option) : `${labelOf(option)}?`))
       .join(" ");
     return {
-      label: `/${entry.name}`,
+      label: `/${entry.label}`,
       hint,
       detail: entry.description,
       choose: () => this.#openForm(entry, ""),
@@ -249,12 +247,12 @@ export class Composer {
   #openForm(entry: SlashEntry, typed: string): void {
     this.#completions.close();
     this.#input.value = "";
-    this.#form = new CommandForm(entry, this.#formHost(), typed);
+    this.#form = new CommandForm(entry, this.#formHost(entry.label), typed);
     this.#line.replaceWith(this.#form.element);
     this.#form.focus();
   }
 
-  #formHost(): FormHost {
+  #formHost(label: string): FormHost {
     const { community, channels, connection, channelId } = this.#state;
     return {
       users: community.people.filter((person) => person.listed || person.bot),
@@ -270,7 +268,7 @@ export class Composer {
       submit: async (name, values) => {
         const form = this.#form;
         const sent = connection.slash(channelId, name, values);
-        this.#host.onSending(`/${name}`, sent);
+        this.#host.onSending(`/${label}`, sent);
         // The refusals of a wrong option come at once; an answer may take three seconds.
         const isQuick = await Promise.race([
           sent.then(() => true),

@@ -1,5 +1,5 @@
 /** Starts the page: loads who there is, and puts its parts together. */
-import { messageCommandNames } from "./commands.ts";
+import { messageCommands } from "./commands.ts";
 import { Composer } from "./composer.ts";
 import { announce, byId, el } from "./dom.ts";
 import { PICKABLE_EMOJIS } from "./emoji-view.ts";
@@ -101,17 +101,20 @@ function menuItems(message: Message): MenuItem[] {
       isDanger: true,
       act: () => void attempt(connection.delete(message.id)),
     });
-  const apps = messageCommandNames(state.commands);
+  const apps = messageCommands(state.commands);
   if (apps.length > 0) items.push({ label: "Apps" });
   items.push(
-    ...apps.map((name) => ({ label: name, act: () => void useMessageCommand(message, name) })),
+    ...apps.map(({ name, label }) => ({
+      label,
+      act: () => void useMessageCommand(message, name, label),
+    })),
   );
   return items;
 }
 
-async function useMessageCommand(message: Message, name: string): Promise<void> {
+async function useMessageCommand(message: Message, name: string, label: string): Promise<void> {
   const sent = state.connection.messageCommand(message.id, name);
-  showSending(name, sent);
+  showSending(label, sent);
   const outcome = await attempt(sent);
   if (outcome !== undefined) handleOutcome(outcome);
 }

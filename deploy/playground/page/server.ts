@@ -71,6 +71,11 @@ export class PersonConnection {
     );
   }
 
+  /** Chooses the person's language, as Discord writes it. */
+  setLocale(locale: string): Promise<void> {
+    return request("PUT", `/${this.id}/locale`, { locale });
+  }
+
   commands(channelId: string): Promise<Command[]> {
     return this.#get(`/channels/${channelId}/commands`);
   }

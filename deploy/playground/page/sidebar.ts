@@ -1,5 +1,5 @@
 /** Channels with their threads, the direct conversation, and who one is. */
-import { avatar, byId, el } from "./dom.ts";
+import { announce, avatar, byId, el } from "./dom.ts";
 import type { ChatState } from "./state.ts";
 import type { Channel } from "./types.ts";
 
@@ -135,7 +135,28 @@ export class Sidebar {
         role === undefined ? null : el("span", { class: "role" }, role),
       ),
       el("div", { class: "switch", role: "group", "aria-label": "Switch person" }, ...buttons),
+      this.#languageSelect(),
     );
+  }
+
+  /** Discord's own setting: the language of commands, and of what the bot says to this person. */
+  #languageSelect(): HTMLElement {
+    const { me, community } = this.#state;
+    const select = el(
+      "select",
+      { "aria-label": "Your language" },
+      ...community.locales.map((locale) =>
+        el(
+          "option",
+          { value: locale, selected: locale === me.locale, lang: locale },
+          nameOf(locale),
+        ),
+      ),
+    );
+    select.addEventListener("change", () => {
+      this.#state.speak(select.value).catch((error: Error) => announce(error.message));
+    });
+    return el("label", { class: "language" }, el("span", {}, "Language"), select);
   }
 
   #setOpen(isOpen: boolean): void {
@@ -144,4 +165,9 @@ export class Sidebar {
     byId("open-sidebar").setAttribute("aria-expanded", String(isOpen));
     if (isOpen) byId("channels").querySelector<HTMLElement>("[aria-current]")?.focus();
   }
+}
+
+/** A language by its own name. */
+function nameOf(locale: string): string {
+  return new Intl.DisplayNames(locale, { type: "language" }).of(locale) ?? locale;
 }

@@ -35,7 +35,7 @@ export type Change =
 
 /** The page's state. Parts of the page read it and subscribe to its changes. */
 export class ChatState {
-  readonly community: Community;
+  community: Community;
   connection: PersonConnection;
   channels: Channel[] = [];
   commands: Command[] = [];
@@ -86,7 +86,9 @@ export class ChatState {
   /** Who has this id; someone who came later is shown by the name in their messages. */
   person(id: string): PersonInfo {
     const known = this.community.people.find((each) => each.id === id);
-    return known ?? { id, name: "Someone", bot: false, listed: false, roleIds: [] };
+    return (
+      known ?? { id, name: "Someone", bot: false, listed: false, roleIds: [], locale: "en-US" }
+    );
   }
 
   /** Names of a person's roles, the highest first; the bot's own says nothing more than its name. */
@@ -115,6 +117,16 @@ export class ChatState {
     });
     this.#tell({ part: "person" });
     await this.refresh();
+  }
+
+  /** Chooses my language: commands are shown in it, and the bot replies to me in it. */
+  async speak(locale: string): Promise<void> {
+    await this.connection.setLocale(locale);
+    const people = this.community.people.map((person) =>
+      person.id === this.me.id ? { ...person, locale } : person,
+    );
+    this.community = { ...this.community, people };
+    await this.#reloadCommands();
   }
 
   /** Loads channels, commands and messages anew. */

@@ -8,6 +8,8 @@ export type PersonInfo = {
   readonly bot: boolean;
   readonly listed: boolean;
   readonly roleIds: readonly string[];
+  /** The language that they chose, as Discord writes it. */
+  readonly locale: string;
 };
 
 /** Answer of GET /local/people. */
@@ -16,6 +18,8 @@ export type Community = {
   readonly botId: string;
   readonly people: readonly PersonInfo[];
   readonly roles: readonly Named[];
+  /** All that can be chosen. */
+  readonly locales: readonly string[];
 };
 
 /** Something that a select can offer. */
@@ -37,13 +41,25 @@ export type Message = APIMessage & {
   readonly reactors: Readonly<Record<string, readonly string[]>>;
 };
 
-/** One option of a command; its types are numbered as Discord numbers them. */
-export type CommandOption = {
+/** What it is called: to the application, and to the person in their language. */
+export type Worded = {
   readonly name: string;
   readonly description: string;
+  readonly name_localized?: string;
+  readonly description_localized?: string;
+};
+
+/** One option of a command; its types are numbered as Discord numbers them. */
+export type CommandOption = Worded & {
   readonly type: number;
   readonly required?: boolean;
-  readonly choices?: readonly { readonly name: string; readonly value: string | number }[] | null;
+  readonly choices?:
+    | readonly {
+        readonly name: string;
+        readonly name_localized?: string;
+        readonly value: string | number;
+      }[]
+    | null;
   readonly min_value?: number;
   readonly max_value?: number;
   readonly max_length?: number;
@@ -52,11 +68,9 @@ export type CommandOption = {
 };
 
 /** A command: type 1 slash, 3 message menu. */
-export type Command = {
+export type Command = Worded & {
   readonly id: string;
   readonly type: number;
-  readonly name: string;
-  readonly description: string;
   readonly options?: readonly CommandOption[] | null;
 };
 

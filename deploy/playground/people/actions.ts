@@ -11,7 +11,8 @@ import {
 import { commandData, type GivenOptions, usableCommands } from "../interactions/commands.ts";
 import type { InteractionDesk, InteractionOutcome } from "../interactions/desk.ts";
 import { readComponent, readModalValues } from "../interactions/forms.ts";
-import { DiscordError } from "../world/discord-error.ts";
+import { isLocale } from "../interactions/localizations.ts";
+import { DiscordError, fieldError } from "../world/discord-error.ts";
 import { readEmoji } from "../world/emoji.ts";
 import { parseMessage } from "../world/message-input.ts";
 import { applyEdit, postMessage, type Upload } from "../world/posting.ts";
@@ -113,6 +114,18 @@ export class PersonActions {
     const draft = { name, autoArchiveMinutes: THREAD_ARCHIVE_MINUTES };
     if (messageId === undefined) return startThread(this.#world, channelId, draft, personId);
     return startThreadOnMessage(this.#world, this.#message(personId, messageId), draft, personId);
+  }
+
+  /** Chooses the person's language. @throws DiscordError 50035 */
+  setLocale(personId: string, locale: string): void {
+    if (!isLocale(locale)) {
+      throw fieldError(
+        ["locale"],
+        "BASE_TYPE_CHOICES",
+        "This value must be one of Discord's locales",
+      );
+    }
+    this.#world.setLocale(personId, locale);
   }
 
   /** Commands that the person may use there. @throws DiscordError */

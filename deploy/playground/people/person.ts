@@ -1,5 +1,5 @@
 /** A scripted person, for tests: acts as someone at the page would, without a browser. */
-import type { APIMessage } from "discord-api-types/v10";
+import type { APIMessage, Locale } from "discord-api-types/v10";
 import type { GivenOptions } from "../interactions/commands.ts";
 import type { InteractionOutcome } from "../interactions/desk.ts";
 import type { FormValues } from "../interactions/forms.ts";
@@ -19,6 +19,11 @@ export class Person {
     this.id = user.id;
     this.username = user.username;
     this.#actions = actions;
+  }
+
+  /** Chooses a language, as in Discord's own settings. */
+  setLocale(locale: Locale): void {
+    this.#actions.setLocale(this.id, locale);
   }
 
   /** Writes in a channel or thread; `replyTo` is a message id, and pings unless `ping` is false. */

@@ -1,8 +1,10 @@
 /** The page's own HTTP API: what people do, as JSON, and a stream of what happens. */
+import { Locale } from "discord-api-types/v10";
 import { type Context, Hono } from "hono";
 import { streamSSE } from "hono/streaming";
 import { z } from "zod";
 import { presentCommand } from "../interactions/commands.ts";
+import { localisedFor } from "../interactions/localizations.ts";
 import { readBody } from "../rest/body.ts";
 import { readId, readLimit } from "../rest/query.ts";
 import { noContent } from "../rest/services.ts";
@@ -30,6 +32,7 @@ const BODIES = {
     replyTo: z.string().optional(),
     ping: z.boolean().optional(),
   }),
+  locale: z.object({ locale: z.string() }),
   edit: z.object({ content: z.string() }),
   thread: z.object({ name: z.string().min(1).max(100), messageId: z.string().optional() }),
   slash: z.object({ name: z.string(), options }),
@@ -110,7 +113,14 @@ function addPlaceRoutes(api: Hono, { world, actions }: PageServices): void {
   });
   api.get("/:person/channels/:channel/commands", (context) => {
     const { person, channel } = context.req.param();
-    return Response.json(actions.commands(person, channel).map(presentCommand));
+    const { locale } = world.user(person);
+    const commands = actions.commands(person, channel).map(presentCommand);
+    return Response.json(commands.map((each) => localisedFor(each, locale)));
+  });
+  api.put("/:person/locale", async (context) => {
+    const { locale } = parseBody(BODIES.locale, (await readBody(context)).json);
+    actions.setLocale(context.req.param("person"), locale);
+    return noContent();
   });
   api.post("/:person/direct", (context) =>
     Response.json(presentPageChannel(actions.directChannel(context.req.param("person")))),
@@ -235,9 +245,9 @@ function feedOf(world: World, actions: PersonActions, context: Context): PersonF
 }
 
 function presentPeople(world: World): object {
-  const people = world.store.users().map(({ id, displayName, bot, listed, roleIds }) => ({
-    ...{ id, name: displayName, bot, listed, roleIds },
+  const people = world.store.users().map(({ id, displayName, bot, listed, roleIds, locale }) => ({
+    ...{ id, name: displayName, bot, listed, roleIds, locale },
   }));
   const roles = presentGuild(world).roles.map(({ id, name }) => ({ id, name }));
-  return { guild: GUILD_NAME, botId: BOT_ID, people, roles };
+  return { guild: GUILD_NAME, botId: BOT_ID, people, roles, locales: Object.values(Locale) };
 }

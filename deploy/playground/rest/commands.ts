@@ -7,6 +7,7 @@ import {
   replaceCommands,
   upsertCommand,
 } from "../interactions/commands.ts";
+import { localisedFor } from "../interactions/localizations.ts";
 import { DiscordError } from "../world/discord-error.ts";
 import { isRecord } from "../world/message-input.ts";
 import type { CommandRecord } from "../world/records.ts";
@@ -39,9 +40,12 @@ function addScope(
     if (found === undefined) throw new DiscordError("unknownCommand");
     return found;
   };
-  api.get(base, (context) =>
-    Response.json(commandsOf(world, scope(context.req.param())).map(presentCommand)),
-  );
+  api.get(base, (context) => {
+    const all = commandsOf(world, scope(context.req.param())).map(presentCommand);
+    const isWhole = context.req.query("with_localizations") === "true";
+    const locale = context.req.header("x-discord-locale");
+    return Response.json(isWhole ? all : all.map((each) => localisedFor(each, locale)));
+  });
   api.put(base, async (context) => {
     const { json } = await readBody(context);
     return Response.json(

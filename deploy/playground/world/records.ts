@@ -1,5 +1,10 @@
 /** What the local Discord remembers, as stored. Knows nothing of HTTP, sockets or Discord's JSON. */
-import type { APIAttachment, APIEmbed, APIMessageTopLevelComponent } from "discord-api-types/v10";
+import {
+  type APIAttachment,
+  type APIEmbed,
+  type APIMessageTopLevelComponent,
+  Locale,
+} from "discord-api-types/v10";
 import { z } from "zod";
 
 const id = z.string().regex(/^\d{1,20}$/);
@@ -13,6 +18,8 @@ const userRecord = z.object({
   listed: z.boolean(),
   joinedAtMs: z.number(),
   /** Their roles in the guild; records from before there were any have none. */
+  /** the language that they chose, as Discord writes it */
+  locale: z.enum(Locale).default(Locale.EnglishUS),
   roleIds: z.array(id).default([]),
 });
 

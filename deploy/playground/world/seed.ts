@@ -1,5 +1,5 @@
 /** The community that a fresh playground starts with: one guild, its channels, six people, one bot. */
-import { PermissionFlagsBits as Bits } from "discord-api-types/v10";
+import { PermissionFlagsBits as Bits, Locale } from "discord-api-types/v10";
 import type { ChannelRecord, UserRecord } from "./records.ts";
 
 /** The one guild; also the id of its @everyone role, as on Discord. */
@@ -62,9 +62,11 @@ export function seedUsers(nowMs: number): UserRecord[] {
     listed: true,
     joinedAtMs: nowMs,
     roleIds: rolesAtStart(displayName.toLowerCase()),
+    locale: Locale.EnglishUS,
   }));
   const bot = { id: BOT_ID, username: "zephyr", displayName: "Zephyr", bot: true, listed: false };
-  return [{ ...bot, joinedAtMs: nowMs, roleIds: [BOT_ROLE_ID] }, ...people];
+  const own = { joinedAtMs: nowMs, roleIds: [BOT_ROLE_ID], locale: Locale.EnglishUS };
+  return [{ ...bot, ...own }, ...people];
 }
 
 function rolesAtStart(username: string): string[] {

@@ -6,6 +6,7 @@ import {
   type APIAutoModerationRule,
   PermissionFlagsBits as Bits,
   ChannelType,
+  Locale,
   MessageFlags,
   MessageType,
 } from "discord-api-types/v10";
@@ -40,6 +41,8 @@ export class World {
   readonly bus = new EventBus();
   /** AutoMod's rules; kept for as long as the server runs. */
   rules: readonly APIAutoModerationRule[] = [];
+  /** The server's own language; kept for as long as the server runs. */
+  guildLocale = Locale.EnglishUS;
   /** Permissions of the bot's role. */
   readonly botPermissions: bigint;
 
@@ -209,6 +212,7 @@ export class World {
       listed: false,
       joinedAtMs,
       roleIds: [],
+      locale: Locale.EnglishUS,
     };
     this.store.saveUser(user);
     this.bus.emit({ type: "memberAdded", user });
@@ -220,6 +224,11 @@ export class World {
     const user = { ...this.user(userId), roleIds: [...roleIds] };
     this.store.saveUser(user);
     this.bus.emit({ type: "memberChanged", user });
+  }
+
+  /** The language that a person chose in their settings: interactions carry it. */
+  setLocale(userId: string, locale: Locale): void {
+    this.store.saveUser({ ...this.user(userId), locale });
   }
 
   /** The direct-message channel of a person with the bot, opened if there is none yet. */
