@@ -31,6 +31,8 @@ export type ServiceHooks = {
 
 /** A supervised service. */
 export type Service = {
+  /** Since when it is not up, by `performance.now()`; undefined while it is. */
+  readonly downSinceMs: number | undefined;
   /** Asks it to end and waits; it is not started again. */
   stop(graceMs: number): Promise<void>;
 };
@@ -60,18 +62,21 @@ export function superviseService(
   const stopping = new AbortController();
   let running: RunningChild | undefined;
   let firstReady: ChildLine | undefined;
+  let downSinceMs: number | undefined = performance.now();
   const onLine = (line: ChildLine): void => {
     if (line.event !== "listening" && line.event !== "ready") {
       hooks.onEvent(line);
       return;
     }
     firstReady ??= line;
+    downSinceMs = undefined;
     hooks.onReady(line);
   };
   const keepUp = async (): Promise<void> => {
     for (let crashes = NO_CRASHES; !stopping.signal.aborted; ) {
       running = start(specFor(firstReady), onLine, hooks.onLog);
       const exit = await running.exited;
+      downSinceMs ??= performance.now();
       if (stopping.signal.aborted) return;
       crashes = countCrash(crashes, exit.ranForMs);
       if (isLasting(exit, firstReady !== undefined, crashes.inARow)) {
@@ -85,6 +90,9 @@ export function superviseService(
   };
   const ended = keepUp();
   return {
+    get downSinceMs() {
+      return downSinceMs;
+    },
     stop: async (graceMs) => {
       stopping.abort();
       await running?.stop(graceMs);

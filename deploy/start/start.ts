@@ -1,7 +1,8 @@
 /** `npm start`: the supervisor with this process's signals, stdout and stderr. */
-import type { Config } from "#engine/base/config.ts";
+import { type Config, ownEnvironment } from "#engine/base/config.ts";
 import { announcer } from "./announce.ts";
 import { parseLogLine } from "./log-lines.ts";
+import { ManagerLink, readWishes, sendByProgram } from "./service-manager.ts";
 import { supervise } from "./supervisor.ts";
 
 /** One Ctrl-C comes twice under npm: from the terminal, and passed on by npm. */
@@ -22,6 +23,10 @@ export async function start(config: Config, json: boolean): Promise<void> {
   };
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
+  const onProblem = (message: string) => process.stderr.write(`${message}\n`);
+  const wishes = readWishes(ownEnvironment());
+  using manager =
+    wishes === undefined ? undefined : new ManagerLink({ wishes, send: sendByProgram, onProblem });
   try {
     await supervise({
       config,
@@ -30,6 +35,7 @@ export async function start(config: Config, json: boolean): Promise<void> {
         const text = json ? line : (parseLogLine(line)?.text ?? line);
         process.stderr.write(`${text}\n`);
       },
+      manager,
       stop: stop.signal,
     });
   } finally {

@@ -15,6 +15,7 @@ import { parseLogLine } from "./log-lines.ts";
 import { assertPortFree } from "./ports.ts";
 import { forgetRunning, noteRunning } from "./running.ts";
 import { type Service, superviseService } from "./service.ts";
+import type { ManagerLink } from "./service-manager.ts";
 import {
   botSpec,
   engineSpec,
@@ -30,6 +31,8 @@ export type SupervisorOptions = {
   readonly announce: Announce;
   /** Where each line of the children's logs goes. */
   readonly onLog: (line: string) => void;
+  /** The service manager that started this process, if one did. */
+  readonly manager?: ManagerLink | undefined;
   /** Aborting begins the orderly end. */
   readonly stop: AbortSignal;
 };
@@ -38,6 +41,9 @@ export type SupervisorOptions = {
 const GRACE_MS = 30_000;
 /** A remote engine that does not answer within this long is a failure to start. */
 const REMOTE_ENGINE_WAIT_MS = 30_000;
+/** A service that is not up again after so long is beyond our help; a large model may take minutes to load. */
+const RECOVERY_MS = 600_000;
+const HEALTH_TIMEOUT_MS = 10_000;
 
 /**
  * Runs everything until `stop` is aborted.
@@ -92,6 +98,7 @@ class House {
 
   async open(): Promise<void> {
     const { config, announce } = this.#options;
+    await this.#options.manager?.starting();
     const engineUrl = config.ENGINE_URL ?? (await this.#startEngine());
     const place =
       config.DISCORD_TOKEN === undefined ? await this.#startPlayground(engineUrl) : undefined;
@@ -115,6 +122,28 @@ class House {
       training: this.#training.next()?.toISOString() ?? null,
       dataDir: config.DATA_DIR,
     });
+    await this.#options.manager?.ready(`Serving ${health.model.id}`, () =>
+      this.#isHealthy(engineUrl),
+    );
+  }
+
+  #client(url: string): EngineClient {
+    const apiKey = this.#options.config.ENGINE_API_KEY;
+    return new EngineClient({ url, ...(apiKey === undefined ? {} : { apiKey }) });
+  }
+
+  /** Nobody is down for long, and the engine answers, unless it is just being started again. */
+  async #isHealthy(engineUrl: string): Promise<boolean> {
+    const nowMs = performance.now();
+    const downMs = this.#services.map(({ downSinceMs = nowMs }) => nowMs - downSinceMs);
+    if (downMs.some((ms) => ms > RECOVERY_MS)) return false;
+    if (downMs.some((ms) => ms > 0)) return true;
+    return this.#client(engineUrl)
+      .health(AbortSignal.timeout(HEALTH_TIMEOUT_MS))
+      .then(
+        () => true,
+        () => false,
+      );
   }
 
   /** Until the signal; rejects with the first lasting failure of a service. */
@@ -130,6 +159,7 @@ class House {
   /** Last started, first ended: the bot takes no more questions while the engine finishes answers. */
   async close(): Promise<void> {
     forgetRunning(this.#options.config.DATA_DIR);
+    await this.#options.manager?.stopping();
     await this.#training?.stop(GRACE_MS);
     for (const service of this.#services.toReversed()) await service.stop(GRACE_MS);
   }
@@ -175,9 +205,8 @@ class House {
   }
 
   async #untilHealthy(url: string): ReturnType<EngineClient["health"]> {
-    const { config, stop } = this.#options;
-    const apiKey = config.ENGINE_API_KEY;
-    const client = new EngineClient({ url, ...(apiKey === undefined ? {} : { apiKey }) });
+    const { stop } = this.#options;
+    const client = this.#client(url);
     const giveUpAt = performance.now() + REMOTE_ENGINE_WAIT_MS;
     for (;;) {
       try {
