@@ -8,6 +8,7 @@ import type { FeedbackLog } from "#trainer/feedback/log.ts";
 import { TrainingWishes } from "#trainer/feedback/training-wishes.ts";
 import { Comparisons } from "../compare/comparisons.ts";
 import type { Languages } from "../language/languages.ts";
+import { instructionProblem } from "../settings/instruction-check.ts";
 import type { EntryStore } from "../storage/entry-store.ts";
 import { openKeyv } from "../storage/open-keyv.ts";
 import { reveal } from "./commands/compare.ts";
@@ -17,7 +18,10 @@ import type { Shard } from "./shard.ts";
 
 const TIMEOUT_MS = 2_500;
 
-type Managed = Pick<Room, "comparisons" | "adapters" | "wishes" | "isOperator" | "adapterNames">;
+type Managed = Pick<
+  Room,
+  "comparisons" | "adapters" | "wishes" | "isOperator" | "adapterNames" | "instructionProblem"
+>;
 
 /** Puts them together. */
 export function managedParts(parts: {
@@ -41,6 +45,7 @@ export function managedParts(parts: {
       log,
     }),
     adapters: engine,
+    instructionProblem: (language, texts) => instructionProblem(language, engine, texts),
     wishes: new TrainingWishes(config.DATA_DIR),
     isOperator: knowOperators(client),
     adapterNames: () => readAdapterNames(engine),

@@ -52,6 +52,11 @@ export type Room = {
   readonly languageOf: LanguageOf;
   /** Blind comparisons that are open. */
   readonly comparisons: Comparisons;
+  /** Why what managers write may not go into the system prompt; undefined where it may. */
+  readonly instructionProblem: (
+    language: Language,
+    texts: readonly string[],
+  ) => Promise<string | undefined>;
   /** The adapters that there are; none when the engine is away. */
   readonly adapterNames: () => Promise<readonly string[]>;
   readonly adapters: Pick<EngineClient, "adapters" | "activate" | "deactivate">;

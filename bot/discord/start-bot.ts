@@ -93,9 +93,9 @@ export async function startBot(
   using left = new DisposableStack();
   left.defer(() => void prepared.destroy());
   const opening = Promise.withResolvers<Room>();
-  const stamps = new Stamps(clock);
   const absence = new Absence(openKeyv(store, "gateway", log), clock);
-  listen(prepared, opening.promise, { stamps, absence }, log);
+  const heard = { stamps: new Stamps(clock), absence };
+  listen(prepared, opening.promise, heard, log);
   const client = await joinDiscord(prepared, access);
   const lost = lossOf(client);
   const memory = new ConversationMemory(openKeyv(conversations, CONVERSATIONS, log), keys);
@@ -114,9 +114,10 @@ export async function startBot(
   const known = { config, store, feedback, engine, client, languages, shard, clock, log };
   const managed = managedParts(known);
   opened.use(managed.comparisons);
+  if (isFirst(shard)) await moderated.moderation.moveLogChannels(speech.settings);
   opening.resolve({
     client,
-    ...{ desk, memory, capture, stamps, absence, pseudonymise, consent },
+    ...{ desk, memory, capture, ...heard, pseudonymise, consent },
     personalData: openPersonalData(config, { feedback, memory, consent, pseudonymise, desk }),
     retentionDays: config.RETENTION_DAYS,
     learning,

@@ -1,17 +1,19 @@
 /** What a server's managers chose about moderation, in Keyv. It knows nothing of what follows from it. */
 import type { Keyv } from "keyv";
 import { z } from "zod";
+import type { SettingsBook } from "../settings/settings-book.ts";
 import { DEFAULT_LINK_POLICY, linkPolicySchema } from "./link-policy.ts";
 
 const schema = z.object({
-  /** Where cases are posted; null: nowhere, they are only kept. */
-  logChannelId: z.string().nullable().default(null),
   /** Where quiet alerts go; null: with the cases. */
   alertChannelId: z.string().nullable().default(null),
   /** Whether rules of this server are only logged, not enforced. */
   isDryRun: z.boolean().default(false),
   links: linkPolicySchema.default(DEFAULT_LINK_POLICY),
 });
+
+/** Where cases go was chosen here before it was one of the settings. */
+const older = z.object({ logChannelId: z.string().nullable().default(null) });
 
 /** One server's choices. */
 export type ModerationChoices = z.infer<typeof schema>;
@@ -28,6 +30,22 @@ export class ModerationChoicesBook {
   async of(guildId: string): Promise<ModerationChoices> {
     const parsed = schema.safeParse((await this.#store.get(guildId)) ?? {});
     return parsed.success ? parsed.data : schema.parse({});
+  }
+
+  /**
+   * Where cases were posted in servers that chose it before it moved to the settings; each is told once.
+   */
+  async moveLogChannels(settings: Pick<SettingsBook, "change">): Promise<void> {
+    const found: (readonly [string, string])[] = [];
+    for await (const [key, value] of this.#store.iterator()) {
+      const { logChannelId } = older.catch({ logChannelId: null }).parse(value);
+      const guildId = /(\d+)$/.exec(String(key))?.[1];
+      if (logChannelId !== null && guildId !== undefined) found.push([guildId, logChannelId]);
+    }
+    for (const [guildId, modLogChannelId] of found) {
+      await settings.change(guildId, () => ({ modLogChannelId }));
+      await this.change(guildId, {});
+    }
   }
 
   /** Changes some of them. @returns all, as they are now */

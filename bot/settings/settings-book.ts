@@ -41,13 +41,22 @@ export class SettingsBook {
   /**
    * Takes a file's settings in place of the server's.
    * @param language in which a problem is told
+   * @param problemOf why the file's words for the system prompt may not be taken, if they may not
    * @returns what is wrong with the file, or undefined when it was taken
    */
-  async import(guildId: string, text: string, language: Language): Promise<string | undefined> {
+  async import(
+    guildId: string,
+    text: string,
+    language: Language,
+    problemOf: (language: Language, texts: readonly string[]) => Promise<string | undefined>,
+  ): Promise<string | undefined> {
     const parsed = guildSettingsSchema.safeParse(parseJson(text), wordedIn(language));
     if (!parsed.success) return describe(language, parsed.error.issues);
-    await this.change(guildId, () => parsed.data);
-    return undefined;
+    const { personas, promptAddition } = parsed.data;
+    const words = [promptAddition, ...personas.map((persona) => persona.text)];
+    const problem = await problemOf(language, words);
+    if (problem === undefined) await this.change(guildId, () => parsed.data);
+    return problem;
   }
 }
 

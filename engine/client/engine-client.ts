@@ -13,6 +13,7 @@ import {
   adaptersSchema,
   healthSchema,
   modelsSchema,
+  moderationsSchema,
   parseWireError,
   tokenCountsSchema,
   type WireChunk,
@@ -99,6 +100,9 @@ export type Completion = {
 /** The state of the engine. */
 export type Health = z.infer<typeof healthSchema>;
 
+/** What the checks say of one text. */
+type Judgement = z.infer<typeof moderationsSchema>["results"][number];
+
 /** Who answers after a change. */
 export type Activation = z.infer<typeof activationSchema>;
 
@@ -163,6 +167,16 @@ export class EngineClient {
   ): Promise<readonly number[]> {
     const init = { method: "POST", body: JSON.stringify({ conversations }), ...withSignal(signal) };
     return (await this.#json("/v1/tokenize", tokenCountsSchema, init)).counts;
+  }
+
+  /**
+   * Judges texts by the engine's own checks, without answering them.
+   * @param texts 1 to 64 of them
+   * @returns for each whether it is blocked, and how probable each hazard is (0 to 1)
+   */
+  async moderate(texts: readonly string[], signal?: AbortSignal): Promise<readonly Judgement[]> {
+    const init = { method: "POST", body: JSON.stringify({ input: texts }), ...withSignal(signal) };
+    return (await this.#json("/v1/moderations", moderationsSchema, init)).results;
   }
 
   /** The names that requests may give as `model`. */

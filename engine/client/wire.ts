@@ -46,6 +46,11 @@ export const modelsSchema = z.object({ data: z.array(z.object({ id: z.string() }
 /** `/v1/tokenize`. */
 export const tokenCountsSchema = z.object({ counts: z.array(z.number()) });
 
+/** `/v1/moderations`; OpenAI's own categories are left out, `hazards` has more. */
+export const moderationsSchema = z.object({
+  results: z.array(z.object({ flagged: z.boolean(), hazards: z.record(z.string(), z.number()) })),
+});
+
 /** `/health`. */
 export const healthSchema = z.looseObject({
   status: z.enum(["ok", "degraded", "draining"]),

@@ -113,12 +113,12 @@ async function setup(
   const log = options.getChannel("log");
   const alerts = options.getChannel("alerts");
   const isDryRun = options.getBoolean("dry-run");
+  if (log !== null) await room.settings.change(guildId, () => ({ modLogChannelId: log.id }));
   const choices = await room.moderation.change(guildId, {
-    ...(log === null ? {} : { logChannelId: log.id }),
     ...(alerts === null ? {} : { alertChannelId: alerts.id }),
     ...(isDryRun === null ? {} : { isDryRun }),
   });
-  await replyPrivately(interaction, describe(room.languages.of(interaction.locale), choices));
+  await replyPrivately(interaction, await describe(room, interaction, guildId, choices));
 }
 
 async function setLinks(
@@ -149,7 +149,7 @@ async function setLinks(
     return replyPrivately(interaction, language.say("moderation.too_many_domains", { most }));
   }
   const choices = await room.moderation.change(guildId, { links: links.data });
-  return replyPrivately(interaction, describe(language, choices));
+  return replyPrivately(interaction, await describe(room, interaction, guildId, choices));
 }
 
 async function writeNote(
@@ -212,15 +212,21 @@ function noteForm(language: Language, { number, note }: Case): ModalBuilder {
     );
 }
 
-function describe(language: Language, choices: ModerationChoices): string {
-  const { logChannelId, alertChannelId, isDryRun, links } = choices;
+async function describe(
+  room: Room,
+  { locale }: ChatInputCommandInteraction,
+  guildId: string,
+  { alertChannelId, isDryRun, links }: ModerationChoices,
+): Promise<string> {
+  const language = room.languages.of(locale);
+  const { modLogChannelId } = await room.settings.of(guildId);
   const listed = links.domains.join(", ").slice(0, LISTED_CHARACTERS);
   const domains = listed === "" ? language.say("moderation.no_domain") : listed;
   return [
     language.say("moderation.title"),
-    logChannelId === null
+    modLogChannelId === null
       ? language.say("moderation.cases_nowhere")
-      : language.say("moderation.cases_in", { channel: `<#${logChannelId}>` }),
+      : language.say("moderation.cases_in", { channel: `<#${modLogChannelId}>` }),
     alertChannelId === null
       ? language.say("moderation.alerts_with_cases")
       : language.say("moderation.alerts_in", { channel: `<#${alertChannelId}>` }),

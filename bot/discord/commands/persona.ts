@@ -16,7 +16,7 @@ import {
   PROMPT_CHARACTERS,
   personaName,
 } from "../../settings/guild-settings.ts";
-import { replyPrivately } from "../private-reply.ts";
+import { EPHEMERAL, replyPrivately } from "../private-reply.ts";
 import type { Room } from "../room.ts";
 
 /** The kind of form, before the colon of its custom id. */
@@ -58,13 +58,26 @@ export async function submitPersona(
   if (!personaName.safeParse(name).success || text === "") {
     return replyPrivately(interaction, language.say("persona.name_wrong"));
   }
+  // The check may take longer than Discord waits.
+  await interaction.deferReply(EPHEMERAL);
+  const content = await save(room, { guildId, language }, { name, text });
+  await interaction.editReply({ content });
+}
+
+async function save(
+  room: Room,
+  { guildId, language }: At,
+  written: GuildSettings["personas"][number],
+): Promise<string> {
   const { personas } = await room.settings.of(guildId);
-  const others = personas.filter((each) => each.name !== name);
+  const others = personas.filter((each) => each.name !== written.name);
   if (others.length >= PERSONA_LIMIT) {
-    return replyPrivately(interaction, language.say("persona.too_many", { most: PERSONA_LIMIT }));
+    return language.say("persona.too_many", { most: PERSONA_LIMIT });
   }
-  await room.settings.change(guildId, () => ({ personas: [...others, { name, text }] }));
-  await replyPrivately(interaction, language.say("persona.saved", { name }));
+  const problem = await room.instructionProblem(language, [written.text]);
+  if (problem !== undefined) return language.say("instructions.refused", { reason: problem });
+  await room.settings.change(guildId, () => ({ personas: [...others, written] }));
+  return language.say("persona.saved", { name: written.name });
 }
 
 /** The personas that there are. */

@@ -93,17 +93,32 @@ export async function submitSetting(
 ): Promise<void> {
   const { guildId } = interaction;
   if (guildId === null || !manages(interaction)) return refuse(room, interaction);
-  const isPrompt = interaction.customId === `${PANEL.form}:prompt`;
-  if (isPrompt) {
-    const promptAddition = interaction.fields.getTextInputValue(FIELD.text).trim();
-    await room.settings.change(guildId, () => ({ promptAddition }));
-  } else {
-    const problem = await changeLimit(room, interaction, guildId);
-    if (problem !== undefined) return replyPrivately(interaction, problem);
+  if (interaction.customId === `${PANEL.form}:prompt`) {
+    return changeAddition(room, interaction, guildId);
   }
-  const content = await panel(room, interaction, guildId, isPrompt ? "who" : "how");
+  const problem = await changeLimit(room, interaction, guildId);
+  if (problem !== undefined) return replyPrivately(interaction, problem);
+  const content = await panel(room, interaction, guildId, "how");
   if (interaction.isFromMessage()) await interaction.update(content);
   else await interaction.reply({ ...content, ...EPHEMERAL });
+}
+
+/** The check of what was written may take longer than Discord waits. */
+async function changeAddition(
+  room: Room,
+  interaction: ModalSubmitInteraction,
+  guildId: string,
+): Promise<void> {
+  if (interaction.isFromMessage()) await interaction.deferUpdate();
+  else await interaction.deferReply(EPHEMERAL);
+  const language = room.languages.of(interaction.locale);
+  const promptAddition = interaction.fields.getTextInputValue(FIELD.text).trim();
+  const reason = await room.instructionProblem(language, [promptAddition]);
+  if (reason === undefined) await room.settings.change(guildId, () => ({ promptAddition }));
+  await interaction.editReply(await panel(room, interaction, guildId, "who"));
+  if (reason === undefined) return;
+  const content = language.say("instructions.refused", { reason });
+  await interaction.followUp({ content, ...EPHEMERAL });
 }
 
 async function panel(
@@ -149,7 +164,9 @@ async function importFile(
     interaction.options.getAttachment("file", true),
   );
   const problem =
-    read.kind === "read" ? await room.settings.import(guildId, read.text, language) : read.reason;
+    read.kind === "read"
+      ? await room.settings.import(guildId, read.text, language, room.instructionProblem)
+      : read.reason;
   if (problem === undefined)
     await interaction.editReply(await panel(room, interaction, guildId, "who"));
   else {

@@ -21,7 +21,7 @@ export type ModLogParts = {
   readonly client: Client;
   readonly cases: CaseBook;
   readonly choices: ModerationChoicesBook;
-  /** Where a server's mod-log is, where nothing else was chosen here. */
+  /** Where a server's mod-log is. */
   readonly settings: Pick<SettingsBook, "of">;
   readonly languageOf: LanguageOf;
   readonly log: Logger;
@@ -88,9 +88,9 @@ export class ModLog {
 
   async #channels(guildId: string) {
     const { choices, settings } = this.#parts;
-    const { logChannelId, alertChannelId } = await choices.of(guildId);
+    const { alertChannelId } = await choices.of(guildId);
     const { modLogChannelId } = await settings.of(guildId);
-    return { logChannelId: logChannelId ?? modLogChannelId, alertChannelId };
+    return { logChannelId: modLogChannelId, alertChannelId };
   }
 
   async #channel(client: Client, id: string | null) {

@@ -45,6 +45,12 @@ export const MANAGING_MESSAGES = {
   "label.settings.role": "Role",
   "label.settings.count": "Questions a minute",
   "hint.settings.count": "Nothing: the same as for everybody",
+  "instructions.refused":
+    "Nothing was saved: {reason}. What managers write here changes my manner, never what I refuse.",
+  "instructions.aside": "it asks me to set my rules aside",
+  "instructions.flagged": "the safety check objects to it",
+  "instructions.flagged_as": "the safety check objects to it ({hazard})",
+  "instructions.unchecked": "the safety check could not run, please try again in a moment",
   "persona.name_wrong": "A name takes letters, digits, spaces, _ and -; a text is needed.",
   "persona.too_many": "There are {most} already. Remove one first.",
   "persona.saved": "Saved **{name}**. `/persona use` lets it speak here.",

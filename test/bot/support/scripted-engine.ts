@@ -53,6 +53,8 @@ export class ScriptedEngine {
   /** Names of the registry's adapters. */
   adapterNames: string[] = [];
   contextTokens = 2_048;
+  /** What the moderation says of a text: a hazard's code, or undefined for none. */
+  hazardOf: (text: string) => string | undefined = () => undefined;
   /** Whether it says that its model takes pictures. */
   seesImages = false;
   #canary: { readonly name: string; readonly share: number } | null = null;
@@ -93,6 +95,7 @@ export class ScriptedEngine {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (request.url === "/health") return this.#health(response);
     if (request.url === "/v1/tokenize") return this.#count(request, response);
+    if (request.url === "/v1/moderations") return this.#moderate(request, response);
     if (request.url === "/v1/adapters") return this.#adapters(response);
     if (request.url?.startsWith("/v1/adapters/") === true) return this.#swap(request, response);
     const asked = bodySchema.parse(JSON.parse(await readAll(request)));
@@ -136,6 +139,17 @@ export class ScriptedEngine {
     );
     response.writeHead(200, { "content-type": "application/json" });
     response.end(JSON.stringify({ object: "list", counts }));
+  }
+
+  async #moderate(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = z.object({ input: z.array(z.string()) }).parse(JSON.parse(await readAll(request)));
+    const results = body.input.map((text) => {
+      const hazard = this.hazardOf(text);
+      const found = hazard === undefined ? {} : { [hazard]: 0.9 };
+      return { flagged: hazard !== undefined, hazards: { S1: 0, ...found } };
+    });
+    response.writeHead(200, { "content-type": "application/json" });
+    response.end(JSON.stringify({ id: "modr-1", model: "lexical", results }));
   }
 
   async #swap(request: IncomingMessage, response: ServerResponse): Promise<void> {
