@@ -8,12 +8,13 @@ import { availableParallelism } from "node:os";
 import { pipeline } from "node:stream/promises";
 import { CodedError } from "../base/errors.ts";
 import type { CacheType } from "../llama/context.ts";
-import { ConversationStore } from "../llama/conversation-store.ts";
-import { DecodeLoop, type LoopLimits } from "../llama/decode-loop.ts";
+import { emptyFolder } from "../llama/conversation-store.ts";
 import { Embedder } from "../llama/embedder.ts";
 import { type BuildChoice, chooseBuild, type GpuSetting } from "../llama/gpu-build.ts";
 import type { LaneStats } from "../llama/lane.ts";
 import { laneNeeds } from "../llama/lane-opener.ts";
+import { type LoopLimits, LoopThread } from "../llama/loop-thread.ts";
+import type { Parking } from "../llama/loop-wire.ts";
 import { type CacheSetting, describePlan, planCache } from "../llama/memory-plan.ts";
 import { LoadedModel } from "../llama/model.ts";
 import { jsonObjectGrammar, schemaToGrammar } from "../llama/schema-grammar.ts";
@@ -55,8 +56,10 @@ export type LocalBackendOptions = {
   readonly cacheSetting?: CacheSetting;
   /** Most cells of a pool; what memory holds unless told otherwise. */
   readonly cells?: number;
+  /** Counts so many bytes as free beside the weights; what the system says unless told otherwise. */
+  readonly freeBytes?: number;
   /** Where idle conversations' KV goes, and how many bytes of it; nowhere unless told. */
-  readonly parking?: { readonly folder: string; readonly limitBytes: number };
+  readonly parking?: Parking;
   /** A guard model's own markers around the one turn that it is asked; other models get Zephyr's template. */
   readonly turn?: TurnMarkers;
 };
@@ -110,8 +113,7 @@ class LocalModelBackend implements LocalBackend {
   readonly #model: LoadedModel;
   readonly #build: BuildChoice;
   readonly #options: LocalBackendOptions;
-  readonly #loop: DecodeLoop;
-  readonly #store: ConversationStore | undefined;
+  readonly #loop: LoopThread;
   readonly #limits: LoopLimits;
   #ownsModel = true;
   /** Opened when somebody first asks for an embedding. */
@@ -125,30 +127,29 @@ class LocalModelBackend implements LocalBackend {
     options: LocalBackendOptions,
   ) {
     const limits = toLimits(model, build, options);
-    const needs = laneNeeds(model, limits);
+    const { weights } = model;
+    const needs = laneNeeds(weights, limits.shape);
     this.#model = model;
     this.#build = build;
     this.#options = options;
     this.#limits = limits;
-    const parking = openParking(options.parking);
-    this.#store = parking.store;
+    const { parking, text } = checkParking(options.parking);
     this.info = {
       id: options.modelId,
       path: options.modelPath,
       sha256,
-      parameters: model.parameters,
-      contextTokens: limits.contextTokens,
+      parameters: weights.parameters,
+      contextTokens: limits.shape.contextTokens,
       streams: options.streams,
       device: build.reason,
-      memory: `${describePlan(needs, planCache(needs), limits.cacheType)} ${parking.text}`,
+      memory: `${describePlan(needs, planCache(needs), limits.shape.cacheType)} ${text}`,
       tools: { can: false, why: whyNoTools(options.modelId, model.hasToolTemplate) },
       images: {
         can: false,
         why: "models that run in the engine itself read text alone. A server that takes pictures can be used by BACKEND_URL",
       },
     };
-    const { store } = parking;
-    this.#loop = new DecodeLoop(model, store === undefined ? limits : { ...limits, store });
+    this.#loop = new LoopThread(model, limits, parking);
   }
 
   async *generate(request: GenerateRequest): AsyncGenerator<GenerateEvent, void, void> {
@@ -157,15 +158,15 @@ class LocalModelBackend implements LocalBackend {
       yield { type: "end", reason: "aborted", completionTokens: 0 };
       return;
     }
-    const stream = this.#loop.submit(completion);
-    const abort = () => this.#loop.abort(stream);
+    const running = this.#loop.submit(completion);
+    const abort = () => this.#loop.abort(running);
     request.signal.addEventListener("abort", abort, { once: true });
     try {
-      yield* stream.events;
+      yield* running.events;
     } finally {
       request.signal.removeEventListener("abort", abort);
       // A reader that stopped early leaves the stream to others.
-      if (!stream.done) abort();
+      abort();
     }
   }
 
@@ -188,7 +189,7 @@ class LocalModelBackend implements LocalBackend {
   async embed(texts: readonly string[], signal: AbortSignal): Promise<Embeddings> {
     this.#embedder ??= Embedder.open(this.#model, {
       mostTokens: Math.min(this.info.contextTokens, EMBEDDED_TOKENS),
-      threads: this.#limits.threads,
+      threads: this.#limits.shape.threads,
     });
     const embedder = await this.#embedder;
     const encoded = texts.map((text) =>
@@ -203,27 +204,26 @@ class LocalModelBackend implements LocalBackend {
   }
 
   stats(): BackendStats {
-    const { decodes, tokens, reusedTokens } = this.#loop.stats;
-    const { total, used } = this.#loop.cells;
-    const parked = this.#store?.stats;
+    const { lanes, cells, parked } = this.#loop.figures;
+    const { decodes, tokens, reusedTokens } = lanes;
     return {
       decodes,
       decodedTokens: tokens,
       busyStreams: this.#loop.busy,
       waiting: this.#loop.waiting,
       cache: {
-        cells: total,
-        usedCells: used,
+        cells: cells.total,
+        usedCells: cells.used,
         reusedTokens,
-        parkedConversations: parked?.conversations ?? 0,
-        parkedBytes: parked?.bytes ?? 0,
-        returnedConversations: parked?.returned ?? 0,
+        parkedConversations: parked.conversations,
+        parkedBytes: parked.bytes,
+        returnedConversations: parked.returned,
       },
     };
   }
 
   laneStats(): LaneStats {
-    return this.#loop.stats;
+    return this.#loop.figures.lanes;
   }
 
   openBeside({ streams, contextTokens }: { streams: number; contextTokens: number }): Backend {
@@ -328,25 +328,24 @@ function encodeTurn(
   ]);
 }
 
-/** The store, and in a sentence whether there is one: a full disk must not keep anyone from chatting. */
-function openParking(parking: LocalBackendOptions["parking"]): {
-  readonly store: ConversationStore | undefined;
+/** Whether there is a place to park, and that in a sentence: a full disk must not keep anyone from chatting. */
+function checkParking(parking: Parking | undefined): {
+  readonly parking: Parking | undefined;
   readonly text: string;
 } {
   if (parking === undefined || parking.limitBytes === 0) {
-    return { store: undefined, text: "Idle conversations are not kept on disk." };
+    return { parking: undefined, text: "Idle conversations are not kept on disk." };
   }
-  const { folder, limitBytes } = parking;
   try {
-    const store = new ConversationStore(folder, limitBytes);
-    const most = `${Math.ceil(limitBytes / 2 ** 20).toLocaleString("en")} MiB`;
+    emptyFolder(parking.folder);
+    const most = `${Math.ceil(parking.limitBytes / 2 ** 20).toLocaleString("en")} MiB`;
     return {
-      store,
+      parking,
       text: `Idle conversations that give way go to disk, encrypted, up to ${most}.`,
     };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    return { store: undefined, text: `Idle conversations are not kept on disk: ${why}` };
+    return { parking: undefined, text: `Idle conversations are not kept on disk: ${why}` };
   }
 }
 
@@ -357,18 +356,19 @@ function toLimits(
 ): LoopLimits {
   const gpu = build.kind !== "cpu";
   const threads = options.threads ?? Math.max(1, Math.floor(availableParallelism() / 2));
-  return {
+  const { trainedTokens, parameters } = model.weights;
+  const shape = {
     streams: options.streams,
-    contextTokens: Math.min(options.contextTokens, model.trainedTokens),
-    batchTokens: options.batchTokens ?? defaultBatchTokens(gpu, model.parameters),
+    contextTokens: Math.min(options.contextTokens, trainedTokens),
+    batchTokens: options.batchTokens ?? defaultBatchTokens(gpu, parameters),
     threads,
     batchThreads: threads,
-    gpu,
-    waiting: options.waiting ?? DEFAULT_WAITING,
     cacheType: options.cacheType ?? "f16",
     cacheSetting: options.cacheSetting ?? "auto",
     ...(options.cells === undefined ? {} : { cells: options.cells }),
+    ...(options.freeBytes === undefined ? {} : { freeBytes: options.freeBytes }),
   };
+  return { shape, waiting: options.waiting ?? DEFAULT_WAITING };
 }
 
 function defaultBatchTokens(gpu: boolean, parameters: number): number {

@@ -29,8 +29,6 @@ export type ContextShape = {
   readonly batchTokens: number;
   readonly threads: number;
   readonly batchThreads: number;
-  /** Whether decodes run on a device that works on after llama_decode returns. */
-  readonly asynchronous: boolean;
   /** The vocabulary's size: [vocabulary] is a row of logits. */
   readonly vocabularySize: number;
 };
@@ -102,16 +100,17 @@ export class LlamaContext implements AsyncDisposable {
   }
 
   /**
-   * Computes a batch on a worker thread; afterwards rows that asked for logits can be sampled.
+   * Computes a batch, for as long as it takes: on a thread that has nothing else to do. Afterwards rows that asked
+   * for logits can be sampled.
    * @throws CodedError `native_failed`; the caller must then clear the sequences of the batch
    */
-  async decode(batch: DecodeBatch): Promise<void> {
+  decode(batch: DecodeBatch): void {
     if (batch.length === 0 || batch.length > this.shape.batchTokens) {
       throw new RangeError(
         `a decode takes 1 to ${this.shape.batchTokens} tokens, got ${batch.length}`,
       );
     }
-    const status = await callAsync(this.#llama.llama_decode, this.pointer, batch.struct());
+    const status = this.#llama.llama_decode(this.pointer, batch.struct());
     this.#copiesPending = false;
     if (status !== 0) {
       throw new CodedError(
@@ -119,8 +118,6 @@ export class LlamaContext implements AsyncDisposable {
         { code: "native_failed" },
       );
     }
-    // A GPU may still be at work: waiting here, on a worker, keeps sampling from blocking the event loop.
-    if (this.shape.asynchronous) await callAsync(this.#llama.llama_synchronize, this.pointer);
   }
 
   /** A row of logits, copied. [vocabulary] */
@@ -146,32 +143,30 @@ export class LlamaContext implements AsyncDisposable {
   }
 
   /**
-   * A sequence's KV as bytes, copied on a worker thread.
+   * A sequence's KV as bytes.
    * @returns undefined while copies wait for the next decode, since the cells may not hold yet what they will
    */
-  async saveSequence(sequence: number): Promise<Uint8Array | undefined> {
+  saveSequence(sequence: number): Uint8Array | undefined {
     this.#checkSequence(sequence);
     if (this.#copiesPending) return undefined;
     const bytes = this.#llama.llama_state_seq_get_size(this.pointer, sequence);
     const state = new Uint8Array(bytes);
-    const { llama_state_seq_get_data: save } = this.#llama;
-    const saved = await callAsync(save, this.pointer, state, bytes, sequence);
+    const saved = this.#llama.llama_state_seq_get_data(this.pointer, state, bytes, sequence);
     return saved === bytes && bytes > 0 ? state : undefined;
   }
 
   /**
-   * Puts a saved KV in place of what a sequence holds, on a worker thread.
+   * Puts a saved KV in place of what a sequence holds.
    * @param state what `saveSequence` of a context of the same shape gave; libllama trusts its insides
    * @returns false when it did not fit; the sequence is empty then
    */
-  async restoreSequence(sequence: number, state: Uint8Array): Promise<boolean> {
+  restoreSequence(sequence: number, state: Uint8Array): boolean {
     this.#checkSequence(sequence);
     this.truncate(sequence, 0);
     if (this.#copiesPending) return false;
-    const { llama_state_seq_set_data: restore } = this.#llama;
-    const read = await callAsync(restore, this.pointer, state, state.byteLength, sequence);
-    // Compared rather than tested, which also keeps the bytes referenced until the worker has read them.
-    const isWhole = read === state.byteLength;
+    const { byteLength } = state;
+    const read = this.#llama.llama_state_seq_set_data(this.pointer, state, byteLength, sequence);
+    const isWhole = read === byteLength;
     if (!isWhole) this.truncate(sequence, 0);
     return isWhole;
   }

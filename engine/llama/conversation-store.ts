@@ -59,12 +59,7 @@ export class ConversationStore implements AsyncDisposable {
   constructor(folder: string, limitBytes: number) {
     this.#folder = folder;
     this.#limitBytes = limitBytes;
-    try {
-      rmSync(folder, { recursive: true, force: true });
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
-    } catch (error) {
-      throw explainWriteError(error, folder);
-    }
+    emptyFolder(folder);
   }
 
   get stats(): StoreStats {
@@ -195,6 +190,19 @@ export class ConversationStore implements AsyncDisposable {
     } finally {
       await file.close();
     }
+  }
+}
+
+/**
+ * Makes the folder that a store is to use, empty.
+ * @throws CodedError `disk_full`; else what the file system reports
+ */
+export function emptyFolder(folder: string): void {
+  try {
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw explainWriteError(error, folder);
   }
 }
 

@@ -1,21 +1,24 @@
 /**
- * Runs completions: a bounded queue in front, a lane for each adapter in use, one decode at a time, lanes in turn.
+ * Runs completions: a queue in front, a lane for each adapter in use, one decode at a time, lanes in turn. It works
+ * on a thread of its own (loop-worker.ts), which each decode holds until it is done.
  * It knows tokens and adapters' names, nothing of messages, files or people.
  */
+import { setImmediate } from "node:timers/promises";
 import { CodedError, isCoded } from "../base/errors.ts";
 import type { LlamaAdapterPointer } from "../native/llama-struct.ts";
 import type { ConversationStore, Shelf } from "./conversation-store.ts";
 import type { Lane, LaneStats } from "./lane.ts";
 import { type LaneShape, openLane } from "./lane-opener.ts";
-import type { LoadedModel } from "./model.ts";
-import { type CompletionRequest, Stream } from "./stream.ts";
+import { type CompletionRequest, Stream, type StreamSink } from "./stream.ts";
+import type { Weights } from "./weights.ts";
 
-/** How much runs and waits at once. */
-export type LoopLimits = LaneShape & {
-  /** Completions that may wait for a stream. */
-  readonly waiting: number;
+/** What the loop works with besides the weights. */
+export type LoopOptions = {
+  readonly shape: LaneShape;
   /** Where idle conversations go that give way to others; the loop closes it. */
-  readonly store?: ConversationStore;
+  readonly store: ConversationStore | undefined;
+  /** Called after each step, and when a lane opened or closed: the figures may have changed. */
+  readonly onChange: () => void;
 };
 
 /** Lanes without work that keep their memory: the serving adapter's, and one other's where caches are small. */
@@ -59,8 +62,10 @@ type Waiting = { readonly stream: Stream; readonly slot: Slot };
 
 /** See the file's head. */
 export class DecodeLoop implements AsyncDisposable {
-  readonly #model: LoadedModel;
-  readonly #limits: LoopLimits;
+  readonly #weights: Weights;
+  readonly #shape: LaneShape;
+  readonly #store: ConversationStore | undefined;
+  readonly #onChange: () => void;
   readonly #maxIdleLanes: number;
   readonly #bare: Slot;
   readonly #adapters = new Map<string, Slot>();
@@ -73,26 +78,16 @@ export class DecodeLoop implements AsyncDisposable {
   #turns = 0;
   #disposed = false;
 
-  constructor(model: LoadedModel, limits: LoopLimits) {
-    this.#model = model;
-    this.#limits = limits;
-    this.#bare = new Slot(null, limits.store);
+  constructor(weights: Weights, { shape, store, onChange }: LoopOptions) {
+    this.#weights = weights;
+    this.#shape = shape;
+    this.#store = store;
+    this.#onChange = onChange;
+    this.#bare = new Slot(null, store);
     this.#slots = new Set([this.#bare]);
-    const tokenBytes = model.cacheBytesPerToken(limits.cacheType);
-    const laneBytes = limits.streams * limits.contextTokens * tokenBytes;
+    const tokenBytes = weights.cacheBytesPerToken(shape.cacheType);
+    const laneBytes = shape.streams * shape.contextTokens * tokenBytes;
     this.#maxIdleLanes = laneBytes > LARGE_CACHE_BYTES ? 1 : MAX_IDLE_LANES;
-  }
-
-  get waiting(): number {
-    return this.#waiting.length;
-  }
-
-  get busy(): number {
-    return this.#openLanes().reduce((sum, lane) => sum + lane.busy, 0);
-  }
-
-  get adapters(): readonly string[] {
-    return [...this.#adapters.keys()];
   }
 
   /** Sums over all lanes, closed ones included. */
@@ -110,25 +105,18 @@ export class DecodeLoop implements AsyncDisposable {
 
   /**
    * Queues a completion. It keeps its adapter to its end, whatever is loaded or unloaded meanwhile.
-   * @throws CodedError `adapter_unknown`, `queue_full`
+   * @throws CodedError `adapter_unknown`
    */
-  submit(request: CompletionRequest): Stream {
+  submit(request: CompletionRequest, events: StreamSink): Stream {
     if (this.#disposed) throw new Error("the decode loop was disposed already");
     const slot = request.adapter === null ? this.#bare : this.#adapters.get(request.adapter);
     if (slot === undefined) {
       throw new CodedError(
-        `No adapter "${request.adapter}" is loaded. Loaded: ${this.adapters.join(", ") || "none"}.`,
+        `No adapter "${request.adapter}" is loaded. Loaded: ${[...this.#adapters.keys()].join(", ") || "none"}.`,
         { code: "adapter_unknown" },
       );
     }
-    const free = this.#limits.streams - this.busy;
-    if (this.#waiting.length >= this.#limits.waiting + Math.max(0, free)) {
-      throw new CodedError(
-        `${this.#waiting.length} requests are waiting already, at most ${this.#limits.waiting} may. Try again in a moment.`,
-        { code: "queue_full" },
-      );
-    }
-    const stream = new Stream(request, this.#model.vocabulary);
+    const stream = new Stream(request, this.#weights.vocabulary, events);
     this.#waiting.push({ stream, slot });
     this.#wake();
     return stream;
@@ -144,16 +132,16 @@ export class DecodeLoop implements AsyncDisposable {
     this.#wake();
   }
 
-  /** Makes an adapter available; one of the same name drains and is freed. */
+  /** Makes an adapter available; settles once one of the same name has drained and may be freed. */
   async addAdapter(name: string, adapter: LlamaAdapterPointer): Promise<void> {
     const replaced = this.#adapters.get(name);
-    const slot = new Slot(adapter, this.#limits.store);
+    const slot = new Slot(adapter, this.#store);
     this.#adapters.set(name, slot);
     this.#slots.add(slot);
     if (replaced !== undefined) await this.#inBackground(() => this.#retire(replaced));
   }
 
-  /** Takes an adapter away from new completions; settles once the last one on it has ended and it is freed. */
+  /** Takes an adapter away from new completions; settles once the last one on it has ended and it may be freed. */
   async removeAdapter(name: string): Promise<void> {
     const slot = this.#adapters.get(name);
     if (slot === undefined) return;
@@ -161,7 +149,7 @@ export class DecodeLoop implements AsyncDisposable {
     await this.#inBackground(() => this.#retire(slot));
   }
 
-  /** Ends all completions as aborted and frees all contexts and adapters. */
+  /** Ends all completions as aborted and frees all contexts; adapters may be freed then. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true;
     for (const { stream } of this.#waiting.splice(0)) stream.finish("aborted");
@@ -172,10 +160,13 @@ export class DecodeLoop implements AsyncDisposable {
     while (this.#background.size > 0) await Promise.all(this.#background);
     for (const slot of this.#slots) {
       await this.#closeLane(slot);
-      if (slot.adapter !== null) await this.#model.freeAdapter(slot.adapter);
     }
     this.#slots.clear();
-    await this.#limits.store?.[Symbol.asyncDispose]();
+    await this.#store?.[Symbol.asyncDispose]();
+  }
+
+  get #busy(): number {
+    return this.#openLanes().reduce((sum, lane) => sum + lane.busy, 0);
   }
 
   #openLanes(): readonly Lane[] {
@@ -199,13 +190,15 @@ export class DecodeLoop implements AsyncDisposable {
         slot.lane.failAll(error);
       }
       this.#settle();
+      // Requests and aborts that came meanwhile are read now.
+      await setImmediate();
     }
     this.#active = false;
   }
 
   /** Starts waiting completions in their order, as far as streams are free and lanes open. */
   #admit(): void {
-    let free = this.#limits.streams - this.busy;
+    let free = this.#shape.streams - this.#busy;
     const full = new Set<Slot>();
     this.#waiting = this.#waiting.filter(({ stream, slot }) => {
       // Whoever is next may need more cells than those behind: were they let past, it might wait for ever.
@@ -241,10 +234,10 @@ export class DecodeLoop implements AsyncDisposable {
       try {
         const makeRoom = () => this.#closeIdle(0);
         slot.openedBeside = this.#openLanes().length;
-        slot.lane = await openLane(this.#model, slot, this.#limits, makeRoom);
+        slot.lane = await openLane(this.#weights, slot, this.#shape, makeRoom);
       } catch (error) {
         // Others hold the memory and will be done: better late than refused.
-        slot.awaitsMemory = isCoded(error, "out_of_memory") && this.busy > 0;
+        slot.awaitsMemory = isCoded(error, "out_of_memory") && this.#busy > 0;
         if (!slot.awaitsMemory) this.#failWaiting(slot, error);
       }
       slot.opening = false;
@@ -272,6 +265,7 @@ export class DecodeLoop implements AsyncDisposable {
 
   /** Frees what nobody needs any more; called between steps. */
   #settle(): void {
+    this.#onChange();
     for (const slot of this.#slots) {
       if (slot.onDrained !== undefined && !this.#isUsed(slot)) slot.onDrained();
     }
@@ -287,7 +281,7 @@ export class DecodeLoop implements AsyncDisposable {
   /** It got fewer streams because other lanes held memory that is free now: the next use opens it in full. */
   #isCramped({ lane, openedBeside }: Slot): boolean {
     if (lane === undefined || openedBeside === 0) return false;
-    return lane.streams < this.#limits.streams && this.#openLanes().length === 1;
+    return lane.streams < this.#shape.streams && this.#openLanes().length === 1;
   }
 
   #isUsed(slot: Slot): boolean {
@@ -312,6 +306,7 @@ export class DecodeLoop implements AsyncDisposable {
       slot.lane = undefined;
       this.#closedLanes = addStats(this.#closedLanes, lane.stats);
       slot.closing = lane[Symbol.asyncDispose]();
+      this.#onChange();
     }
     await slot.closing;
   }
@@ -326,7 +321,6 @@ export class DecodeLoop implements AsyncDisposable {
     this.#slots.delete(slot);
     await this.#closeLane(slot);
     slot.shelf?.clear();
-    if (slot.adapter !== null) await this.#model.freeAdapter(slot.adapter);
   }
 }
 

@@ -11,7 +11,7 @@ import {
   planCache,
   shrinkCache,
 } from "./memory-plan.ts";
-import type { LoadedModel } from "./model.ts";
+import type { Weights } from "./weights.ts";
 
 /** What a lane should be able to do. */
 export type LaneShape = {
@@ -22,12 +22,12 @@ export type LaneShape = {
   readonly batchTokens: number;
   readonly threads: number;
   readonly batchThreads: number;
-  /** Whether the build computes on a GPU. */
-  readonly gpu: boolean;
   readonly cacheType: CacheType;
   readonly cacheSetting: CacheSetting;
   /** Most cells of a pool; what memory holds unless told otherwise. */
   readonly cells?: number;
+  /** Counts so many bytes as free beside the weights; what the system says unless told otherwise. */
+  readonly freeBytes?: number;
 };
 
 /** Whose lane it is. */
@@ -37,14 +37,14 @@ export type LaneOwner = {
 };
 
 /** What the plan for a lane depends on, with the memory that is free now. */
-export function laneNeeds(model: LoadedModel, shape: LaneShape): MemoryNeeds {
+export function laneNeeds(weights: Weights, shape: LaneShape): MemoryNeeds {
   return {
     streams: shape.streams,
     contextTokens: shape.contextTokens,
-    cacheBytesPerToken: model.cacheBytesPerToken(shape.cacheType),
-    weightsBytes: model.bytes,
-    scratchBytes: model.scratchBytes(batchTokensOf(shape, shape.streams), shape.streams + 1),
-    availableBytes: model.availableBytes(),
+    cacheBytesPerToken: weights.cacheBytesPerToken(shape.cacheType),
+    weightsBytes: weights.bytes,
+    scratchBytes: weights.scratchBytes(batchTokensOf(shape, shape.streams), shape.streams + 1),
+    availableBytes: shape.freeBytes ?? weights.availableBytes(),
     setting: shape.cacheSetting,
     ...(shape.cells === undefined ? {} : { cells: shape.cells }),
   };
@@ -56,39 +56,39 @@ export function laneNeeds(model: LoadedModel, shape: LaneShape): MemoryNeeds {
  * @throws CodedError `out_of_memory` when not even one conversation fits
  */
 export async function openLane(
-  model: LoadedModel,
+  weights: Weights,
   owner: LaneOwner,
   shape: LaneShape,
   makeRoom: () => Promise<void>,
 ): Promise<Lane> {
-  const plan = () => planCache(laneNeeds(model, shape));
+  const plan = () => planCache(laneNeeds(weights, shape));
   let layout = plan();
   if (isShort(layout, shape)) {
     await makeRoom();
     layout = plan();
   }
   try {
-    return await openWith(model, owner, shape, layout);
+    return await openWith(weights, owner, shape, layout);
   } catch (error) {
     if (!isCoded(error, "out_of_memory")) throw error;
     await makeRoom();
-    return await openShrinking(model, owner, shape, layout);
+    return await openShrinking(weights, owner, shape, layout);
   }
 }
 
 /** The system counted on more memory than it gives: takes what can be had. */
 async function openShrinking(
-  model: LoadedModel,
+  weights: Weights,
   owner: LaneOwner,
   shape: LaneShape,
   layout: CacheLayout,
 ): Promise<Lane> {
   try {
-    return await openWith(model, owner, shape, layout);
+    return await openWith(weights, owner, shape, layout);
   } catch (error) {
     const smaller = shrinkCache(layout, shape.contextTokens);
     if (!isCoded(error, "out_of_memory") || smaller === undefined) throw error;
-    return await openShrinking(model, owner, shape, smaller);
+    return await openShrinking(weights, owner, shape, smaller);
   }
 }
 
@@ -98,12 +98,12 @@ function isShort(layout: CacheLayout, shape: LaneShape): boolean {
 }
 
 async function openWith(
-  model: LoadedModel,
+  weights: Weights,
   { adapter, shelf }: LaneOwner,
   shape: LaneShape,
   layout: CacheLayout,
 ): Promise<Lane> {
-  const context = await LlamaContext.open(model.llama, model.pointer, {
+  const context = await LlamaContext.open(weights.llama, weights.pointer, {
     cells: layout.cells,
     sequences: layout.streams + 1,
     pooled: layout.pooled,
@@ -111,12 +111,11 @@ async function openWith(
     batchTokens: batchTokensOf(shape, layout.streams),
     threads: shape.threads,
     batchThreads: shape.batchThreads,
-    asynchronous: shape.gpu,
-    vocabularySize: model.vocabulary.size,
+    vocabularySize: weights.vocabulary.size,
   });
   try {
     if (adapter !== null) context.attach(adapter);
-    return new Lane(model.llama, context, shelf);
+    return new Lane(weights.llama, context, shelf);
   } catch (error) {
     await context[Symbol.asyncDispose]();
     throw error;

@@ -111,7 +111,7 @@ export class Lane implements AsyncDisposable {
     }
     const rows = this.#fill(shares);
     try {
-      await this.#context.decode(this.#batch);
+      this.#context.decode(this.#batch);
     } catch (error) {
       this.#dropAfterFailure(shares, error);
       return;
@@ -193,11 +193,11 @@ export class Lane implements AsyncDisposable {
   /** Parks what leaves, puts back what has returned, frees what is stale, copies system prompts. In this order. */
   async #prepareCells(): Promise<void> {
     for (const sequence of this.#sequences) {
-      if (sequence.leaving !== undefined) await this.#park(sequence, sequence.leaving);
+      if (sequence.leaving !== undefined) this.#park(sequence, sequence.leaving);
     }
     if (!this.#hasWork()) await this.#nextArrival();
     for (const sequence of this.#sequences) {
-      if (sequence.returning !== undefined) await this.#putBack(sequence, sequence.returning);
+      if (sequence.returning !== undefined) this.#putBack(sequence, sequence.returning);
     }
     for (const sequence of [...this.#sequences, this.#spare]) {
       if (sequence.stale) this.#context.truncate(sequence.id, sequence.tokens.length);
@@ -211,9 +211,9 @@ export class Lane implements AsyncDisposable {
     }
   }
 
-  async #park(sequence: Sequence, tokens: readonly number[]): Promise<void> {
+  #park(sequence: Sequence, tokens: readonly number[]): void {
     sequence.leaving = undefined;
-    const state = await this.#context.saveSequence(sequence.id);
+    const state = this.#context.saveSequence(sequence.id);
     if (state !== undefined) this.#shelf?.park(tokens, state);
   }
 
@@ -228,14 +228,14 @@ export class Lane implements AsyncDisposable {
     if (arrivals.length > 0) await Promise.race(arrivals);
   }
 
-  async #putBack(sequence: Sequence, returning: Returning): Promise<void> {
+  #putBack(sequence: Sequence, returning: Returning): void {
     const { state, conversation, kept } = returning;
     if (state === "pending") return;
     sequence.returning = undefined;
     // Lost: what is at hand already serves, and the system prompt is copied as for any other.
     if (state === "lost" || kept <= sequence.tokens.length) return;
     this.#stats.reusedTokens -= sequence.tokens.length;
-    const isBack = await this.#context.restoreSequence(sequence.id, state);
+    const isBack = this.#context.restoreSequence(sequence.id, state);
     sequence.tokens = isBack ? [...conversation.tokens] : [];
     sequence.keep(isBack ? kept : 0);
     this.#stats.reusedTokens += sequence.tokens.length;

@@ -1,6 +1,5 @@
-/** A model's weights, shared by all contexts, with its vocabulary and the adapters loaded beside it. */
+/** Loads and frees a model's weights, and the adapters beside them. */
 import { CodedError } from "../base/errors.ts";
-import { freeGpuBytes } from "../native/device-memory.ts";
 import { GgufFile } from "../native/gguf.ts";
 import {
   callAsync,
@@ -12,48 +11,31 @@ import { bindLlama, type Llama } from "../native/llama.ts";
 import type { LlamaAdapterPointer, LlamaModelPointer } from "../native/llama-struct.ts";
 import { type BaseModel, checkAdapterFile } from "./adapter-file.ts";
 import { isZephyrTemplate, namesTools } from "./chat-template.ts";
-import type { CacheType } from "./context.ts";
 import { checkModelFile, GUARD_ARCHITECTURES } from "./model-file.ts";
-import { Vocabulary } from "./vocabulary.ts";
+import type { Vocabulary } from "./vocabulary.ts";
+import { Weights } from "./weights.ts";
 
 /** Validating every weight reads the whole file: done where that takes no more than a second or two. */
 const CHECKED_BYTES = 1 << 30;
-/** Bytes of one number in the KV cache; Q8_0 keeps a 16-bit scale beside 32 numbers (ggml-common.h, block_q8_0). */
-const CACHE_NUMBER_BYTES: Record<CacheType, number> = { f16: 2, q8_0: 34 / 32 };
-const Q8_0_BLOCK = 32;
-const F32_BYTES = 4;
-/** What a layer's intermediate results take at most, in widths of the model: its feed-forward part is the widest. */
-const SCRATCH_WIDTHS = 24;
 
 /** What a model is loaded for. */
 export type ModelUse = "chat" | "guard";
 
 /** Loaded weights. Contexts and adapters must be freed before `dispose`. */
 export class LoadedModel implements AsyncDisposable {
-  readonly llama: Llama;
   readonly path: string;
-  readonly vocabulary: Vocabulary;
+  readonly weights: Weights;
   readonly #libraries: NativeLibraries;
   readonly #base: BaseModel;
-  readonly #gpuLayers: number;
   /** libllama keeps a list of a model's adapters that is not safe to change from two threads. */
   #lastAdapterCall: Promise<unknown> = Promise.resolve();
-  #pointer: LlamaModelPointer | null;
+  #isFreed = false;
 
-  private constructor(
-    libraries: NativeLibraries,
-    llama: Llama,
-    pointer: LlamaModelPointer,
-    path: string,
-    { base, gpuLayers }: { readonly base: BaseModel; readonly gpuLayers: number },
-  ) {
-    this.#gpuLayers = gpuLayers;
+  private constructor(libraries: NativeLibraries, weights: Weights, path: string, base: BaseModel) {
     this.#libraries = libraries;
-    this.llama = llama;
-    this.#pointer = pointer;
+    this.weights = weights;
     this.path = path;
     this.#base = base;
-    this.vocabulary = Vocabulary.ofModel(llama, pointer, path);
   }
 
   /**
@@ -88,20 +70,25 @@ export class LoadedModel implements AsyncDisposable {
     }
     try {
       assertUsable(llama, pointer, path, use);
-      return new LoadedModel(libraries, llama, pointer, path, { base, gpuLayers });
+      const weights = new Weights(libraries, pointer, { path, gpuLayers });
+      return new LoadedModel(libraries, weights, path, base);
     } catch (error) {
       llama.llama_model_free(pointer);
       throw error;
     }
   }
 
-  get pointer(): LlamaModelPointer {
-    if (this.#pointer === null) throw new Error(`${this.path} was freed already`);
-    return this.#pointer;
+  get llama(): Llama {
+    return this.weights.llama;
   }
 
-  get parameters(): number {
-    return Number(this.llama.llama_model_n_params(this.pointer));
+  get vocabulary(): Vocabulary {
+    return this.weights.vocabulary;
+  }
+
+  get pointer(): LlamaModelPointer {
+    if (this.#isFreed) throw new Error(`${this.path} was freed already`);
+    return this.weights.pointer;
   }
 
   /** Whether the file's own chat template, or one beside it for that purpose, has a place for tools. */
@@ -109,49 +96,6 @@ export class LoadedModel implements AsyncDisposable {
     const { llama, pointer } = this;
     if (llama.llama_model_chat_template(pointer, "tool_use") !== null) return true;
     return namesTools(llama.llama_model_chat_template(pointer, null));
-  }
-
-  /** The context that the model was trained for, tokens. */
-  get trainedTokens(): number {
-    return this.llama.llama_model_n_ctx_train(this.pointer);
-  }
-
-  /** Bytes of the weights. */
-  get bytes(): number {
-    return this.llama.llama_model_size(this.pointer);
-  }
-
-  /**
-   * Bytes that one token takes in the KV cache: keys and values of each layer.
-   * @throws CodedError `config_invalid` when the type does not fit the model's heads
-   */
-  cacheBytesPerToken(type: CacheType): number {
-    const { llama, pointer } = this;
-    const headWidth = llama.llama_model_n_embd(pointer) / llama.llama_model_n_head(pointer);
-    if (type === "q8_0" && headWidth % Q8_0_BLOCK !== 0) {
-      throw new CodedError(
-        `KV_TYPE=q8_0 needs attention heads of a multiple of ${Q8_0_BLOCK} numbers, this model's have ${headWidth}. Set KV_TYPE=f16.`,
-        { code: "config_invalid" },
-      );
-    }
-    const width = headWidth * llama.llama_model_n_head_kv(pointer);
-    return llama.llama_model_n_layer(pointer) * width * 2 * CACHE_NUMBER_BYTES[type];
-  }
-
-  /** Roughly the bytes of one computation's buffers: rows of logits, twice, and a layer's intermediate results. */
-  scratchBytes(batchTokens: number, outputs: number): number {
-    const logits = 2 * outputs * this.vocabulary.size;
-    const layer = batchTokens * SCRATCH_WIDTHS * this.llama.llama_model_n_embd(this.pointer);
-    return F32_BYTES * (logits + layer);
-  }
-
-  /** Bytes that are free beside the weights, on the GPUs where the layers are there. */
-  availableBytes(): number {
-    const share = Math.min(1, this.#gpuLayers / this.llama.llama_model_n_layer(this.pointer));
-    const onGpus = share === 0 ? 0 : freeGpuBytes(this.#libraries);
-    if (onGpus > 0) return onGpus / share;
-    // Weights are mapped from their file: the system counts their pages as free, though each is needed.
-    return Math.max(0, process.availableMemory() - this.bytes);
   }
 
   /**
@@ -177,10 +121,10 @@ export class LoadedModel implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#lastAdapterCall;
-    const pointer = this.#pointer;
-    this.#pointer = null;
+    if (this.#isFreed) return;
+    this.#isFreed = true;
     this.vocabulary[Symbol.dispose]();
-    if (pointer !== null) await callAsync(this.llama.llama_model_free, pointer);
+    await callAsync(this.llama.llama_model_free, this.weights.pointer);
   }
 
   #oneByOne<T>(work: () => Promise<T>): Promise<T> {

@@ -1,11 +1,10 @@
 /**
- * One completion while it waits and runs: its prompt, its sampler, its text so far, and the events that its reader
- * gets. It knows no sequence, no batch and no other completion.
+ * One completion while it waits and runs: its prompt, its sampler, its text so far, and where its events go.
+ * It knows no sequence, no batch and no other completion.
  */
 import type { Llama } from "../native/llama.ts";
 import { AnswerText, type Release } from "./answer-text.ts";
 import type { LlamaContext } from "./context.ts";
-import { EventQueue } from "./event-queue.ts";
 import { rankTokens } from "./logprobs.ts";
 import { Sampler, type SamplingOptions } from "./sampler.ts";
 import type { Vocabulary } from "./vocabulary.ts";
@@ -48,6 +47,13 @@ export type StreamEvent =
       readonly completionTokens: number;
     };
 
+/** Where a completion's events go, in order; after `end` or `fail` come no more. */
+export type StreamSink = {
+  push(event: StreamEvent): void;
+  end(): void;
+  fail(error: unknown): void;
+};
+
 type SampledToken = {
   readonly id: number;
   readonly logprob?: TokenReport & { readonly top: readonly TokenReport[] };
@@ -56,7 +62,7 @@ type SampledToken = {
 /** A completion. Only the decode loop writes to it. */
 export class Stream {
   readonly request: CompletionRequest;
-  readonly events = new EventQueue<StreamEvent>();
+  readonly #events: StreamSink;
   /** Set by the reader's side; the loop acts on it between two decodes. */
   aborted = false;
   readonly #vocabulary: Vocabulary;
@@ -66,8 +72,9 @@ export class Stream {
   #sampledTokens = 0;
   #done = false;
 
-  constructor(request: CompletionRequest, vocabulary: Vocabulary) {
+  constructor(request: CompletionRequest, vocabulary: Vocabulary, events: StreamSink) {
     this.request = request;
+    this.#events = events;
     this.#vocabulary = vocabulary;
     this.#text = new AnswerText(request.stop);
   }
@@ -85,7 +92,7 @@ export class Stream {
         ? new Sampler(llama, sampling)
         : new Sampler(llama, sampling, { gbnf: grammar, vocab });
     const { prompt, adapter } = this.request;
-    this.events.push({ type: "start", promptTokens: prompt.length, adapter });
+    this.#events.push({ type: "start", promptTokens: prompt.length, adapter });
   }
 
   /**
@@ -114,14 +121,14 @@ export class Stream {
 
   /** Ends the completion with an error, which reaches its reader. */
   fail(error: unknown): void {
-    this.events.fail(error);
+    this.#events.fail(error);
     this.#close();
   }
 
   #end(reason: "stop" | "length" | "aborted"): undefined {
     if (this.#done) return;
-    this.events.push({ type: "end", reason, completionTokens: this.#sampledTokens });
-    this.events.end();
+    this.#events.push({ type: "end", reason, completionTokens: this.#sampledTokens });
+    this.#events.end();
     this.#close();
   }
 
@@ -136,7 +143,7 @@ export class Stream {
     const tokenIds = tokens.map(({ id }) => id);
     const logprobs = tokens.flatMap(({ logprob }) => (logprob === undefined ? [] : [logprob]));
     const wanted = this.request.topLogprobs !== undefined;
-    this.events.push({ type: "text", text, tokenIds, ...(wanted ? { logprobs } : {}) });
+    this.#events.push({ type: "text", text, tokenIds, ...(wanted ? { logprobs } : {}) });
   }
 
   #report(id: number, context: LlamaContext, row: number): SampledToken {

@@ -8,6 +8,7 @@ import type { TensorPointer } from "./ggml-pointer.ts";
 /** Offsets in bytes: type, buffer, ne[4], nb[4], op, op_params[16], flags, src[10]. */
 const NE = 16;
 const NB = 48;
+const PARAMETERS = 84;
 const SOURCES = 152;
 const SOURCES_MOST = 10;
 
@@ -17,6 +18,8 @@ export type NodeDescription = {
   readonly type: number;
   readonly ne: readonly number[];
   readonly nb: readonly number[];
+  /** The operator's own, as I32. */
+  readonly parameters: readonly number[];
   readonly sources: readonly TensorPointer[];
 };
 
@@ -34,5 +37,10 @@ export function describeNode(pointer: TensorPointer): NodeDescription {
     const source: TensorPointer | null = koffi.decode(pointer, SOURCES + 8 * i, "void *");
     if (source !== null) sources.push(source);
   }
-  return { type: koffi.decode(pointer, 0, "int"), ne: numbers(NE), nb: numbers(NB), sources };
+  const parameters = Array.from(
+    koffi.decode(pointer, PARAMETERS, koffi.array("int32_t", 16)),
+    Number,
+  );
+  const type: number = koffi.decode(pointer, 0, "int");
+  return { type, ne: numbers(NE), nb: numbers(NB), parameters, sources };
 }

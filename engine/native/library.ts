@@ -44,13 +44,22 @@ export function loadLibraries(path: string): NativeLibraries {
   }
   assertRelease(folder);
   forgoNativeBacktraces();
-  const base = openLibrary(folder, /^(lib)?ggml-base\.(so|dylib|dll)$/);
-  const ggml = openLibrary(folder, /^(lib)?ggml(\.[a-z]+)?(\.v[\d.]+)?\.(so|dylib|dll)$/);
-  const llama = openLibrary(folder, /^(lib)?llama(\.[a-z]+)?(\.v[\d.]+)?\.(so|dylib|dll)$/);
-  silence({ base, llama });
-  loadBackends(ggml, folder);
-  loaded = { folder, base, ggml, llama };
+  const opened = openAll(folder);
+  silence(opened);
+  loadBackends(opened.ggml, folder);
+  loaded = { folder, ...opened };
   return loaded;
+}
+
+/**
+ * The libraries that another thread of this process has loaded: opened once more for this thread's koffi, their
+ * backends and log as they are. They must stay loaded.
+ * @throws CodedError `library_missing`
+ */
+export function attachLibraries(path: string): NativeLibraries {
+  if (loaded === undefined) loaded = { folder: path, ...openAll(path) };
+  if (loaded.folder === path) return loaded;
+  throw new Error(`this thread uses libraries of ${loaded.folder}, not of ${path}`);
 }
 
 /** Awaits a bound function on one of koffi's worker threads, so that the event loop stays free. */
@@ -128,6 +137,14 @@ function loadBackends(ggml: LibraryHandle, folder: string): void {
   const fallback = join(folder, "..", "..", "..", `${name}-ext`, "bins", name, "fallback");
   const cpuOnly = Number(count()) < 2;
   if (cpuOnly && existsSync(fallback)) load(fallback);
+}
+
+function openAll(folder: string): Omit<NativeLibraries, "folder"> {
+  return {
+    base: openLibrary(folder, /^(lib)?ggml-base\.(so|dylib|dll)$/),
+    ggml: openLibrary(folder, /^(lib)?ggml(\.[a-z]+)?(\.v[\d.]+)?\.(so|dylib|dll)$/),
+    llama: openLibrary(folder, /^(lib)?llama(\.[a-z]+)?(\.v[\d.]+)?\.(so|dylib|dll)$/),
+  };
 }
 
 function openLibrary(folder: string, name: RegExp): LibraryHandle {

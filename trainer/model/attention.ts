@@ -132,10 +132,10 @@ function mix(pass: Pass, queries: Tensor, keys: Tensor, values: Tensor) {
   let mixed = flat(pass, operators.cont(queries));
   const spans = pass.spans.map((span, index): SpanTrace => {
     const stacked = stackGroups(pass, queries, span);
-    const scores = operators.mulMat(operators.slice(keysPacked(span), 1, 0, span.to), stacked);
+    const scores = operators.mulMat(keysPacked(span), stacked);
     const mask = inputs.masks[index] ?? null;
     const p = operators.softMax(scores, mask, 1 / Math.sqrt(shape.headDim));
-    const out = operators.mulMat(operators.slice(valuesT(span), 0, 0, span.to), p);
+    const out = operators.mulMat(valuesT(span), p);
     mixed = unstackInto(pass, out, mixed, span);
     graph.expand(mixed);
     return { ...span, queries: stacked, p };
@@ -153,9 +153,8 @@ function mixBackward(pass: Pass, { keys, values, spans }: AttentionTrace, dMixed
   // The last span comes first: it alone sees all keys, and the others add to a part of its sums.
   for (const span of spans.toReversed()) {
     const dOut = stackGroups(pass, heads(pass, dMixed), span);
-    const seen = operators.slice(valuesPacked(span), 1, 0, span.to);
-    const parts = spanBackward(pass, span, seen, dOut);
-    const dStacked = operators.mulMat(operators.slice(keysT(span), 0, 0, span.to), parts.ds);
+    const parts = spanBackward(pass, span, valuesPacked(span), dOut);
+    const dStacked = operators.mulMat(keysT(span), parts.ds);
     dQueries = unstackInto(pass, dStacked, dQueries, span);
     graph.expand(dQueries, parts.dKeys, parts.dValues);
     if (sums === undefined) {
@@ -187,17 +186,23 @@ function spanBackward(pass: Pass, { queries, p }: SpanTrace, values: Tensor, dOu
   };
 }
 
-/** Keys or values [headDim, kvHeads, tokens, sequences] as a span's sequences see them, packed once for all alike. */
+/**
+ * Keys or values [headDim, kvHeads, tokens, sequences] as a span sees them, packed. The CPU takes slices of what is
+ * packed once; a GPU gets a copy for each span, since Vulkan's products take heads to lie without gaps between them
+ * and do not ask whether they do.
+ */
 function packSeen(pass: Pass, x: Tensor, axes: Four): (span: Span) => Tensor {
   const { operators, batch } = pass;
+  const pack = (tokens: number, every: 1 | 2): Tensor => {
+    const seen = operators.slice(operators.everyNth(x, every), 2, 0, tokens);
+    return pass.pack(operators.permute(seen, axes));
+  };
+  if (!pass.isCpu) return ({ to, every }) => pack(to, every);
   const packed = new Map<number, Tensor>();
-  return ({ every }) => {
-    const known = packed.get(every);
-    if (known !== undefined) return known;
-    const seen = every === 1 ? x : operators.slice(operators.everyNth(x, 2), 2, 0, batch.nPrefix);
-    const made = pass.pack(operators.permute(seen, axes));
-    packed.set(every, made);
-    return made;
+  return ({ to, every }) => {
+    const whole = packed.get(every) ?? pack(every === 1 ? batch.nTokens : batch.nPrefix, every);
+    packed.set(every, whole);
+    return operators.slice(whole, axes[2] === 0 ? 0 : 1, 0, to);
   };
 }
 
@@ -243,13 +248,18 @@ function stackGroups(pass: Pass, x: Tensor, { from, to, every }: Span): Tensor {
   );
 }
 
-/** Undoes `stackGroups`, into the span's place of `whole` [d, cells]; returns `whole` as it is then. */
+/**
+ * Undoes `stackGroups`, into the span's place of `whole` [d, cells]; returns `whole` as it is then. Vulkan's SET goes
+ * wrong where an outer dimension has the shorter stride, so heads are moved before there, and on the CPU by it.
+ */
 function unstackInto(pass: Pass, x: Tensor, whole: Tensor, { from, to, every }: Span): Tensor {
   const { operators, shape, batch } = pass;
   const width = shape.headDim * (shape.nHead / shape.nHeadKv);
   const grouped = operators.reshape(x, width, to - from, shape.nHeadKv, x.ne[3]);
   const byHead = operators.reshape(whole, width, shape.nHeadKv, batch.nTokens, batch.nSequences);
-  const part = operators.slice(operators.everyNth(byHead, every), 2, from, to - from);
-  const place = operators.permute(part, [0, 2, 1, 3]);
-  return operators.setInto(whole, grouped, place);
+  const place = operators.slice(operators.everyNth(byHead, every), 2, from, to - from);
+  const byToken: Four = [0, 2, 1, 3];
+  return pass.isCpu
+    ? operators.setInto(whole, grouped, operators.permute(place, byToken))
+    : operators.setInto(whole, operators.cont(operators.permute(grouped, byToken)), place);
 }

@@ -31,7 +31,6 @@ export async function referenceAnswers(
     batchTokens: CONTEXT_TOKENS,
     threads: 1,
     batchThreads: 1,
-    asynchronous: false,
     vocabularySize: model.vocabulary.size,
   });
   if (adapterPath !== undefined) context.attach(await model.loadAdapter(adapterPath));
@@ -60,7 +59,7 @@ async function answer(
     next.forEach((token, i) => {
       batch.add(token, start + i, 0, i === next.length - 1);
     });
-    await context.decode(batch);
+    context.decode(batch);
     const [best, second] = rankTokens(context.logits(next.length - 1), 0, 2).top;
     if (best === undefined || second === undefined) throw new Error("the vocabulary has no tokens");
     if (vocabulary.endsGeneration(best.id)) {

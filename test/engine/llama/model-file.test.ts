@@ -43,7 +43,7 @@ describe("a model file", () => {
       spoil(() => undefined),
       { libraries, gpuLayers: 0 },
     );
-    expect(model.parameters).toBeGreaterThan(100_000);
+    expect(model.weights.parameters).toBeGreaterThan(100_000);
   });
 
   test.each<[string, (writer: GgufWriter) => void]>([

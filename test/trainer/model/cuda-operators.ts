@@ -3,29 +3,21 @@
  * assert beside it, for the operators of training. It stands in for a device where there is none.
  */
 import { GGML_TYPE } from "#engine/native/ggml.ts";
-import { describeNode, type NodeDescription } from "#engine/native/ggml-node.ts";
 import type { TensorPointer } from "#engine/native/ggml-pointer.ts";
+import {
+  always,
+  both,
+  dense,
+  FLOATS,
+  floats,
+  follows,
+  isContiguous,
+  isPlain,
+  QUANTISED,
+  type Rule,
+} from "./node-rules.ts";
 
-const { f32, f16, bf16, i32, q4_0, q8_0, q4_K, q6_K } = GGML_TYPE;
-const FLOATS: readonly number[] = [f32, f16, bf16];
-const QUANTISED: readonly number[] = [q4_0, q8_0, q4_K, q6_K];
-const SIZE: ReadonlyMap<number, number> = new Map<number, number>([
-  [f32, 4],
-  [i32, 4],
-  [f16, 2],
-  [bf16, 2],
-]);
-
-type Rule = (node: NodeDescription, a: NodeDescription, b: NodeDescription | undefined) => boolean;
-
-const always: Rule = () => true;
-const floats: Rule = (node, a, b) =>
-  [node, a, b].every((each) => each === undefined || each.type === f32);
-const dense: Rule = (_, a, b) => isContiguous(a) && (b === undefined || isContiguous(b));
-const both =
-  (...rules: readonly Rule[]): Rule =>
-  (...nodes) =>
-    rules.every((rule) => rule(...nodes));
+const { f32, i32 } = GGML_TYPE;
 
 const RULES: Readonly<Record<string, Rule>> = {
   NONE: always,
@@ -64,21 +56,5 @@ const RULES: Readonly<Record<string, Rule>> = {
 
 /** Whether CUDA computes the node; operators that training does not need are not known here. */
 export function cudaSupports(operator: string, pointer: TensorPointer): boolean {
-  const node = describeNode(pointer);
-  const [a = node, b] = node.sources.map(describeNode);
-  return RULES[operator]?.(node, a, b) ?? false;
-}
-
-/** Whether rows lie without gaps, which a transposed view's do not. */
-function isPlain({ type, nb }: NodeDescription): boolean {
-  return QUANTISED.includes(type) || nb[0] === SIZE.get(type);
-}
-
-function isContiguous({ type, ne, nb }: NodeDescription): boolean {
-  let stride = SIZE.get(type) ?? 0;
-  return ne.every((count, i) => {
-    const fits = count === 1 || nb[i] === stride;
-    stride *= count;
-    return fits;
-  });
+  return follows(RULES, operator, pointer);
 }

@@ -1,13 +1,16 @@
 /** The graph that a GPU is given, laid out where there is none: which operators, on which types. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { GGML_TYPE } from "#engine/native/ggml.ts";
 import { describeNode } from "#engine/native/ggml-node.ts";
 import { Device } from "#trainer/ggml/device.ts";
+import { Graph } from "#trainer/ggml/graph.ts";
 import { loadWeights } from "#trainer/model/load-weights.ts";
 import { sizesOf } from "#trainer/model/memory-plan.ts";
 import { buildFittingGraph } from "#trainer/model/model-graph.ts";
+import { AdamW } from "#trainer/optimizer/adamw.ts";
 import { cpuLibraries } from "../../model/libraries.ts";
 import { cudaSupports } from "./cuda-operators.ts";
+import { vulkanSupports } from "./vulkan-operators.ts";
 
 const SHAPE = {
   nLayer: 2,
@@ -24,11 +27,11 @@ const SHAPE = {
 };
 const BATCH = {
   nSequences: 2,
-  nTokens: 128,
-  nColumns: 192,
-  nShared: 64,
-  nPrefix: 64,
-  nScored: 128,
+  nTokens: 256,
+  nColumns: 384,
+  nShared: 128,
+  nPrefix: 128,
+  nScored: 256,
 };
 const LORA = {
   rank: 16,
@@ -66,7 +69,8 @@ function nodesOf(type: number, keepsTransposes: boolean, recomputes: boolean) {
   );
   const nodes = graph.describeNodes().map(({ operator, node }) => ({
     operator,
-    isSupported: cudaSupports(operator, node),
+    isCuda: cudaSupports(operator, node),
+    isVulkan: vulkanSupports(operator, node),
     sources: describeNode(node).sources.map((each) => describeNode(each).type),
   }));
   graph[Symbol.dispose]();
@@ -85,11 +89,12 @@ describe("a step's graph for a GPU", () => {
     ["bf16", false, true],
     ["f32", true, false],
   ] as const)(
-    "holds only what CUDA computes (%s, transposes kept %s, computed twice %s)",
+    "holds only what CUDA and Vulkan compute (%s, transposes kept %s, computed twice %s)",
     (type, keeps, recomputes) => {
       const nodes = nodesOf(GGML_TYPE[type], keeps, recomputes);
       expect(nodes.length).toBeGreaterThan(300);
-      expect(nodes.filter(({ isSupported }) => !isSupported)).toEqual([]);
+      expect(nodes.filter(({ isCuda }) => !isCuda)).toEqual([]);
+      expect(nodes.filter(({ isVulkan }) => !isVulkan)).toEqual([]);
     },
   );
 
@@ -114,8 +119,30 @@ describe("a step's graph for a GPU", () => {
   });
 });
 
-describe("the stand-in for CUDA's own answer", () => {
-  it("finds what CUDA would leave to the CPU", () => {
+describe("the optimiser's graph for a GPU", () => {
+  it.each([LORA, null])("holds only what CUDA and Vulkan compute (lora %j)", (lora) => {
+    const libraries = cpuLibraries();
+    using device = Device.open({ libraries, threads: 1, dry: "gpu" });
+    const source = sizesOf(SHAPE, libraries, () => GGML_TYPE.bf16);
+    const workType = GGML_TYPE.bf16;
+    const options = { device, source, shape: SHAPE, lora, workType, keepsTransposes: true };
+    const { parameters, storages } = loadWeights(options);
+    const placed = vi.spyOn(Graph.prototype, "place");
+    using _ = new AdamW(device, parameters);
+    const nodes = placed.mock.contexts.flatMap((graph) =>
+      graph instanceof Graph ? graph.describeNodes() : [],
+    );
+    placed.mockRestore();
+    expect(nodes.length).toBeGreaterThan(6 * parameters.length);
+    for (const supports of [cudaSupports, vulkanSupports]) {
+      expect(nodes.filter(({ operator, node }) => !supports(operator, node))).toEqual([]);
+    }
+    for (const storage of Object.values(storages)) storage[Symbol.dispose]();
+  });
+});
+
+describe("the stand-ins for CUDA's and Vulkan's own answers", () => {
+  it("find in the CPU's graph what a GPU would not compute, or not rightly", () => {
     using device = Device.open({ libraries: cpuLibraries(), threads: 1, dry: "itself" });
     const source = sizesOf(SHAPE, cpuLibraries(), () => GGML_TYPE.q4_K);
     const workType = GGML_TYPE.bf16;
@@ -123,10 +150,16 @@ describe("the stand-in for CUDA's own answer", () => {
     const { weights, storages } = loadWeights(options);
     const kind = { workType, reference: false, backward: true, dropout: false };
     const { graph } = buildFittingGraph({ device, weights, batch: BATCH, ...kind }, 1e12);
-    const refused = graph
-      .describeNodes()
-      .filter(({ operator, node }) => !cudaSupports(operator, node));
-    expect(new Set(refused.map(({ operator }) => operator))).toEqual(new Set(["OUT_PROD"]));
+    const refusedBy = (supports: typeof cudaSupports) =>
+      new Set(
+        graph
+          .describeNodes()
+          .filter(({ operator, node }) => !supports(operator, node))
+          .map(({ operator }) => operator),
+      );
+    expect(refusedBy(cudaSupports)).toEqual(new Set(["OUT_PROD"]));
+    // The CPU's attention takes slices of keys, and moves heads by writing them.
+    expect(refusedBy(vulkanSupports)).toEqual(new Set(["OUT_PROD", "MUL_MAT", "SET"]));
     graph[Symbol.dispose]();
     for (const storage of Object.values(storages)) storage[Symbol.dispose]();
   });
