@@ -21,6 +21,7 @@ import type { CommandResult } from "./adapters.ts";
 import { checkDiscord } from "./discord-check.ts";
 import { runningEngine } from "./engine-access.ts";
 import { gpuSystem, missingGpuLibraries } from "./gpu-libraries.ts";
+import { guardFile, lookAtGuard } from "./guard-check.ts";
 
 /** The outcome of one look. */
 type Finding = { readonly check: string; readonly ok: boolean; readonly detail: string };
@@ -52,6 +53,7 @@ function looksFor(config: Config): readonly Look[] {
     { check: "GPU", look: () => lookAtGpu() },
     { check: "model", look: () => lookAtModel(config) },
     { check: "template", look: () => lookAtTemplate(config) },
+    { check: "guard", look: () => lookAtGuard(config) },
     { check: "memory", look: () => lookAtMemory(config) },
     { check: "data folder", look: () => lookAtDataFolder(config) },
     { check: "feedback", look: () => lookAtFeedback(config) },
@@ -138,11 +140,14 @@ async function lookAtTemplate(config: Config): Promise<string> {
 async function lookAtMemory(config: Config): Promise<string> {
   const [totalBytes, availableBytes] = [totalmem(), process.availableMemory()];
   const there = `${(availableBytes / GIBIBYTE).toFixed(1)} of ${(totalBytes / GIBIBYTE).toFixed(1)} GiB free`;
-  const found = await modelFile(config);
-  const modelBytes = found === undefined ? 0 : statSync(found.path).size;
+  const files = [await modelFile(config), await guardFile(config)];
+  const modelBytes = files.reduce(
+    (sum, found) => sum + (found === undefined ? 0 : statSync(found.path).size),
+    0,
+  );
   if (modelBytes <= totalBytes * MODEL_SHARE_MOST) return there;
   throw new Error(
-    `${there}, but the model has ${(modelBytes / GIBIBYTE).toFixed(1)} GiB. Take a smaller quantisation: "npx zephyr model get zephyr" chooses one that fits.`,
+    `${there}, but the models have ${(modelBytes / GIBIBYTE).toFixed(1)} GiB. Take a smaller quantisation: "npx zephyr model get zephyr" chooses one that fits.`,
   );
 }
 

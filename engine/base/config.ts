@@ -125,7 +125,7 @@ const schema = z.object({
   GUILD_CONCURRENT_REQUESTS: count.default(4),
   GUARD_MODEL: z.string().min(1).default("off"),
   GUARD_URL: url.optional(),
-  GUARD_FORMAT: z.enum(["qwen3guard", "llamaguard3"]).default("qwen3guard"),
+  GUARD_FORMAT: z.enum(["qwen3guard", "llamaguard3", "brief"]).default("qwen3guard"),
   GUARD_STREAMS: count.max(64).default(4),
   GUARD_FAILURE: z.enum(["refuse", "lexical"]).default("refuse"),
   BLOCKLIST_FILE: z.string().min(1).optional(),

@@ -5,6 +5,7 @@
  * It runs no model. What people wrote stands in the prompt as data: it can close no tag and open no turn.
  */
 import { HAZARDS, type Hazard, isHazardCode } from "./categories.ts";
+import { plainReading } from "./normalise.ts";
 
 /** How bad a guard finds a text. */
 export type Severity = "safe" | "controversial" | "unsafe";
@@ -17,9 +18,8 @@ export type GuardFormat = {
   readonly name: GuardFormatName;
   /** The one user turn that asks for a verdict. */
   prompt(turns: readonly GuardTurn[]): string;
-  /** The model's own markers around that turn; their text stands for control tokens. */
-  readonly before: string;
-  readonly after: string;
+  /** The model's own markers around that turn; undefined: those of the template that chat is served with. */
+  readonly turn: TurnMarkers | undefined;
   /** What the answer has before its first verdict token. */
   readonly lead: RegExp;
   /** The verdicts as the model writes them. */
@@ -28,8 +28,11 @@ export type GuardFormat = {
   hazards(answer: string): readonly Hazard[];
 };
 
+/** What stands before and after a turn; the text of control tokens stands for those tokens. */
+type TurnMarkers = { readonly before: string; readonly after: string };
+
 /** The formats that GUARD_FORMAT may name. */
-export type GuardFormatName = "qwen3guard" | "llamaguard3";
+export type GuardFormatName = "qwen3guard" | "llamaguard3" | "brief";
 
 const QWEN_TASK = {
   user: `# Task:
@@ -79,9 +82,11 @@ const QWEN_HAZARDS = new Map<string, Hazard>([
 /** Qwen3Guard-Gen, 0.6B to 8B. */
 export const QWEN3GUARD: GuardFormat = {
   name: "qwen3guard",
-  before: "<|im_start|>user\n",
-  // The model thinks nothing before it answers; its template says so in its stead.
-  after: "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n",
+  turn: {
+    before: "<|im_start|>user\n",
+    // The model thinks nothing before it answers; its template says so in its stead.
+    after: "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n",
+  },
   prompt(turns) {
     const judged = lastRole(turns);
     // A response cannot jailbreak, so that category is asked of queries alone.
@@ -92,7 +97,7 @@ export const QWEN3GUARD: GuardFormat = {
       QWEN_TASK[judged],
       `<BEGIN UNSAFE CONTENT CATEGORIES>\n${names.map((name) => `${name}.`).join("\n")}\n<END UNSAFE CONTENT CATEGORIES>`,
       "<BEGIN CONVERSATION>",
-      ...turns.map(({ role, content }) => `${role.toUpperCase()}: ${asData(content)}`),
+      ...turns.map(qwenTurn),
       "<END CONVERSATION>",
       QWEN_QUESTION[judged],
     ].join("\n\n");
@@ -109,11 +114,30 @@ export const QWEN3GUARD: GuardFormat = {
   },
 };
 
+/**
+ * Qwen3Guard's conversation, verdicts and categories without its task and policy, for a small model that was trained
+ * on one policy alone: a prompt of 50 tokens instead of 630, in plain spelling, asked in the template that chat is
+ * served with.
+ */
+export const BRIEF_GUARD: GuardFormat = {
+  ...QWEN3GUARD,
+  name: "brief",
+  turn: undefined,
+  prompt(turns) {
+    lastRole(turns);
+    return turns
+      .map(({ role, content }) => qwenTurn({ role, content: plainReading(content) }))
+      .join("\n\n");
+  },
+};
+
 /** Llama Guard 3, 1B and 8B. It knows no `controversial`. */
 export const LLAMAGUARD3: GuardFormat = {
   name: "llamaguard3",
-  before: "<|start_header_id|>user<|end_header_id|>\n\n",
-  after: "<|eot_id|><|start_header_id|>assistant<|end_header_id|>",
+  turn: {
+    before: "<|start_header_id|>user<|end_header_id|>\n\n",
+    after: "<|eot_id|><|start_header_id|>assistant<|end_header_id|>",
+  },
   prompt(turns) {
     const judged = lastRole(turns) === "user" ? "User" : "Agent";
     const listed = Object.entries(HAZARDS).map(([code, name]) => `${code}: ${name}.`);
@@ -142,9 +166,19 @@ export const LLAMAGUARD3: GuardFormat = {
   },
 };
 
+const FORMATS: Readonly<Record<GuardFormatName, GuardFormat>> = {
+  qwen3guard: QWEN3GUARD,
+  llamaguard3: LLAMAGUARD3,
+  brief: BRIEF_GUARD,
+};
+
 /** The format of a name. */
 export function guardFormat(name: GuardFormatName): GuardFormat {
-  return name === "qwen3guard" ? QWEN3GUARD : LLAMAGUARD3;
+  return FORMATS[name];
+}
+
+function qwenTurn({ role, content }: GuardTurn): string {
+  return `${role.toUpperCase()}: ${asData(content)}`;
 }
 
 function lastRole(turns: readonly GuardTurn[]): GuardTurn["role"] {

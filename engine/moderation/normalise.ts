@@ -53,6 +53,20 @@ export function foldLeet(folded: string): string {
   return mapCodePoints(folded, resolveLeet);
 }
 
+/** A word with digits or signs between its letters; `mp3` and `3d` are none. */
+const MIXED_WORD = /[a-z0-9@$]*[a-z][0-9@$]+[a-z][a-z0-9@$]*/g;
+const LETTERS_APART = /(?<![a-z])(?:[a-z][ ._*-]){3,}[a-z](?![a-z])/g;
+
+/**
+ * Text for a small model that knows few words: in one case, without look-alikes or marks, digits and signs inside
+ * words read as letters (`b0mb`), letters that stand apart joined (`b o m b`). Numbers stay.
+ */
+export function plainReading(text: string): string {
+  return foldWord(text)
+    .replaceAll(LETTERS_APART, (word) => word.replaceAll(/[^a-z]/g, ""))
+    .replaceAll(MIXED_WORD, foldLeet);
+}
+
 type CodePointMap = (codePoint: number) => number | undefined;
 const resolveConfusable: CodePointMap = resolveConfusablesTransformer().transform;
 const resolveLeet: CodePointMap = resolveLeetSpeakTransformer().transform;

@@ -12,7 +12,7 @@ import { type Config, loadConfig } from "../base/config.ts";
 import { CodedError } from "../base/errors.ts";
 import { createLog, type Logger } from "../base/log.ts";
 import { downloadModel } from "../llama/download.ts";
-import { locateModel, type ModelLocation } from "./model-path.ts";
+import { locateModel, type ModelLocation, type ModelSetting } from "./model-path.ts";
 import { openBackend } from "./open-backend.ts";
 import { openModeration } from "./open-moderation.ts";
 import { type Service, startService } from "./server.ts";
@@ -26,6 +26,8 @@ const PROGRESS_EVERY_MS = 1_000;
 type Running = {
   readonly service: Service;
   readonly backend: Backend;
+  /** What the models take, the guard among them, in sentences for people; undefined where another server knows. */
+  readonly memory: string | undefined;
   /** Models and their contexts, to be freed in turn. */
   readonly held: AsyncDisposableStack;
 };
@@ -50,7 +52,7 @@ async function main(): Promise<void> {
     const log = createLog("engine", config.LOG_LEVEL);
     const running = await start(config, log, announce);
     const { url } = running.service;
-    const { memory } = running.backend.info;
+    const { memory } = running;
     if (memory !== undefined) log.info({ event: "memory_plan", memory });
     announce(
       { event: "listening", service: "engine", url },
@@ -85,7 +87,8 @@ async function start(
   announce: (line: Record<string, unknown>, text: string) => void,
 ): Promise<Running> {
   const registry = openRegistry(config.DATA_DIR);
-  const fetchModel = (name: string) => locate(name, config, announce);
+  const fetchModel = (name: string, setting?: ModelSetting) =>
+    locate(name, config, announce, setting);
   const { backend, local } = await openBackend(config, fetchModel);
   const held = new AsyncDisposableStack();
   held.use(backend);
@@ -117,20 +120,29 @@ async function start(
     if (local !== undefined) {
       held.use(watch(new Watchdog(backend, systemClock), (stillMs) => endHung(stillMs, log)));
     }
-    return { service, backend, held };
+    return { service, backend, memory: memoryOf(backend, checks.memory), held };
   } catch (error) {
     await held.disposeAsync();
     throw error;
   }
 }
 
+function memoryOf({ info }: Backend, guard: string | undefined): string | undefined {
+  const parts = [
+    ...(info.memory === undefined ? [] : [info.memory]),
+    ...(guard === undefined ? [] : [`Guard: ${guard}`]),
+  ];
+  return parts.length === 0 ? undefined : parts.join(" ");
+}
+
 function locate(
   model: string,
   config: Config,
   announce: (line: Record<string, unknown>, text: string) => void,
+  setting?: ModelSetting,
 ): Promise<ModelLocation> {
   let toldMs = Number.NEGATIVE_INFINITY;
-  return locateModel(model, config.DATA_DIR, (uri, folder) =>
+  const fetchModel = (uri: string, folder: string) =>
     downloadModel(uri, {
       folder,
       onProgress: ({ downloadedBytes, totalBytes }) => {
@@ -142,8 +154,8 @@ function locate(
           `Downloading ${uri}: ${downloadedBytes >> 20} of ${totalBytes >> 20} MiB`,
         );
       },
-    }),
-  );
+    });
+  return locateModel(model, config.DATA_DIR, fetchModel, setting);
 }
 
 /** Nothing is drained: what hangs would hang the draining, too. */

@@ -1,5 +1,5 @@
 /**
- * Where the model that MODEL names lies: the one that ships with the project, a file, or a download.
+ * Where the model that MODEL or GUARD_MODEL names lies: one that ships with the project, a file, or a download.
  * It reads nothing of the file.
  */
 import { statSync } from "node:fs";
@@ -13,31 +13,39 @@ export type ModelLocation = { readonly id: string; readonly path: string };
 /** Fetches a remote model into `folder` and gives its path. */
 export type FetchModel = (uri: string, folder: string) => Promise<string>;
 
-const NANO = fileURLToPath(new URL("../../deploy/models/nano/nano.gguf", import.meta.url));
+const MODELS = fileURLToPath(new URL("../../deploy/models/", import.meta.url));
+/** What `nano` is in each setting: the chat model, and the guard made of it. */
+const SHIPPED = { MODEL: "nano", GUARD_MODEL: "nano-guard" } as const;
+
+/** The settings that name a model. */
+export type ModelSetting = keyof typeof SHIPPED;
 
 /**
  * Resolves MODEL.
  * @param model `nano`, a path, or `hf:<user>/<repo>[:<quantisation>]`
  * @param fetchModel asked only for `hf:`; the file goes to `<dataDir>/models`
+ * @param setting which setting names it
  * @throws CodedError `model_missing`
  */
 export async function locateModel(
   model: string,
   dataDir: string,
   fetchModel: FetchModel,
+  setting: ModelSetting = "MODEL",
 ): Promise<ModelLocation> {
   if (model.startsWith("hf:")) {
     const path = await fetchModel(model, join(dataDir, "models"));
     return { id: stem(path), path };
   }
-  const path = model === "nano" ? NANO : resolve(model);
+  const shipped = model === "nano" ? SHIPPED[setting] : undefined;
+  const path = shipped === undefined ? resolve(model) : join(MODELS, shipped, `${shipped}.gguf`);
   if (!isFile(path)) {
     throw new CodedError(
-      `MODEL: no model file at ${path}. Give the path of a GGUF file, "nano" for the one that ships with the project, or hf:<user>/<repo>:<quantisation> to download one.`,
+      `${setting}: no model file at ${path}. Give the path of a GGUF file, "nano" for the one that ships with the project, or hf:<user>/<repo>:<quantisation> to download one.`,
       { code: "model_missing" },
     );
   }
-  return { id: model === "nano" ? "nano" : stem(path), path };
+  return { id: shipped ?? stem(path), path };
 }
 
 /** The file's name without its ending; a colon would read as an adapter's in a request. */

@@ -11,17 +11,21 @@ import type { Config } from "../base/config.ts";
 import { CodedError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { Guard } from "../moderation/guard.ts";
-import { guardFormat } from "../moderation/guard-format.ts";
 import { compileLexicon, readBlocklist } from "../moderation/lexical.ts";
 import { Moderation, type Moderator } from "../moderation/moderator.ts";
-import type { ModelLocation } from "./model-path.ts";
+import { checkShippedGuard, formatOfGuard, isShippedGuard } from "./guard-file.ts";
+import type { ModelLocation, ModelSetting } from "./model-path.ts";
 
 /** The checks, with what they hold open. To be disposed before the chat's backend. */
-type OpenModeration = AsyncDisposable & { readonly moderation: Moderation };
+type OpenModeration = AsyncDisposable & {
+  readonly moderation: Moderation;
+  /** What the guard takes, in sentences for people; undefined without one in this process. */
+  readonly memory: string | undefined;
+};
 
 type OpenGuard = { readonly model: BackendGuard; readonly backend: Backend };
 
-/** A guard's prompt has about 350 tokens; the rest is for what it judges. */
+/** A guard's prompt has up to 650 tokens; the rest is for what it judges. */
 const GUARD_CONTEXT_TOKENS = 2048;
 
 /**
@@ -34,7 +38,7 @@ export async function openModeration(
   config: Config,
   options: {
     readonly chat: LocalBackend | undefined;
-    readonly locate: (model: string) => Promise<ModelLocation>;
+    readonly locate: (model: string, setting: ModelSetting) => Promise<ModelLocation>;
     readonly log: Logger;
   },
 ): Promise<OpenModeration> {
@@ -43,7 +47,7 @@ export async function openModeration(
   const lexicon = compileLexicon(blocklist);
   const guard = await openGuard(config, options);
   const moderators: readonly Moderator[] =
-    guard === undefined ? [] : [new Guard(guard.model, guardFormat(config.GUARD_FORMAT))];
+    guard === undefined ? [] : [new Guard(guard.model, formatOfGuard(config))];
   return {
     moderation: new Moderation({
       lexicon,
@@ -51,6 +55,7 @@ export async function openModeration(
       failOpen: config.GUARD_FAILURE === "lexical",
       onFailure: (name, err) => log.error({ event: "check_failed", check: name, err }),
     }),
+    memory: guard?.backend.info.memory,
     [Symbol.asyncDispose]: async () => guard?.backend[Symbol.asyncDispose](),
   };
 }
@@ -74,8 +79,9 @@ async function openGuard(
     const backend = chat.openBeside({ streams, contextTokens: tokens });
     return { model: new BackendGuard(`${id} as judge`, backend), backend };
   }
-  const { id, path } = await locate(name);
-  const { before, after } = guardFormat(config.GUARD_FORMAT);
+  const { id, path } = await locate(name, "GUARD_MODEL");
+  if (isShippedGuard(config)) checkShippedGuard(path);
+  const { turn } = formatOfGuard(config);
   const backend = await openLocalBackend({
     modelPath: path,
     modelId: id,
@@ -83,7 +89,7 @@ async function openGuard(
     gpuLayers: config.GPU_LAYERS,
     contextTokens: GUARD_CONTEXT_TOKENS,
     streams,
-    turn: { before, after },
+    ...(turn === undefined ? {} : { turn }),
     ...(config.THREADS === undefined ? {} : { threads: config.THREADS }),
   });
   return { model: new BackendGuard(id, backend), backend };

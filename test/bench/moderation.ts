@@ -1,118 +1,169 @@
 #!/usr/bin/env node
 /**
- * What the checks cost: `node test/bench/moderation.ts [--streams n] [--requests n]`.
- * The lexical layer's time for a request against the request's own at `n` streams, on the small model;
- * and how many tokens are held back before the first is shown, with and without a guard.
+ * What the checks cost: `node test/bench/moderation.ts [--streams n] [--requests n] [--rounds n] [--guard-streams n]`.
+ * The lexical layer's time for a request against the request's own at `n` streams, on the small model; and the same
+ * requests with the shipped guard on every question and answer, in turn with those without it: tokens a second,
+ * the time to the first shown text, and how many tokens are held back before it.
  */
 import { availableParallelism } from "node:os";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { type LocalBackend, openLocalBackend } from "#engine/backends/local.ts";
-import { compileLexicon } from "#engine/moderation/lexical.ts";
-import { Moderation, type Moderator } from "#engine/moderation/moderator.ts";
+import { openLocalBackend } from "#engine/backends/local.ts";
+import { parseConfig } from "#engine/base/config.ts";
+import { createLog } from "#engine/base/log.ts";
+import type { Moderation } from "#engine/moderation/moderator.ts";
+import { locateModel } from "#engine/service/model-path.ts";
+import { openModeration } from "#engine/service/open-moderation.ts";
 
-const NANO = fileURLToPath(new URL("../../deploy/models/nano/nano.gguf", import.meta.url));
 const TOKENS = 96;
 const { signal } = new AbortController();
-const PROMPT =
-  "Tell me a lot about volcanoes, how they form and what people who live near them should know about. ".repeat(
-    5,
-  );
+const TOPICS = ["volcanoes", "sharks", "bees", "castles", "rivers", "the Moon", "bread", "trains"];
 
 const { values } = parseArgs({
   options: {
     streams: { type: "string", default: "32" },
     requests: { type: "string", default: "96" },
+    rounds: { type: "string", default: "2" },
+    "guard-streams": { type: "string", default: "4" },
   },
 });
-const [streams, requests] = [Number(values.streams), Number(values.requests)];
+const [streams, requests, rounds] = [values.streams, values.requests, values.rounds].map(Number);
+const threads = Math.max(1, Math.floor(availableParallelism() / 2));
 
-function moderationWith(moderators: readonly Moderator[]): Moderation {
-  return new Moderation({ lexicon: compileLexicon(), moderators, onFailure: () => {} });
+/** One request as the service serves it. */
+type Served = {
+  readonly pieces: readonly string[];
+  readonly firstShownMs: number;
+  readonly heldBack: number;
+  readonly wholeMs: number;
+};
+
+const question = (index: number) => {
+  const topic = TOPICS[index % TOPICS.length] ?? "";
+  return [{ role: "user" as const, content: `${index}. Tell me a lot about ${topic}.` }];
+};
+
+async function serve(moderation: Moderation, index: number): Promise<Served> {
+  const startedMs = performance.now();
+  const messages = question(index);
+  await moderation.checkInput(messages, signal);
+  const check = moderation.openOutput({ messages, signal });
+  const pieces: string[] = [];
+  let firstShownMs: number | undefined;
+  let heldBack = 0;
+  const shown = (text: string) => {
+    if (text === "" || firstShownMs !== undefined) return;
+    firstShownMs = performance.now() - startedMs;
+    heldBack = pieces.length;
+  };
+  for await (const event of backend.generate({
+    messages,
+    sampling: { temperature: 0.8, topP: 1, topK: 40, minP: 0, seed: index },
+    maxTokens: TOKENS,
+    stop: [],
+    adapter: null,
+    signal,
+  })) {
+    if (event.type !== "text") continue;
+    pieces.push(event.text);
+    shown((await check.push(event.text)).text);
+  }
+  shown((await check.finish()).text);
+  const wholeMs = performance.now() - startedMs;
+  return { pieces, firstShownMs: firstShownMs ?? wholeMs, heldBack, wholeMs };
 }
 
-/** Answers with their pieces as they came, and how long each request took, ms. */
-async function generate(backend: LocalBackend) {
-  const pieces: string[][] = [];
-  const times: number[] = [];
-  let next = 0;
+/** All requests, `streams` at a time; numbered from `from` on, so that no verdict is remembered. */
+async function serveAll(moderation: Moderation, from: number) {
+  const served: Served[] = [];
+  const startedMs = performance.now();
+  const cpu = process.cpuUsage();
+  let next = from;
   const worker = async () => {
-    while (next < requests) {
-      next += 1;
-      const startedMs = performance.now();
-      const said: string[] = [];
-      for await (const event of backend.generate({
-        messages: [{ role: "user", content: `${next}. ${PROMPT}` }],
-        sampling: { temperature: 0.8, topP: 1, topK: 40, minP: 0, seed: next },
-        maxTokens: TOKENS,
-        stop: [],
-        adapter: null,
-        signal,
-      })) {
-        if (event.type === "text") said.push(event.text);
-      }
-      times.push(performance.now() - startedMs);
-      pieces.push(said);
-    }
+    while (next < from + (requests ?? 0)) served.push(await serve(moderation, next++));
   };
-  await Promise.all(Array.from({ length: streams }, worker));
-  return { pieces, times };
+  await Promise.all(Array.from({ length: streams ?? 1 }, worker));
+  const seconds = (performance.now() - startedMs) / 1000;
+  const { user, system } = process.cpuUsage(cpu);
+  const tokens = served.reduce((sum, { pieces }) => sum + pieces.length, 0);
+  return { served, tokensPerSecond: tokens / seconds, cpuMs: (user + system) / 1000 };
 }
 
 /** CPU time of checking each request's input and output, ms. */
-async function timeChecks(moderation: Moderation, answers: readonly (readonly string[])[]) {
+async function timeChecks(moderation: Moderation, served: readonly Served[]) {
   const cpu = process.cpuUsage();
-  for (const [index, pieces] of answers.entries()) {
-    const messages = [{ role: "user" as const, content: `${index}. ${PROMPT}` }];
+  for (const [index, { pieces }] of served.entries()) {
+    const messages = question(index);
     await moderation.checkInput(messages, signal);
     const check = moderation.openOutput({ messages, signal });
     for (const piece of pieces) await check.push(piece);
     await check.finish();
   }
   const { user, system } = process.cpuUsage(cpu);
-  return (user + system) / 1000 / answers.length;
+  return (user + system) / 1000 / served.length;
 }
 
-/** How many pieces come in before the first is let out. */
-async function heldBack(moderation: Moderation, answers: readonly (readonly string[])[]) {
-  const counts: number[] = [];
-  for (const pieces of answers) {
-    const check = moderation.openOutput({ messages: [{ role: "user", content: PROMPT }], signal });
-    let count = 0;
-    for (const piece of pieces) {
-      count += 1;
-      if ((await check.push(piece)).text !== "") break;
-    }
-    counts.push(count);
-  }
-  return Math.max(...counts);
+const quantile = (numbers: readonly number[], share: number) =>
+  numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length * share)] ?? 0;
+const rounded = (number: number, digits = 1) => Number(number.toFixed(digits));
+
+function open(guard: "off" | "nano") {
+  const settings = { GUARD_MODEL: guard, GUARD_STREAMS: values["guard-streams"], GPU: "cpu" };
+  return openModeration(parseConfig({ ...settings, THREADS: String(threads) }), {
+    chat: undefined,
+    locate: (model, setting) => locateModel(model, ".", () => Promise.reject(), setting),
+    log: createLog("bench", "silent"),
+  });
 }
 
-const median = (numbers: readonly number[]) =>
-  numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0;
-
+const { path } = await locateModel("nano", ".", () => Promise.reject());
 await using backend = await openLocalBackend({
-  modelPath: NANO,
+  modelPath: path,
   modelId: "nano",
   gpu: "cpu",
   gpuLayers: 0,
-  threads: Math.max(1, Math.floor(availableParallelism() / 2)),
+  threads,
   contextTokens: 512,
-  streams,
+  streams: streams ?? 1,
 });
-const passing: Moderator = { name: "passing", check: async () => [] };
-const { pieces, times } = await generate(backend);
-await timeChecks(moderationWith([]), pieces);
-const checkMs = await timeChecks(moderationWith([]), pieces);
-const requestMs = median(times);
+await using lexical = await open("off");
+await using guarded = await open("nano");
+type Run = Awaited<ReturnType<typeof serveAll>>;
+const without: Run[] = [];
+const withGuard: Run[] = [];
+for (let round = 0; round < (rounds ?? 1); round++) {
+  const from = round * (requests ?? 0);
+  without.push(await serveAll(lexical.moderation, from));
+  withGuard.push(await serveAll(guarded.moderation, from));
+}
+
+function figures(of: readonly Run[]) {
+  const served = of.flatMap((run) => run.served);
+  const firstShown = served.map(({ firstShownMs }) => firstShownMs);
+  return {
+    tokensPerSecond: of.map(({ tokensPerSecond }) => rounded(tokensPerSecond, 0)),
+    cpuMsPerRequest: rounded(of.reduce((sum, { cpuMs }) => sum + cpuMs, 0) / served.length),
+    requestMsMedian: rounded(
+      quantile(
+        served.map(({ wholeMs }) => wholeMs),
+        0.5,
+      ),
+    ),
+    firstShownMsMedian: rounded(quantile(firstShown, 0.5)),
+    firstShownMsP95: rounded(quantile(firstShown, 0.95)),
+    heldBackPiecesMost: Math.max(...served.map(({ heldBack }) => heldBack)),
+  };
+}
+
+const [first] = without;
+const lexicalMs = await timeChecks(lexical.moderation, first?.served ?? []);
+const [plain, guard] = [figures(without), figures(withGuard)];
 process.stdout.write(
   `${JSON.stringify({
     streams,
     requests,
-    requestMsMedian: Number(requestMs.toFixed(1)),
-    lexicalMsPerRequest: Number(checkMs.toFixed(3)),
-    lexicalShare: Number((checkMs / requestMs).toFixed(5)),
-    heldBackPiecesLexical: await heldBack(moderationWith([]), pieces),
-    heldBackPiecesWithGuard: await heldBack(moderationWith([passing]), pieces),
+    lexical: plain,
+    guard,
+    lexicalMsPerRequest: rounded(lexicalMs, 3),
+    lexicalShare: rounded(lexicalMs / plain.requestMsMedian, 5),
   })}\n`,
 );

@@ -18,15 +18,8 @@ import { evaluateFile } from "./evaluate.ts";
 import type { Evaluation } from "./evaluation.ts";
 import { FULL_PLAN, type NanoPlan, QUICK_PLAN } from "./plan.ts";
 import { type StageRecord, StageTimes, stageLog } from "./stage-log.ts";
-import {
-  fineTune,
-  makeUntrained,
-  optimisePreferences,
-  pretrain,
-  quantise,
-  type Recipe,
-  type StageOutcome,
-} from "./stages.ts";
+import { fineTune, makeUntrained, optimisePreferences, pretrain, type Recipe } from "./stages.ts";
+import { quantise, type StageOutcome } from "./trained-stage.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const INTERRUPTED = 130;

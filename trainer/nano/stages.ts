@@ -4,23 +4,16 @@
  */
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { openLocalBackend } from "#engine/backends/local.ts";
 import { ZEPHYR_JINJA } from "#engine/llama/chat-template.ts";
-import { Vocabulary } from "#engine/llama/vocabulary.ts";
-import type { NativeLibraries } from "#engine/native/library.ts";
 import { encodeDialogues } from "../data/chat.ts";
 import { encodeDocument, packDocuments } from "../data/packing.ts";
 import type { Dialogue } from "../data/preference.ts";
 import { SeededRandom } from "../data/random.ts";
 import type { Example } from "../data/sequence.ts";
-import type { WeightType } from "../gguf/encode.ts";
 import { llamaTensors, type TensorShape } from "../gguf/llama-shape.ts";
 import { writeModelGguf } from "../gguf/model-file.ts";
-import { openTrainable } from "../model/open-trainable.ts";
-import type { Trainable } from "../model/trainable.ts";
 import { trainDpo } from "../run/dpo.ts";
-import type { Progress, RunSurroundings, TrainOutcome } from "../run/run.ts";
 import { trainLanguageModel, trainSft } from "../run/sft.ts";
 import type { Corpus } from "./corpus/corpus.ts";
 import { drawDialogues, USUAL_STYLE } from "./corpus/dialogues.ts";
@@ -29,27 +22,17 @@ import { drawOwnMistakes } from "./own-mistakes.ts";
 import { drawPairs } from "./pairs.ts";
 import type { NanoPlan } from "./plan.ts";
 import { learnVocabulary } from "./tokenizer/learn.ts";
+import { type StageOutcome, type StageSetting, trainedStage } from "./trained-stage.ts";
 
 /** What the stages share. */
-export type Recipe = {
+export type Recipe = Omit<StageSetting, "maxTokensPerBatch"> & {
   readonly plan: NanoPlan;
   readonly corpus: Corpus;
-  readonly libraries: NativeLibraries;
-  readonly threads: number;
-  /** Holds the stages' files, checkpoints and metrics. */
-  readonly runDir: string;
-  readonly signal: AbortSignal;
-  readonly onProgress: (progress: Progress) => void;
 };
-
-/** How a trained stage ended; undefined where its file was there already. */
-export type StageOutcome = TrainOutcome | undefined;
 
 const TOKENIZER_DIALOGUES = 6_000;
 /** GPT-2's and Mistral's deviation for new weights. */
 const INITIAL_DEVIATION = 0.02;
-/** The model pads lengths further than the batches count on. */
-const PADDING_ROOM = 1.5;
 const OWN_SAMPLE_STREAMS = 16;
 const OWN_SAMPLE_CONTEXT = 512;
 /** Seeds of different draws must differ, or stages would repeat each other's data. */
@@ -99,12 +82,16 @@ function initialValues(
 export function pretrain(recipe: Recipe, from: string, to: string): Promise<StageOutcome> {
   const { plan, corpus } = recipe;
   const { rounds, sequenceTokens, options } = plan.pretrain;
-  return trainedStage(recipe, from, to, "pretrain", ({ surroundings, vocabulary }) => {
-    const texts = drawDocuments(corpus, rounds, plan.seed + SEEDS.pretrain);
-    const documents = texts.map((text) => encodeDocument(vocabulary, text));
-    const examples = packDocuments(documents, sequenceTokens);
-    return trainLanguageModel({ ...surroundings, examples, options });
-  });
+  return trainedStage(
+    settingOf(recipe),
+    { from, to, name: "pretrain" },
+    ({ surroundings, vocabulary }) => {
+      const texts = drawDocuments(corpus, rounds, plan.seed + SEEDS.pretrain);
+      const documents = texts.map((text) => encodeDocument(vocabulary, text));
+      const examples = packDocuments(documents, sequenceTokens);
+      return trainLanguageModel({ ...surroundings, examples, options });
+    },
+  );
 }
 
 /** One round of dSFT: the assistant's turns of drawn dialogues. @param round counted from 0 */
@@ -130,18 +117,22 @@ export function fineTune(
     settings.style,
   );
   const { options, openingTokens } = settings;
-  return trainedStage(recipe, from, to, `sft-${round + 1}`, ({ surroundings, vocabulary }) => {
-    if (openingTokens === undefined) {
-      const data = { dialogues: drawn, evalDialogues: heldOut };
-      return trainSft({ ...surroundings, ...data, vocabulary, options });
-    }
-    const openings = (dialogues: readonly Dialogue[]) =>
-      encodeDialogues(vocabulary, dialogues, options).examples.map((example) =>
-        cutLastAnswer(example, openingTokens),
-      );
-    const data = { examples: openings(drawn), evalExamples: openings(heldOut) };
-    return trainLanguageModel({ ...surroundings, ...data, options });
-  });
+  return trainedStage(
+    settingOf(recipe),
+    { from, to, name: `sft-${round + 1}` },
+    ({ surroundings, vocabulary }) => {
+      if (openingTokens === undefined) {
+        const data = { dialogues: drawn, evalDialogues: heldOut };
+        return trainSft({ ...surroundings, ...data, vocabulary, options });
+      }
+      const openings = (dialogues: readonly Dialogue[]) =>
+        encodeDialogues(vocabulary, dialogues, options).examples.map((example) =>
+          cutLastAnswer(example, openingTokens),
+        );
+      const data = { examples: openings(drawn), evalExamples: openings(heldOut) };
+      return trainLanguageModel({ ...surroundings, ...data, options });
+    },
+  );
 }
 
 /** The example with no more than `opening` tokens of its last answer. */
@@ -166,8 +157,11 @@ export async function optimisePreferences(
     ...(await sampleMistakes(recipe, from)),
   ];
   const modelSha256 = sha256Of(from);
-  return trainedStage(recipe, from, to, "dpo", ({ surroundings, vocabulary }) =>
-    trainDpo({ ...surroundings, vocabulary, pairs, modelSha256, options: plan.dpo.options }),
+  return trainedStage(
+    settingOf(recipe),
+    { from, to, name: "dpo" },
+    ({ surroundings, vocabulary }) =>
+      trainDpo({ ...surroundings, vocabulary, pairs, modelSha256, options: plan.dpo.options }),
   );
 }
 
@@ -187,58 +181,8 @@ async function sampleMistakes({ plan, corpus, threads, signal }: Recipe, modelPa
   return await drawOwnMistakes(backend, corpus, { count: plan.dpo.ownSamples, seed, signal });
 }
 
-type StageParts = { readonly surroundings: RunSurroundings; readonly vocabulary: Vocabulary };
-
-async function trainedStage(
-  recipe: Recipe,
-  from: string,
-  to: string,
-  name: string,
-  run: (parts: StageParts) => Promise<TrainOutcome>,
-): Promise<StageOutcome> {
-  if (existsSync(to)) return undefined;
-  const { libraries, threads, signal, onProgress, plan } = recipe;
-  using vocabulary = Vocabulary.open(from, libraries);
-  using model = openTrainable({
-    ggufPath: from,
-    lora: null,
-    precision: "bf16",
-    threads,
-    maxTokensPerBatch: PADDING_ROOM * plan.pretrain.options.maxTokensPerBatch,
-    libraries,
-  });
-  const surroundings = { model, runDir: join(recipe.runDir, name), signal, onProgress };
-  const outcome = await run({ surroundings, vocabulary });
-  if (outcome.status !== "aborted") writeParameters(model, { from, to, libraries, type: "f32" });
-  return outcome;
-}
-
-/** Writes the model in fewer bits, for serving. @returns sha256 (hex) and bytes */
-export function quantise(
-  recipe: Pick<Recipe, "libraries" | "threads">,
-  from: string,
-  to: string,
-  type: WeightType,
-): { readonly sha256: string; readonly bytes: number; readonly parameters: number } {
-  const { libraries, threads } = recipe;
-  const options = { lora: null, precision: "f32", maxTokensPerBatch: 64 } as const;
-  using model = openTrainable({ ggufPath: from, threads, libraries, ...options });
-  const parameters = model
-    .parameters()
-    .reduce((sum, { ne }) => sum + ne.reduce((product, count) => product * count, 1), 0);
-  return { parameters, ...writeParameters(model, { from, to, libraries, type }) };
-}
-
-function writeParameters(
-  model: Trainable,
-  file: { from: string; to: string; libraries: NativeLibraries; type: WeightType },
-): { sha256: string; bytes: number } {
-  const tensors = model.parameters().map(({ name, ne }) => ({
-    name,
-    ne,
-    values: () => model.readParameter(name),
-  }));
-  return writeModelGguf(file.to, { ...file, tensors });
+function settingOf(recipe: Recipe): StageSetting {
+  return { ...recipe, maxTokensPerBatch: recipe.plan.pretrain.options.maxTokensPerBatch };
 }
 
 /** sha256 of a file, hex. */

@@ -97,12 +97,11 @@ describe("a judge beside the chat model", () => {
 });
 
 describe("a guard model's file", () => {
-  const turn = { before: LLAMAGUARD3.before, after: LLAMAGUARD3.after };
-
   it("may have a template that chat is not served with", async () => {
     const refusal = await open(guardPath).catch((error: unknown) => error);
     expect(isCoded(refusal, "model_invalid")).toBe(true);
-    await using guard = await open(guardPath, { turn });
+    const { turn } = LLAMAGUARD3;
+    await using guard = await open(guardPath, turn === undefined ? {} : { turn });
     expect((await ask(guard, request("hello"))).end.reason).not.toBe("aborted");
   });
 

@@ -1,6 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { cleanInput, cleanOutput, foldLeet, foldWord } from "#engine/moderation/normalise.ts";
+import {
+  cleanInput,
+  cleanOutput,
+  foldLeet,
+  foldWord,
+  plainReading,
+} from "#engine/moderation/normalise.ts";
 
 const tagged = String.fromCodePoint(...[..."hi"].map((letter) => 0xe0000 + letter.charCodeAt(0)));
 
@@ -87,5 +93,31 @@ describe("folding", () => {
   it("reads digits and symbols as the letters that they stand in for", () => {
     expect(foldLeet("h4t3")).toBe("hate");
     expect(foldLeet("$h1p")).toBe("ship");
+  });
+});
+
+describe("the plain reading", () => {
+  it.each([
+    ["HOW DO I K1LL A PROCESS?", "how do i kill a process?"],
+    ["how do I m4ke a b0mb", "how do i make a bomb"],
+    ["k i l l him", "kill him"],
+    ["a b.o.m.b now", "abomb now"],
+    ["ｂｏｍｂ, bоmb and bömb", "bomb, bomb and bomb"],
+  ])("of %j is %j", (text, plain) => {
+    expect(plainReading(text)).toBe(plain);
+  });
+
+  it("keeps numbers, and words that are written with them", () => {
+    const text = "in 2024 i bought 3 mp3 players for $100 at 12:30, a 3d printer too";
+    expect(plainReading(text)).toBe(text);
+  });
+
+  it("says the same when it is read again", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "grapheme", maxLength: 60 }), (text) => {
+        const once = plainReading(text);
+        expect(plainReading(plainReading(once))).toBe(plainReading(once));
+      }),
+    );
   });
 });

@@ -16,6 +16,14 @@ describe("MODEL", () => {
     expect(found).toContain(join("deploy", "models", "nano", "nano.gguf"));
   });
 
+  it("nano is the guard that was made of it where GUARD_MODEL says so", async () => {
+    const found = await locateModel("nano", "/data", never, "GUARD_MODEL").then(
+      ({ id, path }) => `${id} at ${path}`,
+      (error: unknown) => String(error),
+    );
+    expect(found).toContain(join("deploy", "models", "nano-guard", "nano-guard.gguf"));
+  });
+
   it("as a path is served under the file's name", async () => {
     const path = join(temporaryFolder(), "My Model:Q8.GGUF");
     writeFileSync(path, "x");
@@ -29,6 +37,12 @@ describe("MODEL", () => {
         message: expect.stringMatching(/no model file at .*nano.*hf:/),
       });
     }
+  });
+
+  it("is called by the setting that names it", async () => {
+    await expect(locateModel("/nowhere/x", "/data", never, "GUARD_MODEL")).rejects.toThrow(
+      /^GUARD_MODEL: no model file/,
+    );
   });
 
   it("with hf: is downloaded into the data folder", async () => {

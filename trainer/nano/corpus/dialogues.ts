@@ -7,7 +7,6 @@ import type { Dialogue } from "../../data/preference.ts";
 import { SeededRandom } from "../../data/random.ts";
 import { type AnswerForm, chooseForm, composeAnswer, composeRest, pick } from "./answers.ts";
 import { type Corpus, isDrawn } from "./corpus.ts";
-import { drawGuardJudgement } from "./guard-judgements.ts";
 import { drawJudgement } from "./judgements.ts";
 import {
   type AskedQuestion,
@@ -25,9 +24,9 @@ type Exchange = readonly [question: string, answer: string];
 
 /**
  * One question and one answer; two or three of them that belong together; a whole conversation that goes
- * from one thing to another; a judge's task; a guard model's task.
+ * from one thing to another; a judge's task.
  */
-type DialogueKind = "single" | "longer" | "conversation" | "judging" | "guarding";
+type DialogueKind = "single" | "longer" | "conversation" | "judging";
 type Mix = readonly (readonly [share: number, kind: DialogueKind, draw: Draw])[];
 type Draw = (corpus: Corpus, random: SeededRandom) => readonly Exchange[];
 
@@ -44,7 +43,6 @@ const MIX: Mix = [
   [0.015, "longer", drawRefusalThenTopic],
   [0.045, "single", (corpus, random) => [drawAdmission(corpus, random)]],
   [0.035, "judging", drawJudgementOnly],
-  [0.08, "guarding", drawGuardJudgementOnly],
   [1, "conversation", drawConversation],
 ];
 /** Of a conversation's exchanges: asks that are refused, wherever they stand. */
@@ -95,8 +93,7 @@ export function drawDialogues(
     const draw = pickByShare(mix, random);
     const exchanges = draw(worded, random);
     // A judge is asked without the system prompt that chats are served with.
-    const judges = draw === drawJudgementOnly || draw === drawGuardJudgementOnly;
-    const system = judges ? undefined : drawSystem(corpus, style, random);
+    const system = draw === drawJudgementOnly ? undefined : drawSystem(corpus, style, random);
     return { id: `${seed}-${index}`, messages: asMessages(exchanges, system) };
   });
 }
@@ -146,10 +143,6 @@ function drawSystem(
 
 function drawJudgementOnly(corpus: Corpus, random: SeededRandom): readonly Exchange[] {
   return [drawJudgement(corpus, random)];
-}
-
-function drawGuardJudgementOnly(corpus: Corpus, random: SeededRandom): readonly Exchange[] {
-  return [drawGuardJudgement(corpus, random)];
 }
 
 const isThing = ({ kind }: Topic): boolean => kind === "thing";
