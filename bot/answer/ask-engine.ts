@@ -5,6 +5,7 @@ import { isCoded } from "#engine/base/errors.ts";
 import type { ChatChunk } from "#engine/client/engine-client.ts";
 import { imageTokens, withImages } from "../conversation/attached-image.ts";
 import { type Turn, toChatMessages } from "../conversation/window.ts";
+import type { Decided } from "../moderation/decided-questions.ts";
 import { stopButton } from "./controls.ts";
 import { toDrafts } from "./draft.ts";
 import type { EngineFigures } from "./engine-figures.ts";
@@ -55,6 +56,7 @@ export async function askEngine(job: Job, shown: { text: string }): Promise<Aske
     seed: parts.newSeed(),
   };
   const messages = await messagesOf(job, turn, limits);
+  const decided = await decidedAbout(job, turn);
   const sources = await sourcesOf(job, turn);
   const common = {
     turn,
@@ -68,7 +70,7 @@ export async function askEngine(job: Job, shown: { text: string }): Promise<Aske
       { role: "system" as const, content: prompt.text },
       ...withImages(asked, images),
     ];
-    const end = await streamUntilStopped(job, shown, request, { sampling, figures });
+    const end = await streamUntilStopped(job, shown, request, { sampling, figures, decided });
     return { ...common, messages: asked, end, isStopped: job.signal.reason === STOPPED };
   };
   try {
@@ -78,6 +80,11 @@ export async function askEngine(job: Job, shown: { text: string }): Promise<Aske
     if (!isCoded(error, "prompt_too_long") || messages.length === 1) throw error;
     return await ask(messages.slice(-1));
   }
+}
+
+async function decidedAbout({ question, parts }: Job, turn: Turn): Promise<Decided | undefined> {
+  const { guildId } = question;
+  return guildId === null ? undefined : await parts.decided?.(guildId, turn.content);
 }
 
 /** Whose words and which messages the context may hold; rather too many than too few. */
@@ -126,6 +133,7 @@ type Drawing = {
     readonly seed: number;
   };
   readonly figures: EngineFigures;
+  readonly decided: Decided | undefined;
 };
 
 /** When a person stops it, what came is the answer; by the adapter that served when it began. */
@@ -153,7 +161,7 @@ async function stream(
   { question, view, parts, signal, candidateId }: Job,
   shown: { text: string },
   messages: readonly PromptMessage[],
-  { sampling, figures }: Drawing,
+  { sampling, figures, decided }: Drawing,
 ): Promise<End> {
   const { adapter } = question;
   const model = adapter === undefined ? {} : { model: `${figures.modelId}:${adapter}` };
@@ -165,6 +173,7 @@ async function stream(
     channel: question.channelId,
     age_restricted: question.isAgeRestricted === true,
     ...(question.locale === undefined ? {} : { locale: question.locale }),
+    ...(decided === undefined ? {} : { moderation: { decided } }),
   };
   for await (const chunk of parts.engine.chat({
     messages,

@@ -11,6 +11,7 @@ import type { AttachedFile } from "../conversation/attached-text.ts";
 import type { ConversationMemory } from "../conversation/memory.ts";
 import type { Quote } from "../conversation/untrusted-text.ts";
 import type { Language } from "../language/language.ts";
+import type { Decided } from "../moderation/decided-questions.ts";
 import type { Verdict } from "../moderation/withheld.ts";
 import type { AnswerView } from "./answer-view.ts";
 import type { EngineFigures } from "./engine-figures.ts";
@@ -79,6 +80,8 @@ export type AnsweringParts = {
   readonly newId: () => string;
   /** A new sampling seed, 0 to 2^31 − 1. */
   readonly newSeed: () => number;
+  /** What a server's moderators decided about a question, by its text as the engine gets it. */
+  readonly decided?: (guildId: string, question: string) => Promise<Decided | undefined>;
   /** Told of each answer that a check refused or cut. */
   readonly onBlocked?: (
     question: Question,

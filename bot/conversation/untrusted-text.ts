@@ -35,6 +35,11 @@ export function withSpeaker(name: string, text: string): string {
   return `<said by="${cleanName(name)}">\n${text.replaceAll(/<(?=\/?said\b)/gi, "‹")}\n</said>`;
 }
 
+/** What `withSpeaker` was given, or the text as it is. */
+export function withoutSpeaker(text: string): string {
+  return /^<said by="[^"]*">\n([\s\S]*)\n<\/said>$/.exec(text)?.[1] ?? text;
+}
+
 /** A message together with the one that it is about. */
 export function withQuote(quote: Quote, text: string): string {
   const quoted = [...cleanInput(quote.text)].slice(0, QUOTE_CHARACTERS).join("");

@@ -104,11 +104,11 @@ export async function startBot(
   const pseudonymise = openPseudonyms(config.DATA_DIR);
   const capture = new FeedbackCapture({ feedback, pseudonymise, log });
   const speech = openSpeech(languages, openKeyv(store, "guild-settings", log), client);
-  const { screens, onBlocked, ...moderated } = opened.use(
+  const { screens, checks, ...moderated } = opened.use(
     openModeration({ dataDir: config.DATA_DIR, ...speech, ...{ store, client, keys, clock, log } }),
   );
   const shown = { config, memory, feedback, capture, schedulers };
-  const desks = { ...shown, screens, onBlocked, redis, clock, log };
+  const desks = { ...shown, screens, checks, redis, clock, log };
   const { desk, limits, engine, figures } = openDesk(desks);
   const learning = learningOf(config);
   const known = { config, store, feedback, engine, client, languages, shard, clock, log };
@@ -245,7 +245,7 @@ function openDesk(parts: {
   readonly capture: FeedbackCapture;
   readonly schedulers: EditSchedulers;
   readonly screens: Screens;
-  readonly onBlocked: NonNullable<AnsweringParts["onBlocked"]>;
+  readonly checks: Pick<AnsweringParts, "onBlocked" | "decided">;
   readonly redis: Redis | undefined;
   readonly clock: Clock;
   readonly log: Logger;
@@ -255,7 +255,7 @@ function openDesk(parts: {
   readonly engine: EngineClient;
   readonly figures: () => Promise<EngineFigures>;
 } {
-  const { config, memory, feedback, capture, schedulers, screens, onBlocked, redis, clock, log } =
+  const { config, memory, feedback, capture, schedulers, screens, checks, redis, clock, log } =
     parts;
   const engine = new EngineClient({
     url: config.ENGINE_URL ?? `http://${config.ENGINE_HOST}:${config.ENGINE_PORT}`,
@@ -275,7 +275,7 @@ function openDesk(parts: {
       ...screenedEngine(engine, screens),
       countTokens: engine.countTokens.bind(engine),
     },
-    onBlocked,
+    ...checks,
     figures,
     limits,
     memory,

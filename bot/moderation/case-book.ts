@@ -123,6 +123,18 @@ export class CaseBook implements Disposable {
     return row === undefined ? undefined : this.#toCase(row);
   }
 
+  /** The newest case of a kind about what stands in a place. */
+  at(guildId: string, kind: CaseKind, place: string): Case | undefined {
+    const row = this.#guard(() =>
+      this.#database
+        .prepare(
+          "SELECT * FROM cases WHERE guild_id = ? AND kind = ? AND place = ? ORDER BY number DESC LIMIT 1",
+        )
+        .get(guildId, kind, place),
+    );
+    return row === undefined ? undefined : this.#toCase(row);
+  }
+
   /** A server's newest cases, newest first. */
   newest(guildId: string, limit: number): readonly Case[] {
     return this.#guard(() =>

@@ -2,6 +2,7 @@
 import type { Keyv } from "keyv";
 import { z } from "zod";
 import type { SettingsBook } from "../settings/settings-book.ts";
+import { decidedSchema } from "./decided-questions.ts";
 import { DEFAULT_LINK_POLICY, linkPolicySchema } from "./link-policy.ts";
 
 const schema = z.object({
@@ -10,6 +11,8 @@ const schema = z.object({
   /** Whether rules of this server are only logged, not enforced. */
   isDryRun: z.boolean().default(false),
   links: linkPolicySchema.default(DEFAULT_LINK_POLICY),
+  /** What moderators decided about questions. */
+  decided: decidedSchema.default({}),
 });
 
 /** Where cases go was chosen here before it was one of the settings. */

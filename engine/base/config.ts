@@ -33,6 +33,12 @@ const loraLayers = z
     `expected ranges upwards, of blocks below ${LORA_LAYERS_MOST}`,
   );
 
+/** Llama Guard's codes: `S3,S9`. */
+const hazards = z
+  .string()
+  .transform((text) => text.split(",").map((code) => code.trim()))
+  .pipe(z.array(z.string().regex(/^S([1-9]|1[0-4])$/, "expected hazards from S1 to S14")).min(1));
+
 const schema = z.object({
   DISCORD_TOKEN: z.string().min(1).optional(),
   DISCORD_TOKEN_FILE: z.string().min(1).optional(),
@@ -128,6 +134,7 @@ const schema = z.object({
   GUARD_FORMAT: z.enum(["qwen3guard", "llamaguard3", "brief"]).default("qwen3guard"),
   GUARD_STREAMS: count.max(64).default(4),
   GUARD_FAILURE: z.enum(["refuse", "lexical"]).default("refuse"),
+  GUARD_ALWAYS_BLOCKS: hazards.default(["S4"]),
   BLOCKLIST_FILE: z.string().min(1).optional(),
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
 });

@@ -52,6 +52,11 @@ export type ChatRequest = {
     readonly age_restricted?: boolean;
     /** Of what people are shown, such as `de`. */
     readonly locale?: string;
+    /** How the place is moderated; what is left out is the engine's default. */
+    readonly moderation?: {
+      /** What moderators decided about this very question. */
+      readonly decided: "allow" | "block";
+    };
   };
   /** Aborting ends the request on both sides. */
   readonly signal?: AbortSignal;

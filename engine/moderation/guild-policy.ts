@@ -1,6 +1,7 @@
 /**
  * What a community does about a verdict: by hazard and severity, allow, warn or block.
- * Pure; where the policy comes from is the service's business. Minors (S4) are no one's choice.
+ * Pure; where the policy comes from is the service's business. Minors (S4) are no one's choice, and what the
+ * operator always blocks is no community's.
  */
 import { z } from "zod";
 import { HAZARD_CODES } from "./categories.ts";
@@ -24,6 +25,8 @@ export type GuildPolicy = {
   readonly threshold: number;
   readonly usual: Levels;
   readonly hazards: Readonly<Record<string, SomeLevels>>;
+  /** What the community's moderators decided about this very question; undefined: nothing. */
+  readonly decided?: "allow" | "block" | undefined;
   /** Of texts that are shown to people, such as `de` or `pt-BR`. */
   readonly locale: string;
 };
@@ -56,6 +59,7 @@ export const policySchema = z.strictObject(
       .max(0.95, { error: "expected a number from 0.05 to 0.95" })
       .optional(),
     default: levels.optional(),
+    decided: z.enum(["allow", "block"], { error: "expected allow or block" }).optional(),
     hazards: z
       .partialRecord(
         z.enum([...HAZARD_CODES, "jailbreak", "unspecified"], {
@@ -65,7 +69,7 @@ export const policySchema = z.strictObject(
       )
       .optional(),
   },
-  { error: "expected an object with threshold, default and hazards" },
+  { error: "expected an object with threshold, default, decided and hazards" },
 );
 
 /** The default policy with a community's own words over it. */
@@ -80,6 +84,7 @@ export function toPolicy(
     threshold: given.threshold ?? DEFAULT_POLICY.threshold,
     usual: { controversial: controversial ?? USUAL.controversial, unsafe: unsafe ?? USUAL.unsafe },
     hazards: { ...DEFAULT_POLICY.hazards, ...given.hazards },
+    decided: given.decided,
   };
 }
 
@@ -92,15 +97,28 @@ function severityOf(
   return probabilities.unsafe + probabilities.controversial >= threshold ? "controversial" : "safe";
 }
 
+/** What no community and no moderator allows: pleas get help lines, not an answer. */
+const NEVER_DECIDED: readonly string[] = ["S4", "S11"];
+
 /** What is to be done about a hazard of a severity. */
-function actionFor(policy: GuildPolicy, hazard: string, severity: Severity): Action {
+function actionFor(
+  policy: GuildPolicy,
+  { hazard, severity, ceiling }: { hazard: string; severity: Severity; ceiling: Ceiling },
+): Action {
   if (severity === "safe") return "allow";
   if (hazard === "S4") return "block";
+  if (severity === "unsafe" && ceiling.has(hazard)) return "block";
   if (hazard === "S12" && !policy.ageRestricted) return "block";
-  const own = policy.hazards[hazard]?.[severity];
-  if (own !== undefined) return own;
-  return hazard === "S12" ? "allow" : policy.usual[severity];
+  const action =
+    policy.hazards[hazard]?.[severity] ?? (hazard === "S12" ? "allow" : policy.usual[severity]);
+  const isAllowed = policy.decided === "allow" && !NEVER_DECIDED.includes(hazard);
+  return isAllowed && action === "block" ? "warn" : action;
 }
+
+/** Hazards that an operator blocks whatever a community says. */
+export type Ceiling = ReadonlySet<string>;
+
+const NO_CEILING: Ceiling = new Set();
 
 /** What a policy decides about what was found: the strictest action, and the hazard that leads to it. */
 export type Decision = {
@@ -121,6 +139,7 @@ export function decide(
     readonly probabilities: Readonly<Record<Severity, number>>;
     readonly hazards: readonly string[];
   },
+  ceiling: Ceiling = NO_CEILING,
 ): Decision {
   const severity = severityOf(verdict.probabilities, policy.threshold);
   const probability = 1 - verdict.probabilities.safe;
@@ -128,7 +147,7 @@ export function decide(
   const hazards = verdict.hazards.length === 0 ? ["unspecified"] : verdict.hazards;
   // Of several that are blocked, the one whose answer matters most is named.
   const named = [...FIRST_NAMED.filter((one) => hazards.includes(one)), ...hazards];
-  const action = (hazard: string) => actionFor(policy, hazard, severity);
+  const action = (hazard: string) => actionFor(policy, { hazard, severity, ceiling });
   return strictest(
     named.map((hazard) => ({ action: action(hazard), hazard, severity, probability })),
   );

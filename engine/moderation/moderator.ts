@@ -7,6 +7,7 @@ import { setImmediate } from "node:timers/promises";
 import type { PromptMessage } from "../backends/prompt.ts";
 import type { GuardTurn, Severity } from "./guard-format.ts";
 import {
+  type Ceiling,
   DEFAULT_POLICY,
   type Decision,
   decide,
@@ -42,7 +43,7 @@ export type Assessment = {
 /** Why text is withheld. */
 export type Block = {
   readonly stage: Stage;
-  /** Llama Guard's S1–S14, or `slur`, `blocklist`, `jailbreak`, `unspecified`, `unchecked`. */
+  /** Llama Guard's S1–S14, or `slur`, `blocklist`, `moderators`, `jailbreak`, `unspecified`, `unchecked`. */
   readonly category: string;
   /** What to show in place of the text. */
   readonly reason: string;
@@ -76,6 +77,8 @@ export interface Moderator {
 type ModerationOptions = {
   readonly lexicon: Lexicon;
   readonly moderators?: readonly Moderator[];
+  /** What is blocked whatever a community's policy says. */
+  readonly ceiling?: Ceiling;
   /** Shows what only the lexical layer has checked when another check cannot run: the operator's choice. */
   readonly failOpen?: boolean;
   /** Told of each check that could not run, without its text. */
@@ -114,6 +117,10 @@ export class Moderation {
       const found = await this.#scan(content, role === "user" ? "input" : "output");
       if (found === undefined) continue;
       return { block: toBlock("input", found, policy), warnings: [] };
+    }
+    // Behind the lexical layer: whoever pleads for help is shown it, whatever moderators decided.
+    if (policy.decided === "block") {
+      return { block: toBlock("input", "moderators", policy), warnings: [] };
     }
     const passage = { stage: "input", turns, text: "", context: "", signal } as const;
     const decision = await this.#ask(passage, policy);
@@ -167,6 +174,11 @@ export class Moderation {
     return { lexical, found: found.flat() };
   }
 
+  /** What a policy leads to about one finding, below the operator's ceiling. */
+  decide(policy: GuildPolicy, found: Assessment): Decision {
+    return decide(policy, found, this.#options.ceiling);
+  }
+
   /** Whether a single token may be shown by itself, among the alternatives of log-probabilities. */
   isTokenClean(token: string): boolean {
     return scanText(this.#options.lexicon, "output", token) === undefined;
@@ -201,7 +213,7 @@ export class Moderation {
     policy: GuildPolicy,
   ): Promise<readonly Decision[]> {
     try {
-      return (await moderator.check(passage)).map((found) => decide(policy, found));
+      return (await moderator.check(passage)).map((found) => this.decide(policy, found));
     } catch (error) {
       passage.signal.throwIfAborted();
       this.#options.onFailure(moderator.name, error);

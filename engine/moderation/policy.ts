@@ -29,6 +29,7 @@ const REASONS: Readonly<Record<string, string>> = {
   jailbreak: "it tries to talk me out of my rules",
   slur: "it contains a slur",
   blocklist: "it contains a word that this community's operator does not allow",
+  moderators: "this community's moderators decided that it gets no answer",
   unchecked:
     "the safety check could not run, so nothing may be shown; please try again in a moment",
 };

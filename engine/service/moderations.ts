@@ -6,7 +6,7 @@
 import { z } from "zod";
 import { CodedError } from "../base/errors.ts";
 import { HAZARD_CODES } from "../moderation/categories.ts";
-import { decide, type GuildPolicy } from "../moderation/guild-policy.ts";
+import type { GuildPolicy } from "../moderation/guild-policy.ts";
 import type { Assessment, Moderation } from "../moderation/moderator.ts";
 import { cleanInput } from "../moderation/normalise.ts";
 import { HttpProblem } from "./http-problem.ts";
@@ -90,7 +90,9 @@ export async function moderate(
   const results: object[] = [];
   for (const input of inputs) {
     const { lexical, found } = await assess(moderation, input, options.signal);
-    results.push(toResult(lexical, found, policy));
+    const decisions = found.map((one) => moderation.decide(policy, one));
+    const flagged = lexical !== undefined || decisions.some(({ action }) => action === "block");
+    results.push({ flagged, ...toScores(lexical, found, policy) });
   }
   return { id: `modr-${options.requestId}`, model: moderation.layers.join("+"), results };
 }
@@ -107,7 +109,7 @@ async function assess(moderation: Moderation, input: string, signal: AbortSignal
   }
 }
 
-function toResult(
+function toScores(
   lexical: string | undefined,
   found: readonly Assessment[],
   policy: GuildPolicy,
@@ -120,14 +122,12 @@ function toResult(
     const named = hazards.length === 0 ? ["unspecified"] : hazards;
     for (const hazard of named) raise(hazard, 1 - probabilities.safe);
   }
-  const decisions = found.map((one) => decide(policy, one));
   const isNamed = (hazard: string) => (scores.get(hazard) ?? 0) >= policy.threshold;
   const scoreOf = (hazards: readonly string[]) =>
     Math.max(0, ...hazards.map((hazard) => scores.get(hazard) ?? 0));
   const entries = Object.entries(CATEGORIES);
   const own = [...HAZARD_CODES, ...OWN_CATEGORIES];
   return {
-    flagged: lexical !== undefined || decisions.some(({ action }) => action === "block"),
     categories: Object.fromEntries(entries.map(([name, of]) => [name, of.some(isNamed)])),
     category_scores: Object.fromEntries(entries.map(([name, of]) => [name, scoreOf(of)])),
     category_applied_input_types: Object.fromEntries(entries.map(([name]) => [name, ["text"]])),

@@ -52,6 +52,7 @@ export async function openModeration(
     moderation: new Moderation({
       lexicon,
       moderators,
+      ceiling: new Set(config.GUARD_ALWAYS_BLOCKS),
       failOpen: config.GUARD_FAILURE === "lexical",
       onFailure: (name, err) => log.error({ event: "check_failed", check: name, err }),
     }),

@@ -1,7 +1,9 @@
 /** "Appeal this answer", and the buttons by which people appeal. Works for as long as the message stands. */
 import type { ButtonInteraction, MessageContextMenuCommandInteraction } from "discord.js";
 import type { Button } from "../../answer/draft.ts";
+import { withoutSpeaker } from "../../conversation/untrusted-text.ts";
 import { APPEAL } from "../../moderation/appeal-button.ts";
+import { comparedQuestion } from "../../moderation/decided-questions.ts";
 import { toRows } from "../payload.ts";
 import { EPHEMERAL, replyPrivately } from "../private-reply.ts";
 import type { Room } from "../room.ts";
@@ -43,15 +45,18 @@ export async function pressAppeal(room: Room, interaction: ButtonInteraction): P
   const language = room.languages.of(interaction.locale);
   if (guildId === null) return replyPrivately(interaction, language.say("appeal.no_moderators"));
   await interaction.deferReply(EPHEMERAL);
+  const answered = room.capture.answerOfMessage(messageId);
+  // A refusal is in no log; the case of the refusal itself knows its question.
+  const asked = answered?.exchange.messages.at(-1)?.content ?? messageId;
   const opened = await room.modLog.open(
     {
       guildId,
       kind: which === "should_have_refused" ? "should_have_refused" : "wrongly_refused",
-      sourceId: room.capture.answerOfMessage(messageId)?.candidate.id ?? messageId,
+      sourceId: answered?.candidate.id ?? messageId,
       subjectKey: room.pseudonymise(interaction.user.id),
       actorKey: room.pseudonymise(interaction.user.id),
       reason: "",
-      evidence: named === undefined ? interaction.message.content : messageId,
+      evidence: comparedQuestion(withoutSpeaker(asked)),
       place: `https://discord.com/channels/${guildId}/${channelId}/${messageId}`,
       isDryRun: false,
     },

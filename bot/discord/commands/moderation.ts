@@ -14,6 +14,7 @@ import type { Language } from "../../language/language.ts";
 import type { Case } from "../../moderation/case-book.ts";
 import { caseList, caseText } from "../../moderation/case-text.ts";
 import type { ModerationChoices } from "../../moderation/choices.ts";
+import { decisionOf, withDecision } from "../../moderation/decided-questions.ts";
 import { linkPolicySchema, normaliseDomain } from "../../moderation/link-policy.ts";
 import { EPHEMERAL, replyPrivately } from "../private-reply.ts";
 import type { Room } from "../room.ts";
@@ -72,7 +73,7 @@ export async function pressCase(room: Room, interaction: ButtonInteraction): Pro
   const state = action === "overturn" ? "overturned" : "upheld";
   const decided = room.cases.decide(guildId, found.number, state);
   if (decided !== undefined) {
-    applyDecision(room, decided);
+    await applyDecision(room, decided);
     await room.modLog.update(decided);
   }
   const content = language.say(`moderation.${state}`, { number: String(found.number) });
@@ -95,9 +96,26 @@ export async function submitNote(room: Room, interaction: ModalSubmitInteraction
   );
 }
 
-/** An answer that should have been refused is no longer learnt from. */
-function applyDecision(room: Room, { kind, state, sourceId }: Case): void {
+/**
+ * An answer that should have been refused is no longer learnt from; and what was decided holds when the same
+ * question is asked again, below the operator's ceiling, which is the engine's to keep.
+ */
+async function applyDecision(room: Room, decided: Case): Promise<void> {
+  const { kind, state, sourceId, guildId } = decided;
   if (kind === "should_have_refused" && state === "upheld") room.capture.deleted(sourceId);
+  const decision = decisionOf(decided);
+  const hash = questionOf(room, decided)?.evidenceSha256;
+  if (decision === undefined || hash === undefined) return;
+  const choices = await room.moderation.of(guildId);
+  await room.moderation.change(guildId, {
+    decided: withDecision(choices.decided, hash, decision),
+  });
+}
+
+/** The case that holds the question's hash: an appeal against a refusal has that of the refusal. */
+function questionOf(room: Room, decided: Case): Case | undefined {
+  if (decided.kind !== "wrongly_refused") return decided;
+  return room.cases.at(decided.guildId, "refused", decided.place);
 }
 
 function mayModerate(interaction: ButtonInteraction | ModalSubmitInteraction): boolean {

@@ -4,9 +4,11 @@ import type { Clock } from "#engine/base/clock.ts";
 import type { Logger } from "#engine/base/log.ts";
 import type { ChatRequest } from "#engine/client/engine-client.ts";
 import type { KeyRing } from "#trainer/feedback/key-ring.ts";
+import { questionText } from "../../answer/prompt.ts";
 import type { AnsweringParts, Question } from "../../answer/question.ts";
 import { CaseBook } from "../../moderation/case-book.ts";
 import { ModerationChoicesBook } from "../../moderation/choices.ts";
+import { comparedQuestion, questionHash } from "../../moderation/decided-questions.ts";
 import type { CompiledRule } from "../../moderation/keyword-rules.ts";
 import { type OutputScreen, screenBy } from "../../moderation/output-screen.ts";
 import type { Screens } from "../../moderation/screened-engine.ts";
@@ -28,7 +30,8 @@ export type Moderation = Disposable & {
   readonly moderation: ModerationChoicesBook;
   readonly rules: GuildRules;
   readonly screens: Screens;
-  readonly onBlocked: NonNullable<AnsweringParts["onBlocked"]>;
+  /** What answering asks and tells. */
+  readonly checks: Pick<AnsweringParts, "onBlocked" | "decided">;
 };
 
 type Parts = {
@@ -60,8 +63,14 @@ export function openModeration(given: Parts): Moderation {
       onBroken: (metadata, rule, text) =>
         void noteBroken(parts, metadata, { rule, text, isDryRun: false }),
     },
-    onBlocked: (question, verdict, messageIds) => {
-      void noteBlocked(parts, question, verdict, messageIds);
+    checks: {
+      onBlocked: (question, verdict, messageIds) => {
+        void noteBlocked(parts, question, verdict, messageIds);
+      },
+      decided: async (guildId, question) => {
+        const { decided } = await moderation.of(guildId);
+        return decided[questionHash(question)];
+      },
     },
     [Symbol.dispose]: () => cases[Symbol.dispose](),
   };
@@ -74,8 +83,9 @@ async function noteBlocked(
   verdict: Verdict,
   messageIds: readonly string[],
 ): Promise<void> {
-  const { guildId, channelId, personKey, text } = question;
+  const { guildId, channelId, personKey } = question;
   const { category } = verdict;
+  const asked = questionText(question.text, question.quote, question);
   if (guildId === null || category === SERVER_RULE) return;
   const language = await languageOf(guildId);
   const isSelfHarm = category === SELF_HARM;
@@ -86,7 +96,8 @@ async function noteBlocked(
     subjectKey: personKey,
     actorKey: "bot",
     reason: isSelfHarm ? language.say("case.help_lines") : withheldText(language, verdict),
-    evidence: text,
+    // By its hash, a moderator's decision about the case holds for the question.
+    evidence: comparedQuestion(asked),
     place: linkTo(guildId, channelId, messageIds[0]),
     isDryRun: false,
   });

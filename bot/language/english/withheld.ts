@@ -34,6 +34,7 @@ export const WITHHELD_MESSAGES = {
   "withheld.why.jailbreak": "it tries to talk me out of my rules",
   "withheld.why.slur": "it contains a slur",
   "withheld.why.blocklist": "it contains a word that this community's operator does not allow",
+  "withheld.why.moderators": "this community's moderators decided that it gets no answer",
   "withheld.why.unchecked":
     "the safety check could not run, so nothing may be shown; please try again in a moment",
   "withheld.why.other": "it goes against the rules here",

@@ -208,11 +208,11 @@ test("the engine is told of age-restricted channels, threads in them, and the as
   });
 });
 
-describe("cases", () => {
-  const blocked = (category: string, reason: string) => {
-    lounge.engine.script = () => [{ blocked: reason, category }];
-  };
+const blocked = (category: string, reason: string) => {
+  lounge.engine.script = () => [{ blocked: reason, category }];
+};
 
+describe("cases", () => {
   test("are made of refusals; whoever was refused can appeal, once; a moderator decides and notes", async () => {
     blocked("S2", `Refused ${++count}.`);
     say("p221", "how do I rob");
@@ -261,6 +261,10 @@ describe("cases", () => {
     const number = /Case (\d+)/.exec(found.content)?.[1] ?? "";
     await mira.press(found.id, `case:uphold:${number}`);
     await expect.poll(() => recorded(answer.id)).toBe("");
+    lounge.engine.script = () => [{ text: `Once more ${count}.` }, { end: "stop" }];
+    say("p232", `question ${questions}`);
+    await finishedAnswer(lounge, `Once more ${count}.`);
+    expect(lounge.engine.asked.at(-1)?.metadata?.["moderation"]).toEqual({ decided: "block" });
   });
 
   test("about self-harm are quiet alerts in a channel of their own, without a word of it", async () => {
@@ -277,6 +281,48 @@ describe("cases", () => {
       content.includes("help lines follow"),
     );
     expect(shown.components).toEqual([]);
+  });
+});
+
+describe("a moderator's decision", () => {
+  test("holds when the question is asked again, however it is typed, until they decide otherwise", async () => {
+    const asksAgain = async (question: string) => {
+      const text = `Again ${++count}.`;
+      lounge.engine.script = () => [{ text }, { end: "stop" }];
+      say("p233", question);
+      await finishedAnswer(lounge, text);
+      return lounge.engine.asked.at(-1)?.metadata?.["moderation"];
+    };
+    const press = async (found: APIMessage, action: string) => {
+      const number = /Case (\d+)/.exec(found.content)?.[1] ?? "";
+      const state = action === "uphold" ? "upheld" : "overturned";
+      await mira.press(found.id, `case:${action}:${number}`);
+      await lounge.playground.waitFor(
+        ({ id, content }) => id === found.id && content.includes(state),
+      );
+    };
+    blocked("S2", `Refused ${++count}.`);
+    say("p233", "How do I pick the lock of my own shed?");
+    const refusal = await lounge.playground.waitFor(({ content }) =>
+      content.includes(`Refused ${count}.`),
+    );
+    const refused = await caseSaying(`Refused ${count}.`);
+    expect(await asksAgain("How do I pick the lock of my own shed?")).toBeUndefined();
+    // Whoever was refused appeals, and the appeal is right.
+    await person("p233").press(refusal.id, "appeal:wrongly_refused");
+    const place = /channels\/\S+/.exec(refused.content)?.[0] ?? "none";
+    const appeal = await lounge.playground.waitFor(
+      ({ content }) => content.includes("Appeal: wrongly refused") && content.includes(place),
+      { channelId: log },
+    );
+    await press(appeal, "uphold");
+    expect(await asksAgain("how do I pick  the lock of my own shed")).toEqual({ decided: "allow" });
+    expect(await asksAgain("How do I pick the lock of your shed?")).toBeUndefined();
+    // The refusal was right after all.
+    await press(refused, "uphold");
+    expect(await asksAgain("How do I pick the lock of my own shed?")).toBeUndefined();
+    await press(refused, "overturn");
+    expect(await asksAgain("How do I pick the lock of my own shed?")).toEqual({ decided: "allow" });
   });
 });
 

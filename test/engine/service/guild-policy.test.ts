@@ -77,3 +77,61 @@ describe("a request's policy", () => {
     expect(backend.runs).toHaveLength(0);
   });
 });
+
+describe("what moderators decided about a question", () => {
+  it("lets it pass with a note where they allowed it", async () => {
+    const { url } = await start(guardOn("Non-violent Illegal Acts"));
+    const metadata = { moderation: { decided: "allow" } };
+    const choice = await choiceOf(await post(url, ask("tricky", { metadata })));
+    expect(choice).toMatchObject({
+      finish_reason: "stop",
+      warnings: [{ category: "S2", severity: "unsafe" }],
+    });
+  });
+
+  it("never lets minors pass, nor pleas for help", async () => {
+    const metadata = { age_restricted: true, moderation: { decided: "allow" } };
+    for (const [categories, text, category] of [
+      ["Sexual Content or Sexual Acts", "tricky schoolgirls", "S4"],
+      ["Suicide & Self-Harm", "tricky", "S11"],
+    ] as const) {
+      const { url } = await start(guardOn(categories));
+      const choice = await choiceOf(await post(url, ask(text, { metadata })));
+      expect(choice).toMatchObject({ finish_reason: "content_filter", verdict: { category } });
+    }
+  });
+
+  it("allows nothing above the operator's ceiling, as the community's policy does not", async () => {
+    const { url } = await startScripted({
+      script: answer("fine words"),
+      moderators: [guardOn("Violent")],
+      ceiling: ["S1"],
+    });
+    for (const moderation of [{ decided: "allow" }, { hazards: { S1: { unsafe: "allow" } } }]) {
+      const choice = await choiceOf(await post(url, ask("tricky", { metadata: { moderation } })));
+      expect(choice).toMatchObject({
+        finish_reason: "content_filter",
+        verdict: { category: "S1" },
+      });
+      const init = {
+        method: "POST",
+        body: JSON.stringify({ input: "tricky", metadata: { moderation } }),
+      };
+      const { results } = await (await fetch(`${url}/v1/moderations`, init)).json();
+      expect(results[0].flagged).toBe(true);
+    }
+  });
+
+  it("keeps it from the model where they ruled it out, but shows help to whoever pleads", async () => {
+    const { url, backend } = await start(guardOn("PII"));
+    const metadata = { moderation: { decided: "block" } };
+    const choice = await choiceOf(await post(url, ask("hello", { metadata })));
+    expect(choice).toMatchObject({
+      finish_reason: "content_filter",
+      verdict: { category: "moderators", reason: expect.stringContaining("moderators decided") },
+    });
+    expect(backend.runs).toHaveLength(0);
+    const plea = await choiceOf(await post(url, ask("I want to kill myself", { metadata })));
+    expect(plea.verdict).toMatchObject({ category: "S11", reason: expect.stringContaining("988") });
+  });
+});

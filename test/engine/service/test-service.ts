@@ -24,6 +24,7 @@ export async function serve<B extends Backend>(
     clientKeys?: readonly string[];
     moderators?: readonly Moderator[];
     blocklist?: readonly string[];
+    ceiling?: readonly string[];
   } = {},
 ) {
   const log = createLog("test", "silent");
@@ -35,6 +36,7 @@ export async function serve<B extends Backend>(
     moderation: new Moderation({
       lexicon: compileLexicon(options.blocklist),
       moderators: options.moderators ?? [],
+      ceiling: new Set(options.ceiling),
       onFailure: () => {},
     }),
     clock: systemClock,
