@@ -14,6 +14,9 @@ const CHUNK_ELEMENTS = { cpu: 2 ** 21, gpu: 2 ** 25 };
 /** A chunk's rows are a multiple of this: products over rows are fast for multiples of 32. */
 const CHUNK_ROWS = 32;
 
+/** Log-probabilities above this are exact without `exactTails`: softmax is a normal F32 number from e^−87 on. */
+export const LEAST_LOGP = -80;
+
 /** What backward needs of the head's forward pass. */
 export type HeadTrace = {
   readonly norm: NormTrace;
@@ -29,8 +32,13 @@ export type HeadTrace = {
  * From the last block's columns [d, scored]: writes the log-probabilities of the scored tokens; with `backward`,
  * what its gradient needs too.
  */
-export function headForward(pass: Pass, weights: Weights, x: Tensor, backward: boolean): HeadTrace {
-  const { operators, batch, graph } = pass;
+export function headForward(
+  pass: Pass,
+  weights: Weights,
+  x: Tensor,
+  { backward, exactTails }: { readonly backward: boolean; readonly exactTails: boolean },
+): HeadTrace {
+  const { operators, batch, graph, inputs } = pass;
   const norm = normForward(pass, weights.outputNorm, x);
   const errorsT: Tensor[] = [];
   const gradient = backward ? graph.hold(GGML_TYPE.f32, x.ne) : undefined;
@@ -38,7 +46,11 @@ export function headForward(pass: Pass, weights: Weights, x: Tensor, backward: b
   for (let from = 0; from < batch.nScored; from += rows) {
     const count = Math.min(rows, batch.nScored - from);
     const h = operators.slice(norm.y, 1, from, count);
-    const p = chunkLogps(pass, weights, h, from, count);
+    const logits = operators.mulMat(weights.head.forward, h);
+    const logpsOf = exactTails ? exactLogps : plainLogps;
+    const { p, logps } = logpsOf(pass, logits, operators.slice(inputs.labels, 1, from, count));
+    const out = operators.slice(inputs.logps, 1, from, count);
+    graph.expand(operators.copyInto(operators.reshape(logps, 1, count), out));
     if (gradient === undefined) continue;
     const error = subtractOnehot(pass, p, from, count);
     const product = operators.mulMat(pass.turned(weights.head), error);
@@ -81,33 +93,34 @@ export function logitBytes(nVocab: number, isCpu: boolean): number {
   return 4 * nVocab * chunkRows(nVocab, isCpu);
 }
 
+type Scored = { readonly p: Tensor; readonly logps: Tensor };
+
+/** log p as the logarithm of softmax at the label: −∞ where that is too small for a number. */
+function plainLogps({ operators, graph }: Pass, logits: Tensor, labels: Tensor): Scored {
+  const p = operators.softMax(logits, null, 1);
+  const [nVocab, count] = p.ne;
+  const logps = operators.log(operators.getRows(operators.reshape(p, 1, nVocab, count), labels));
+  // Read before the one-hot is subtracted in place.
+  graph.expand(logps);
+  return { p, logps };
+}
+
 /**
- * log p = logit − logsumexp, where logsumexp = max logit − log(softmax there): exact for any logits, while
- * log(softmax of the label) would be −∞ below 1e-38.
+ * log p = logit − logsumexp, where logsumexp = max logit − log(softmax there): exact for any logits. The CPU looks
+ * for the greatest with one thread, which takes a hundredth of a step.
  */
-function chunkLogps(
-  pass: Pass,
-  { head, shape }: Weights,
-  h: Tensor,
-  from: number,
-  count: number,
-): Tensor {
-  const { operators, inputs, graph } = pass;
-  const logits = operators.mulMat(head.forward, h);
-  const cells = operators.reshape(logits, 1, shape.nVocab, count);
-  const labels = operators.slice(inputs.labels, 1, from, count);
+function exactLogps({ operators, graph }: Pass, logits: Tensor, labels: Tensor): Scored {
+  const [nVocab, count] = logits.ne;
+  const cells = operators.reshape(logits, 1, nVocab, count);
   const greatest = operators.reshape(operators.argmax(logits), 1, count);
   const labelLogit = operators.getRows(cells, labels);
   const greatestLogit = operators.getRows(cells, greatest);
   // Both are read before softmax, which then may work in place.
   graph.expand(labelLogit, greatestLogit);
   const p = operators.softMax(logits, null, 1);
-  const pGreatest = operators.getRows(operators.reshape(p, 1, shape.nVocab, count), greatest);
+  const pGreatest = operators.getRows(operators.reshape(p, 1, nVocab, count), greatest);
   const difference = operators.add(labelLogit, operators.scale(greatestLogit, -1));
-  const logps = operators.add(difference, operators.log(pGreatest));
-  const out = operators.slice(inputs.logps, 1, from, count);
-  graph.expand(operators.copyInto(operators.reshape(logps, 1, count), out));
-  return p;
+  return { p, logps: operators.add(difference, operators.log(pGreatest)) };
 }
 
 /** softmax − onehot of the labels, written over p [vocabulary, rows]. */

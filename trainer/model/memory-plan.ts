@@ -78,6 +78,7 @@ export function planMemory(request: PlanRequest): MemoryPlan {
       workType,
       reference: false,
       backward: true,
+      exactTails: false,
       dropout: (request.lora?.dropout ?? 0) > 0,
     },
     request.activationBytes ?? ACTIVATION_BYTES,

@@ -24,6 +24,8 @@ export type ModelGraphOptions = {
   readonly backward: boolean;
   /** Whether adapters' inputs are dropped from. */
   readonly dropout: boolean;
+  /** Whether log-probabilities below `LEAST_LOGP` are exact, too, which takes longer. */
+  readonly exactTails: boolean;
   /** Whether blocks keep their input only and are computed again on the way back. */
   readonly recomputes: boolean;
 };
@@ -91,7 +93,8 @@ type BlockTrace = { readonly attention: AttentionTrace; readonly mlp: MlpTrace }
 
 type Kept = { readonly block: Block; readonly x: Tensor; readonly trace: BlockTrace | undefined };
 
-function addNodes(pass: Pass, { weights, backward, recomputes }: ModelGraphOptions): void {
+function addNodes(pass: Pass, options: ModelGraphOptions): void {
+  const { weights, backward, recomputes, exactTails } = options;
   const { operators, inputs, graph } = pass;
   const keep = recomputes ? keepIn(pass, weights) : (x: Tensor) => x;
   let x = operators.getRows(weights.embedding, inputs.tokens);
@@ -102,7 +105,7 @@ function addNodes(pass: Pass, { weights, backward, recomputes }: ModelGraphOptio
     blocks.push({ block, x, trace: recomputes ? undefined : trace });
     x = y;
   }
-  const head = headForward(pass, weights, x, backward);
+  const head = headForward(pass, weights, x, { backward, exactTails });
   if (!backward) return;
   graph.cut();
   let dx: Tensor | undefined = headBackward(pass, weights, head);

@@ -10,6 +10,7 @@ import { AdamW } from "../optimizer/adamw.ts";
 import { type PackedBatch, packBatch, packScored, paddedTokens, unpackScored } from "./batch.ts";
 import { drawDropout } from "./dropout.ts";
 import type { WeightSource } from "./fill-weights.ts";
+import { LEAST_LOGP } from "./head.ts";
 import { KeptGraphs } from "./kept-graphs.ts";
 import { type LoadedModel, loadWeights } from "./load-weights.ts";
 import { buildFittingGraph, fillBatch, type ModelGraph } from "./model-graph.ts";
@@ -29,6 +30,12 @@ import {
 import type { Parameter } from "./weights.ts";
 
 type ComputeOptions = Omit<TrainableOptions, "ggufPath">;
+
+type GraphKind = {
+  readonly backward: boolean;
+  readonly reference: boolean;
+  readonly dropout: boolean;
+};
 
 const FORWARD = 0;
 const BACKWARD = 1;
@@ -109,12 +116,9 @@ class GgmlTrainable implements Trainable {
     const results: Float32Array[] = [];
     for (const part of this.#split(batch)) {
       const packed = packBatch(part, this.shape.nVocab);
-      const model = this.#graph(packed, {
-        backward: false,
-        reference: options.reference ?? false,
-        dropout: false,
-      });
-      results.push(...(await this.#forward(model, part, packed, options.signal)));
+      const kind = { backward: false, reference: options.reference ?? false, dropout: false };
+      const { logps } = await this.#score(kind, part, packed, options.signal);
+      results.push(...logps);
     }
     return results;
   }
@@ -128,9 +132,9 @@ class GgmlTrainable implements Trainable {
     this.#checkFits(batch);
     const packed = packBatch(batch, this.shape.nVocab);
     const dropout = (this.lora?.dropout ?? 0) > 0;
-    const model = this.#graph(packed, { backward: true, reference: false, dropout });
-    this.#drop(model);
-    const logps = await this.#forward(model, batch, packed, signal);
+    const kind = { backward: true, reference: false, dropout };
+    const { model, logps } = await this.#score(kind, batch, packed, signal);
+    this.#passes++;
     const weights = packScored(batch, weigh(logps), packed.shape.nScored);
     // d logp / d logits is onehot − softmax, and the graph holds softmax − onehot.
     writeTensor(
@@ -215,11 +219,25 @@ class GgmlTrainable implements Trainable {
 
   /** Draws what this pass drops. A checkpoint restores the optimiser's steps, so a resumed run draws the same. */
   #drop({ inputs: { dropout } }: ModelGraph): void {
-    const pass = this.#passes++;
     if (dropout === undefined || this.lora === null) return;
-    const random = SeededRandom.from(DROPOUT, this.lora.seed, this.#optimizer.stepCount, pass);
+    const { stepCount } = this.#optimizer;
+    const random = SeededRandom.from(DROPOUT, this.lora.seed, stepCount, this.#passes);
     const factors = drawDropout(dropout.ne[0], this.lora.dropout ?? 0, random);
     writeTensor(this.#device, dropout, factors);
+  }
+
+  /** The forward pass, and a second, slower one in the rare case that softmax cannot hold a probability. */
+  async #score(
+    kind: GraphKind,
+    batch: readonly Sequence[],
+    packed: PackedBatch,
+    signal: AbortSignal | undefined,
+  ): Promise<{ model: ModelGraph; logps: Float32Array[] }> {
+    const model = this.#graph(packed, { ...kind, exactTails: false });
+    const logps = await this.#forward(model, batch, packed, signal);
+    if (logps.every((list) => list.every((logp) => !(logp < LEAST_LOGP)))) return { model, logps };
+    const exact = this.#graph(packed, { ...kind, exactTails: true });
+    return { model: exact, logps: await this.#forward(exact, batch, packed, signal) };
   }
 
   async #forward(
@@ -230,16 +248,14 @@ class GgmlTrainable implements Trainable {
   ): Promise<Float32Array[]> {
     if (this.#isStale) this.#optimizer.refresh();
     this.#isStale = false;
+    this.#drop(model);
     fillBatch(this.#device, model.inputs, packed);
     await model.graph.runAside(FORWARD, signal);
     return unpackScored(batch, readFloats(this.#device, model.inputs.logps));
   }
 
   /** The graph of that shape: kept, or built now. */
-  #graph(
-    packed: PackedBatch,
-    kind: { backward: boolean; reference: boolean; dropout: boolean },
-  ): ModelGraph {
+  #graph(packed: PackedBatch, kind: GraphKind & { readonly exactTails: boolean }): ModelGraph {
     const key = JSON.stringify([packed.shape, kind]);
     const kept = this.#graphs.take(key);
     if (kept?.graph.isPlacedIn(this.#space)) return kept;

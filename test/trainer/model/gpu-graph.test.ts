@@ -64,6 +64,7 @@ function nodesOf(type: number, keepsTransposes: boolean, recomputes: boolean) {
       reference: false,
       backward: true,
       dropout: false,
+      exactTails: true,
     },
     recomputes ? 0 : Number.POSITIVE_INFINITY,
   );
@@ -148,7 +149,7 @@ describe("the stand-ins for CUDA's and Vulkan's own answers", () => {
     const workType = GGML_TYPE.bf16;
     const options = { device, source, shape: SHAPE, lora: LORA, workType, keepsTransposes: true };
     const { weights, storages } = loadWeights(options);
-    const kind = { workType, reference: false, backward: true, dropout: false };
+    const kind = { workType, reference: false, backward: true, dropout: false, exactTails: true };
     const { graph } = buildFittingGraph({ device, weights, batch: BATCH, ...kind }, 1e12);
     const refusedBy = (supports: typeof cudaSupports) =>
       new Set(

@@ -63,7 +63,7 @@ function pass(isCpu: boolean, keepsTransposes: boolean) {
   using optimizer = new AdamW(device, parameters);
   optimizer.refresh();
   const packed = packBatch(BATCH, SHAPE.nVocab);
-  const kind = { workType, reference: false, backward: true, dropout: false };
+  const kind = { workType, reference: false, backward: true, dropout: false, exactTails: false };
   using space = new WorkSpace(device);
   const model = buildFittingGraph({ device, weights, batch: packed.shape, ...kind }, 1e12);
   using graph = model.graph;
