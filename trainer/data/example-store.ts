@@ -14,6 +14,7 @@ import {
 } from "#engine/base/database.ts";
 import type { Sequence } from "../model/trainable.ts";
 import { type ExampleSource, hashExample } from "./example-source.ts";
+import { LengthFile } from "./length-file.ts";
 import { type Example, longest } from "./sequence.ts";
 
 /** What an item became. */
@@ -52,23 +53,29 @@ const MIGRATIONS = [
    CREATE TABLE places (
      place INTEGER PRIMARY KEY, id TEXT NOT NULL, weight REAL, encoding INTEGER NOT NULL
    ) STRICT;`,
+  // Another layout of the sequences; and what is no longer used is found without a list of what is.
+  `DELETE FROM places; DELETE FROM encodings; CREATE INDEX places_by_encoding ON places (encoding);`,
 ];
 /** Items in a transaction; between two, other work of the process gets its turn. */
 const CHUNK = 256;
 const IDS_TOLD = 100;
+const WORD = Int32Array.BYTES_PER_ELEMENT;
 
 /** The file. Fill it, then read it as a source. */
 export class ExampleStore implements ExampleSource, Disposable {
   readonly #path: string;
   readonly #database: Database;
   readonly #read: StatementSync;
-  /** In memory, since the order asks for each many times: four bytes an example. */
-  #lengths = new Uint32Array();
+  /** Apart, since the order asks for each many times. */
+  readonly #lengths: LengthFile;
+  /** Set once it is filled. */
+  #count = 0;
   #sha256 = createHash("sha256").digest("hex");
 
   private constructor(path: string, database: Database) {
     this.#path = path;
     this.#database = database;
+    this.#lengths = new LengthFile(`${path}-lengths`);
     this.#read = database.prepare(
       "SELECT id, weight, sequences FROM places JOIN encodings ON number = encoding WHERE place = ?",
     );
@@ -87,7 +94,9 @@ export class ExampleStore implements ExampleSource, Disposable {
    * @throws CodedError `disk_full`, `database_failed`
    */
   async fill(items: Iterable<StoredItem>, signal?: AbortSignal): Promise<FillOutcome | undefined> {
-    const filling = new Filling(this.#database);
+    this.#count = 0;
+    this.#lengths.clear();
+    const filling = new Filling(this.#database, this.#lengths);
     this.#run(() => this.#database.exec("DELETE FROM places"));
     const iterator = items[Symbol.iterator]();
     for (let done = false; !done; ) {
@@ -100,13 +109,13 @@ export class ExampleStore implements ExampleSource, Disposable {
         "DELETE FROM encodings WHERE number NOT IN (SELECT encoding FROM places)",
       ),
     );
-    this.#lengths = filling.lengths.slice(0, filling.count);
+    this.#count = this.#lengths.count;
     this.#sha256 = filling.hash.digest("hex");
     return filling;
   }
 
   get count(): number {
-    return this.#lengths.length;
+    return this.#count;
   }
 
   get sha256(): string {
@@ -114,7 +123,7 @@ export class ExampleStore implements ExampleSource, Disposable {
   }
 
   longestAt(place: number): number {
-    return this.#lengths[place] ?? 0;
+    return this.#lengths.at(place);
   }
 
   read(place: number): Example {
@@ -133,6 +142,7 @@ export class ExampleStore implements ExampleSource, Disposable {
 
   [Symbol.dispose](): void {
     if (this.#database.isOpen) this.#database.close();
+    this.#lengths[Symbol.dispose]();
   }
 
   #run<T>(work: () => T): T {
@@ -150,13 +160,13 @@ class Filling implements FillOutcome {
   readonly truncated = { count: 0, ids: [] as string[] };
   readonly dropped = { count: 0, ids: [] as string[] };
   encoded = 0;
-  count = 0;
-  lengths = new Uint32Array(CHUNK);
+  readonly #lengths: LengthFile;
   readonly #known: StatementSync;
   readonly #addEncoding: StatementSync;
   readonly #addPlace: StatementSync;
 
-  constructor(database: Database) {
+  constructor(database: Database, lengths: LengthFile) {
+    this.#lengths = lengths;
     this.#known = database.prepare(
       "SELECT number, truncated, sequences FROM encodings WHERE key = ?",
     );
@@ -187,18 +197,8 @@ class Filling implements FillOutcome {
     if (truncated) note(this.truncated, item.id);
     const { id, weight } = item;
     hashExample(this.hash, { id, weight, sequences });
-    this.#addPlace.run(this.count, id, weight, number);
-    this.#noteLength(longest(sequences));
-  }
-
-  #noteLength(tokens: number): void {
-    if (this.count === this.lengths.length) {
-      const longer = new Uint32Array(2 * this.count);
-      longer.set(this.lengths);
-      this.lengths = longer;
-    }
-    this.lengths[this.count] = tokens;
-    this.count += 1;
+    this.#addPlace.run(this.#lengths.count, id, weight, number);
+    this.#lengths.add(longest(sequences));
   }
 
   #lookUp(key: Uint8Array): (EncodedItem & { readonly number: number | bigint }) | undefined {
@@ -226,31 +226,39 @@ function note(tally: { count: number; ids: string[] }, id: string): void {
   if (tally.ids.length < IDS_TOLD) tally.ids.push(id);
 }
 
-/** For each sequence its length (u32), its tokens (i32) and its mask (bytes). */
+/** How many sequences (u32), the length of each (u32), then the tokens of all (i32), then their masks (bytes). */
 function packSequences(sequences: readonly Sequence[]): Uint8Array {
-  const bytes = sequences.reduce((sum, { tokens }) => sum + 4 + 5 * tokens.length, 0);
-  const packed = Buffer.alloc(bytes);
-  let at = 0;
+  const lengths = sequences.map(({ tokens }) => tokens.length);
+  const total = lengths.reduce((sum, length) => sum + length, 0);
+  const words = new Int32Array(1 + lengths.length + total + Math.ceil(total / WORD));
+  words.set([lengths.length, ...lengths]);
+  const packed = new Uint8Array(words.buffer);
+  let at = 1 + lengths.length;
+  let maskAt = WORD * (at + total);
   for (const { tokens, scored } of sequences) {
-    at = packed.writeUInt32LE(tokens.length, at);
-    packed.set(new Uint8Array(tokens.buffer, tokens.byteOffset, tokens.byteLength), at);
-    packed.set(scored, at + tokens.byteLength);
-    at += tokens.byteLength + scored.length;
+    words.set(tokens, at);
+    packed.set(scored, maskAt);
+    at += tokens.length;
+    maskAt += scored.length;
   }
   return packed;
 }
 
-function unpackSequences(packed: Uint8Array): Sequence[] {
-  const sequences: Sequence[] = [];
-  const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
-  for (let at = 0; at < packed.length; ) {
-    const length = view.getUint32(at, true);
-    const start = at + 4;
-    const end = start + 4 * length;
-    // Copied, since what SQLite gives need not be aligned for 32-bit numbers.
-    const tokens = new Int32Array(packed.slice(start, end).buffer);
-    sequences.push({ tokens, scored: packed.slice(end, end + length) });
-    at = end + length;
-  }
-  return sequences;
+/** Views of the packed bytes, not copies: each piece of memory that is asked for and given back leaves gaps. */
+function unpackSequences(given: Uint8Array): Sequence[] {
+  const packed = given.byteOffset % WORD === 0 ? given : given.slice();
+  const words = new Int32Array(packed.buffer, packed.byteOffset, packed.length / WORD);
+  const [count = 0] = words;
+  const lengths = words.subarray(1, 1 + count);
+  let at = 1 + count;
+  let maskAt = WORD * lengths.reduce((sum, length) => sum + length, at);
+  return Array.from(lengths, (length) => {
+    const sequence = {
+      tokens: words.subarray(at, at + length),
+      scored: packed.subarray(maskAt, maskAt + length),
+    };
+    at += length;
+    maskAt += length;
+    return sequence;
+  });
 }

@@ -2,10 +2,9 @@
  * Preference pairs from a file of JSON lines, one at a time, however long it is. It knows their form, not
  * where they come from.
  */
-import { closeSync, openSync, readSync } from "node:fs";
-import { StringDecoder } from "node:string_decoder";
 import { z } from "zod";
 import { CodedError } from "#engine/base/errors.ts";
+import { linesOf } from "./lines.ts";
 import type { PreferencePair } from "./preference.ts";
 
 const pairSchema = z.object({
@@ -16,7 +15,6 @@ const pairSchema = z.object({
   weight: z.number().positive().default(1),
 });
 
-const READ_BYTES = 1 << 16;
 const COMPLAINT_CHARS = 120;
 
 /**
@@ -45,24 +43,5 @@ function parsePair(line: string, path: string, number: number): PreferencePair {
       `Expected a preference pair {id, prompt, chosen, rejected} in line ${number} of ${path}: ${problem}`,
       { code: "invalid_request", cause: error },
     );
-  }
-}
-
-function* linesOf(path: string): Generator<string> {
-  const file = openSync(path, "r");
-  try {
-    const decoder = new StringDecoder("utf8");
-    const chunk = Buffer.alloc(READ_BYTES);
-    let rest = "";
-    for (;;) {
-      const read = readSync(file, chunk);
-      if (read === 0) break;
-      const lines = (rest + decoder.write(chunk.subarray(0, read))).split("\n");
-      rest = lines.pop() ?? "";
-      yield* lines;
-    }
-    yield rest + decoder.end();
-  } finally {
-    closeSync(file);
   }
 }

@@ -13,7 +13,7 @@ import type { Example } from "../data/sequence.ts";
 import { writeTrainingPlot } from "../plot/training-plot.ts";
 import { hasCheckpoint, restoreCheckpoint, restoreStep, writeCheckpoint } from "./checkpoint.ts";
 import { type EarlyStopVerdict, judgeEvaluations } from "./early-stop.ts";
-import { type MetricsLine, MetricsLog, readMetrics } from "./metrics.ts";
+import { type MetricsLine, MetricsLog, sampleMetrics } from "./metrics.ts";
 import type {
   PartLoss,
   PartWeigher,
@@ -39,6 +39,7 @@ export async function train(run: TrainingRun): Promise<TrainOutcome> {
 
 const METRICS_FILE = "metrics.jsonl";
 const PLOT_FILE = "metrics.svg";
+const PLOTTED_LINES = 2_000;
 /** From here on each step is saved: to write it takes little beside, and a kill without warning loses little. */
 const SLOW_STEP_MS = 5_000;
 
@@ -293,7 +294,8 @@ class TrainingLoop {
 
   #plot(): void {
     const { runDir } = this.#run;
-    writeTrainingPlot(join(runDir, PLOT_FILE), readMetrics(join(runDir, METRICS_FILE)));
+    const lines = sampleMetrics(join(runDir, METRICS_FILE), PLOTTED_LINES);
+    writeTrainingPlot(join(runDir, PLOT_FILE), lines);
   }
 
   #abort(position: DataPosition): TrainOutcome {
