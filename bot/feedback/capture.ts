@@ -4,8 +4,9 @@
  */
 import { isCoded } from "#engine/base/errors.ts";
 import type { Logger } from "#engine/base/log.ts";
-import type { CandidateInExchange, FeedbackLog } from "#trainer/feedback/log.ts";
+import type { FeedbackLog } from "#trainer/feedback/log.ts";
 import type { Pseudonymise } from "#trainer/feedback/pseudonym.ts";
+import type { CandidateInExchange } from "#trainer/feedback/recorded.ts";
 import type { Exchange, FeedbackEvent } from "#trainer/feedback/records.ts";
 import type { RecentMessage } from "#trainer/feedback/schema.ts";
 import type { Stamp } from "./gateway-order.ts";

@@ -7,7 +7,8 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { explainWriteError } from "#engine/base/atomic-file.ts";
 import type { Config } from "#engine/base/config.ts";
-import { FeedbackLog, feedbackPath, type RecordedExchange } from "#trainer/feedback/log.ts";
+import { FeedbackLog, feedbackPath } from "#trainer/feedback/log.ts";
+import type { RecordedExchange } from "#trainer/feedback/recorded.ts";
 import type { StandingVote } from "#trainer/feedback/records.ts";
 
 /**

@@ -2,7 +2,7 @@
  * One measurement for `data.ts`, in a process of its own: reads pairs from a file of JSON lines, encodes them
  * into a store, goes through a whole epoch, and prints its memory.
  *
- *   node test/bench/data-child.ts <pairs> <folder>
+ *   node --expose-gc test/bench/data-child.ts <pairs> <folder>
  */
 import { createWriteStream, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -29,6 +29,7 @@ const libraries = cpuLibraries();
 const { sha256: modelSha256 } = writeRandomModel(modelPath, { libraries });
 using vocabulary = Vocabulary.open(modelPath, libraries);
 using store = ExampleStore.open(join(folder, `examples-${count}.db`));
+const liveBefore = liveBytes();
 const startMs = performance.now();
 const limits = { maxTokens: 256, maxPromptTokens: 128 };
 const pairs = pairsOfFile(path);
@@ -47,6 +48,7 @@ const figures = {
   encoded: outcome?.encoded,
   tokens,
   peakMegabytes: Math.round(peakKilobytes() / 1024),
+  liveKilobytes: Math.round((liveBytes() - liveBefore) / 1024),
   encodeSeconds: Number((filledMs / 1000).toFixed(1)),
   epochSeconds: Number((epochMs / 1000).toFixed(1)),
 };
@@ -62,6 +64,14 @@ function* lines(total: number): Generator<string> {
     const prompt = [{ role: "user", content: `${i}: ${words(10)}?` }];
     yield `${JSON.stringify({ id: `pair ${i}`, prompt, chosen: words(12), rejected: `${words(12)}!` })}\n`;
   }
+}
+
+/** What JavaScript holds and cannot let go; NaN without `--expose-gc`. */
+function liveBytes(): number {
+  if (globalThis.gc === undefined) return Number.NaN;
+  globalThis.gc();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
 }
 
 /** Most memory that this process has had so far (Linux), else what it has now. */

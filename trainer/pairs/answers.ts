@@ -4,7 +4,7 @@
  */
 import type { ChatMessage } from "#engine/backends/backend.ts";
 import type { LearningRefusal } from "#trainer/feedback/consent.ts";
-import type { RecordedExchange } from "#trainer/feedback/log.ts";
+import type { RecordedExchange } from "#trainer/feedback/recorded.ts";
 import type { Source, StandingVote } from "#trainer/feedback/records.ts";
 import { mean, type Opinion, opinionsOf } from "./opinions.ts";
 import { type Drop, type DropReason, promptKey } from "./pair.ts";

@@ -2,7 +2,7 @@
  * Asking for another answer, as an opinion: it says something only together with what the same person
  * thinks of the answer that came instead. Pure.
  */
-import type { RecordedExchange } from "#trainer/feedback/log.ts";
+import type { RecordedExchange } from "#trainer/feedback/recorded.ts";
 import type { StandingVote } from "#trainer/feedback/records.ts";
 
 /** A rating from which an answer counts as approved. */

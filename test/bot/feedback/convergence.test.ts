@@ -9,7 +9,8 @@ import { expect, test } from "vitest";
 import { FeedbackCapture } from "#bot/feedback/capture.ts";
 import { GatewayOrder } from "#bot/feedback/gateway-order.ts";
 import { createLog } from "#engine/base/log.ts";
-import { FeedbackLog, type RecordedExchange } from "#trainer/feedback/log.ts";
+import { FeedbackLog } from "#trainer/feedback/log.ts";
+import type { RecordedExchange } from "#trainer/feedback/recorded.ts";
 import { standingVotes } from "#trainer/feedback/records.ts";
 
 const runs = Number(process.env["CONVERGENCE_RUNS"] ?? 5_000);

@@ -1,0 +1,81 @@
+/** Exchanges and answers as they are read back from the log: opened, with their people and tombstones. */
+import type { LogDatabase } from "./log-database.ts";
+import type { Candidate, Exchange } from "./records.ts";
+import { toCandidate, toExchange } from "./schema.ts";
+import { openCandidate, openExchange } from "./sealed-rows.ts";
+
+/** An exchange with its answers, oldest first. Deleted ones have lost their text. */
+export type RecordedExchange = {
+  readonly exchange: Exchange;
+  readonly candidates: readonly (Candidate & { readonly deleted: boolean })[];
+  readonly deleted: boolean;
+};
+
+/** An answer and the exchange that it belongs to. */
+export type CandidateInExchange = { readonly candidate: Candidate; readonly exchange: Exchange };
+
+const EXCHANGES = "SELECT *, id IN (SELECT id FROM deletions) AS deleted FROM exchanges";
+
+/** Every exchange, in the order of arrival. */
+export function* readExchanges(log: LogDatabase): Generator<RecordedExchange> {
+  for (const row of log.all(`${EXCHANGES} ORDER BY sequence`)) yield recorded(log, row);
+}
+
+/** One exchange. */
+export function readExchange(log: LogDatabase, id: string): RecordedExchange | undefined {
+  const [row] = log.all(`${EXCHANGES} WHERE id = ?`, id);
+  return row === undefined ? undefined : recorded(log, row);
+}
+
+/** The newest answer of those that `where` names: `c` is the answer's row, `e` its exchange's. */
+export function readCandidate(
+  log: LogDatabase,
+  where: string,
+  ...values: string[]
+): CandidateInExchange | undefined {
+  const [row] = log.all(
+    `SELECT c.*, c.exchange_id AS exchange FROM candidates c JOIN exchanges e ON e.id = c.exchange_id
+     WHERE ${where} ORDER BY c.created_at_ms DESC, c.sequence DESC LIMIT 1`,
+    ...values,
+  );
+  if (row === undefined) return undefined;
+  const candidate = toCandidate(log.guard(() => openCandidate(log.keys, row)));
+  const owner = readExchange(log, candidate.exchangeId);
+  return owner === undefined ? undefined : { candidate, exchange: owner.exchange };
+}
+
+/** Keys of the people whose words an exchange holds. */
+export function peopleOf(log: LogDatabase, exchangeId: string): readonly string[] {
+  return log
+    .all(
+      "SELECT person_key FROM exchange_people WHERE exchange_id = ? ORDER BY person_key",
+      exchangeId,
+    )
+    .map((row) => String(row["person_key"]));
+}
+
+/** What a destroyed key closes counts as deleted, also in a log that came from a backup. */
+function recorded(log: LogDatabase, row: Record<string, unknown>): RecordedExchange {
+  const opened = log.guard(() => openExchange(log.keys, row));
+  const exchange = toExchange(opened ?? { ...row, messages: "[]" });
+  const people = peopleOf(log, exchange.id);
+  return {
+    exchange: people.length > 1 ? { ...exchange, participantKeys: people } : exchange,
+    candidates: candidatesOf(log, exchange.id),
+    deleted: row["deleted"] === 1 || opened === undefined,
+  };
+}
+
+function candidatesOf(log: LogDatabase, exchangeId: string): RecordedExchange["candidates"] {
+  const rows = log.all(
+    `SELECT c.*, c.id IN (SELECT id FROM deletions)
+          OR EXISTS (SELECT 1 FROM messages m JOIN deletions d ON d.id = m.message_id
+                     WHERE m.candidate_id = c.id) AS deleted
+     FROM candidates c WHERE exchange_id = ? ORDER BY sequence`,
+    exchangeId,
+  );
+  return rows.map((row) => {
+    const candidate = toCandidate(log.guard(() => openCandidate(log.keys, row)));
+    return { ...candidate, deleted: row["deleted"] === 1 };
+  });
+}
