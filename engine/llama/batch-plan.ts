@@ -102,11 +102,11 @@ function generate(generating: readonly Demand[], prompts: readonly Demand[]): re
   );
 }
 
-/** The oldest prompt, and neighbours by id that can go as far in the same micro-batch. */
+/** The oldest prompt's next piece, and neighbours by id that can go as far in the same micro-batch. */
 function readPrompts(prompts: readonly Demand[], capacity: number): readonly Share[] {
   const [oldest] = prompts;
   if (oldest === undefined) return [];
-  const tokens = Math.min(oldest.tokens, capacity);
+  const tokens = evenPiece(oldest.tokens, capacity);
   const byId = new Map(prompts.map((demand) => [demand.sequence, demand]));
   const shares: Share[] = [];
   const join = (demand: Demand | undefined): boolean => {
@@ -119,6 +119,11 @@ function readPrompts(prompts: readonly Demand[], capacity: number): readonly Sha
   for (let id = oldest.sequence + 1; join(byId.get(id)); ) id += 1;
   for (let id = oldest.sequence - 1; join(byId.get(id)); ) id -= 1;
   return inOrder(shares);
+}
+
+/** Pieces of equal size: a few tokens left over would cost as much time as many, since all weights are read for them. */
+function evenPiece(tokens: number, capacity: number): number {
+  return Math.ceil(tokens / Math.ceil(tokens / capacity));
 }
 
 function inOrder(shares: readonly Share[]): readonly Share[] {

@@ -114,9 +114,23 @@ describe("a plan for cells of one's own", () => {
   test("a latecomer's prompt takes turns with those who generate", () => {
     const demands = [generating(0), generating(1), prompt(2, 300, 1)];
     expect(planBatch(demands, own(128, 0))).toEqual([
-      { sequence: 2, tokens: 128, complete: false },
+      { sequence: 2, tokens: 100, complete: false },
     ]);
     expect(planBatch(demands, own(128, 1)).map(({ sequence }) => sequence)).toEqual([0, 1]);
+  });
+
+  test("a long prompt is read in as few pieces as fit, all of about a size", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 2000 }), capacity, (tokens, room) => {
+        const pieces: number[] = [];
+        for (let left = tokens; left > 0; left -= pieces.at(-1) ?? left) {
+          const [share] = planBatch([prompt(0, left, 1)], own(room));
+          pieces.push(share?.tokens ?? 0);
+        }
+        expect(pieces).toHaveLength(Math.ceil(tokens / room));
+        expect(Math.max(...pieces) - Math.min(...pieces)).toBeLessThanOrEqual(1);
+      }),
+    );
   });
 
   test("a full house at once is read before it generates, the oldest prompt first", () => {
