@@ -119,20 +119,6 @@ describe("a plan for cells of one's own", () => {
     expect(planBatch(demands, own(128, 1)).map(({ sequence }) => sequence)).toEqual([0, 1]);
   });
 
-  test("a long prompt is read in as few pieces as fit, all of about a size", () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 1, max: 2000 }), capacity, (tokens, room) => {
-        const pieces: number[] = [];
-        for (let left = tokens; left > 0; left -= pieces.at(-1) ?? left) {
-          const [share] = planBatch([prompt(0, left, 1)], own(room));
-          pieces.push(share?.tokens ?? 0);
-        }
-        expect(pieces).toHaveLength(Math.ceil(tokens / room));
-        expect(Math.max(...pieces) - Math.min(...pieces)).toBeLessThanOrEqual(1);
-      }),
-    );
-  });
-
   test("a full house at once is read before it generates, the oldest prompt first", () => {
     const demands = [generating(0), ...[1, 2, 3, 4].map((id) => prompt(id, 100, 10 - id))];
     const orders = [0, 1, 2, 3].map((before) => planBatch(demands, own(128, before))[0]?.sequence);
@@ -173,6 +159,22 @@ describe("a plan for cells of one's own", () => {
           promptBatches = generates ? 0 : promptBatches + 1;
           demands = after(demands, shares);
         }
+      }),
+    );
+  });
+});
+
+describe("a long prompt", () => {
+  test("is read in as few pieces as fit, all of about a size", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 2000 }), capacity, (tokens, room) => {
+        const pieces: number[] = [];
+        for (let left = tokens; left > 0; left -= pieces.at(-1) ?? left) {
+          const [share] = planBatch([prompt(0, left, 1)], own(room));
+          pieces.push(share?.tokens ?? 0);
+        }
+        expect(pieces).toHaveLength(Math.ceil(tokens / room));
+        expect(Math.max(...pieces) - Math.min(...pieces)).toBeLessThanOrEqual(1);
       }),
     );
   });
