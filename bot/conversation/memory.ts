@@ -52,18 +52,36 @@ export function conversationKey(
 export class ConversationMemory {
   readonly #store: Keyv;
   readonly #keys: TurnKeys;
+  /** Deletions that the store has not taken yet, on this machine. */
+  readonly #missed: Keyv | undefined;
+  readonly #missedIds = new Set<string>();
+  /** How often the store failed. */
+  #failures = 0;
   #last: Promise<unknown> = Promise.resolve();
 
-  /** @param keys turns are stored sealed for who speaks in them */
-  constructor(store: Keyv, keys: TurnKeys) {
+  /**
+   * @param keys turns are stored sealed for who speaks in them
+   * @param missed where deletions are noted that a store on a server did not take
+   */
+  constructor(store: Keyv, keys: TurnKeys, missed?: Keyv) {
     this.#store = store;
     this.#keys = keys;
+    this.#missed = missed;
+    store.on("error", () => {
+      this.#failures += 1;
+    });
   }
 
   /** The turns so far, oldest first; those of people who were forgotten are gone. */
   async turns(key: string): Promise<readonly Turn[]> {
     const parsed = turnsSchema.safeParse(await this.#store.get(`turns:${key}`));
-    return parsed.success ? openTurns(parsed.data, this.#keys) : [];
+    if (!parsed.success) return [];
+    const isGone = ({ messageIds }: { readonly messageIds: readonly string[] }) =>
+      messageIds.some((id) => this.#missedIds.has(id));
+    // A question goes with its answer, as when the deletion is done.
+    const gone = new Set(parsed.data.filter(isGone).map(({ exchangeId }) => exchangeId));
+    const kept = parsed.data.filter(({ exchangeId }) => !gone.has(exchangeId));
+    return openTurns(kept, this.#keys);
   }
 
   /** Every turn in which a person speaks or is answered, by conversation. */
@@ -87,7 +105,12 @@ export class ConversationMemory {
 
   /** Adds turns at the end. */
   append(key: string, added: readonly Turn[]): Promise<void> {
-    return this.#oneByOne(async () => this.#save(key, [...(await this.turns(key)), ...added]));
+    return this.#oneByOne(async () => {
+      const before = this.#failures;
+      const turns = await this.turns(key);
+      // What could not be read must not be overwritten by a store that has just come back.
+      if (this.#failures === before) await this.#save(key, [...turns, ...added]);
+    });
   }
 
   /**
@@ -144,26 +167,31 @@ export class ConversationMemory {
   }
 
   /**
-   * Forgets the turn that a message shows, with its question or answer.
+   * Forgets the turn that a message shows, with its question or answer; later, where the store is away.
    * @returns the exchanges whose text or context had it: that one and all after it
    */
   forgetMessage(messageId: string): Promise<readonly string[]> {
     return this.#oneByOne(async () => {
-      const tainted = new Set<string>();
-      for (const holder of await this.#holders(messageId)) {
-        const turns = await this.turns(holder);
-        const at = turns.findIndex((turn) => turn.messageIds.includes(messageId));
-        if (at === -1) continue;
-        for (const turn of turns.slice(at)) tainted.add(turn.exchangeId);
-        const { exchangeId } = turns[at] ?? {};
-        await this.#save(
-          holder,
-          turns.filter((turn) => turn.exchangeId !== exchangeId),
-        );
-      }
-      await this.#store.delete(`holders:${messageId}`);
-      return [...tainted];
+      this.#missedIds.delete(messageId);
+      const before = this.#failures;
+      const tainted = await this.#forget(messageId);
+      if (this.#failures > before) {
+        this.#missedIds.add(messageId);
+        await this.#missed?.set(messageId, true);
+      } else await this.#missed?.delete(messageId);
+      return tainted;
     });
+  }
+
+  /** Forgets what the store did not let go when it was asked to. @returns the exchanges as `forgetMessage` */
+  async forgetMissed(): Promise<readonly string[]> {
+    if (this.#missed === undefined) return [];
+    const ids: string[] = [];
+    for await (const [key] of this.#missed.iterator())
+      ids.push(String(key).split("::").at(-1) ?? "");
+    const tainted: string[] = [];
+    for (const id of ids) tainted.push(...(await this.forgetMessage(id)));
+    return tainted;
   }
 
   /** Forgets a conversation. */
@@ -195,8 +223,9 @@ export class ConversationMemory {
     if (sealed === undefined) return;
     await this.#store.set(`turns:${key}`, sealed, KEPT_MS);
     for (const messageId of kept.flatMap((turn) => turn.messageIds)) {
+      const before = this.#failures;
       const holders = await this.#holders(messageId);
-      if (holders.includes(key)) continue;
+      if (holders.includes(key) || this.#failures > before) continue;
       await this.#store.set(`holders:${messageId}`, [...holders, key], KEPT_MS);
     }
   }
@@ -220,6 +249,23 @@ export class ConversationMemory {
       if (name !== undefined) keys.push(name);
     }
     yield* keys;
+  }
+
+  async #forget(messageId: string): Promise<readonly string[]> {
+    const tainted = new Set<string>();
+    for (const holder of await this.#holders(messageId)) {
+      const turns = await this.turns(holder);
+      const at = turns.findIndex((turn) => turn.messageIds.includes(messageId));
+      if (at === -1) continue;
+      for (const turn of turns.slice(at)) tainted.add(turn.exchangeId);
+      const { exchangeId } = turns[at] ?? {};
+      await this.#save(
+        holder,
+        turns.filter((turn) => turn.exchangeId !== exchangeId),
+      );
+    }
+    await this.#store.delete(`holders:${messageId}`);
+    return [...tainted];
   }
 
   async #isInTheClear(key: string): Promise<boolean> {

@@ -11,6 +11,7 @@ import type {
   MessageContextMenuCommandInteraction,
   ModalSubmitInteraction,
 } from "discord.js";
+import { isCoded } from "#engine/base/errors.ts";
 import { CONTROL } from "../answer/controls.ts";
 import { helpCommand, statusCommand } from "../commands/about.ts";
 import { chatCommand } from "../commands/chat.ts";
@@ -43,7 +44,7 @@ import { chooseSetting, pressSetting, settings, submitSetting } from "./commands
 import { thread } from "./commands/thread.ts";
 import { again, more, stop, unvote, vote } from "./components/answer-buttons.ts";
 import { CASE_BUTTON } from "./moderation/mod-log.ts";
-import { replyPrivately } from "./private-reply.ts";
+import { EPHEMERAL, replyPrivately } from "./private-reply.ts";
 import { RATING_FORM } from "./rating-form.ts";
 import type { Room } from "./room.ts";
 
@@ -114,12 +115,22 @@ export async function onInteraction(room: Room, interaction: Interaction): Promi
     return;
   }
   const handled = find(room, interaction);
-  if (handled !== undefined) await handled;
+  if (handled !== undefined)
+    await handled.catch((error) => tellStoreAway(room, interaction, error));
   // From before an update of the bot: nobody is left without a response.
   else if (interaction.isRepliable()) {
     const language = room.languages.of(interaction.locale);
     await replyPrivately(interaction, language.say("unknown_command"));
   }
+}
+
+/** A change that could not be kept is refused in words; all else is for the log. */
+async function tellStoreAway(room: Room, interaction: Interaction, error: unknown): Promise<void> {
+  if (!isCoded(error, "store_unreachable") || !interaction.isRepliable()) throw error;
+  const content = room.languages.of(interaction.locale).say("store_away");
+  if (interaction.replied) await interaction.followUp({ content, ...EPHEMERAL });
+  else if (interaction.deferred) await interaction.editReply({ content });
+  else await replyPrivately(interaction, content);
 }
 
 function find(room: Room, interaction: Interaction): Promise<void> | undefined {

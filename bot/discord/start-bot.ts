@@ -32,7 +32,7 @@ import { PersonalData, type PersonalDataParts } from "../privacy/personal-data.t
 import { keepRetention } from "../privacy/retention.ts";
 import type { EntryStore } from "../storage/entry-store.ts";
 import { CONVERSATIONS, openKeyv } from "../storage/open-keyv.ts";
-import { openBotStores } from "../storage/open-stores.ts";
+import { type BotStores, openBotStores } from "../storage/open-stores.ts";
 import { Absence } from "./absence.ts";
 import {
   type ConnectionLife,
@@ -50,6 +50,7 @@ import { openLanguages, openSpeech } from "./language-of.ts";
 import { listen } from "./listeners.ts";
 import { managedParts } from "./managed-parts.ts";
 import { openModeration } from "./moderation/open-moderation.ts";
+import { openFigures } from "./open-figures.ts";
 import { registerCommands } from "./register-commands.ts";
 import type { Room } from "./room.ts";
 import { isFirst, ONLY_SHARD, type Shard } from "./shard.ts";
@@ -61,6 +62,8 @@ export type RunningBot = {
   readonly name: string;
   /** Where the privacy page is served; undefined when it could not be. */
   readonly privacyUrl: string | undefined;
+  /** Where its figures are served; undefined where they are not. */
+  readonly metricsUrl: string | undefined;
   /** Resolves with the reason when Discord closes the connection for good. */
   readonly lost: Promise<CodedError>;
   /** Lets answers finish for so long, ends the rest with what there is, then leaves. */
@@ -69,6 +72,7 @@ export type RunningBot = {
 
 const STATUS_TIMEOUT_MS = 2_500;
 const SEED_LIMIT = 2 ** 31;
+const MISSED_INTERVAL_MS = 5_000;
 
 /**
  * Joins Discord and begins to answer.
@@ -86,7 +90,7 @@ export async function startBot(
   const languages = openLanguages(config, log);
   await using opened = new AsyncDisposableStack();
   const { feedback, keys, consent, ledger } = opened.use(openBooks(config, clock, log));
-  const { conversations, settings: store, redis } = opened.use(await openBotStores(config, log));
+  const { settings: store, redis, ...stores } = opened.use(await openBotStores(config, log));
   const schedulers = openSchedulers(clock, editIntervalMs);
   const life = openLife(ledger, clock, log);
   const prepared = await prepareClient(access, { schedulers, life, log });
@@ -98,12 +102,13 @@ export async function startBot(
   listen(prepared, opening.promise, heard, log);
   const client = await joinDiscord(prepared, access);
   const lost = lossOf(client);
-  const memory = new ConversationMemory(openKeyv(conversations, CONVERSATIONS, log), keys);
+  const memory = openMemory(stores, keys, log);
   if (isFirst(shard)) await memory.sealOld();
   if (isFirst(shard)) opened.use(keepRetention(feedback, config.RETENTION_DAYS, { clock, log }));
   const pseudonymise = openPseudonyms(config.DATA_DIR);
   const capture = new FeedbackCapture({ feedback, pseudonymise, log });
   const speech = openSpeech(languages, openKeyv(store, "guild-settings", log), client);
+  opened.use(forgetMissed(memory, (exchangeId) => capture.deleted(exchangeId), log));
   const { screens, checks, ...moderated } = opened.use(
     openModeration({ dataDir: config.DATA_DIR, ...speech, ...{ store, client, keys, clock, log } }),
   );
@@ -134,6 +139,8 @@ export async function startBot(
   const page = isFirst(shard)
     ? await openForAll({ config, client, store, languages, log })
     : undefined;
+  const served = { config, client, shard, desk, limits, life, redis, log };
+  const metrics = await openFigures(served);
   left.move();
   const resources = opened.move();
   const stop = once(async (drainMs: number) => {
@@ -141,11 +148,11 @@ export async function startBot(
     life.pace.stop();
     await client.destroy();
     await limits.disconnect();
-    await page?.close();
+    await Promise.all([page?.close(), metrics?.close()]);
     await resources.disposeAsync();
   });
   const named = { inviteUrl: inviteUrl(client.application.id), name: client.user.tag };
-  return { ...named, privacyUrl: page?.url, lost, stop };
+  return { ...named, privacyUrl: page?.url, metricsUrl: metrics?.url, lost, stop };
 }
 
 /** What the first process does for all of them. @returns the privacy page, where it could be served */
@@ -191,6 +198,32 @@ function openBooks(config: Config, clock: Clock, log: Logger) {
   };
   const kept = opened.move();
   return { ...books, [Symbol.dispose]: () => kept.dispose() };
+}
+
+function openMemory(
+  { conversations, local }: Pick<BotStores, "conversations" | "local">,
+  keys: KeyRing,
+  log: Logger,
+): ConversationMemory {
+  const missed = local === undefined ? undefined : openKeyv(local, "missed-deletions", log);
+  return new ConversationMemory(openKeyv(conversations, CONVERSATIONS, log), keys, missed);
+}
+
+/** Now and then, until it is disposed of, does the deletions that a store did not take. */
+function forgetMissed(
+  memory: ConversationMemory,
+  onTainted: (exchangeId: string) => void,
+  log: Logger,
+): Disposable {
+  const look = async (): Promise<void> => {
+    for (const exchangeId of await memory.forgetMissed()) onTainted(exchangeId);
+  };
+  const begin = (): void => {
+    look().catch((error: unknown) => log.error({ err: error }, "deletions are still missed"));
+  };
+  begin();
+  const timer = setInterval(begin, MISSED_INTERVAL_MS).unref();
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
 function openSchedulers(clock: Clock, intervalMs: number | undefined): EditSchedulers {

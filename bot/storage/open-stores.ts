@@ -19,6 +19,8 @@ export type BotStores = AsyncDisposable & {
   readonly conversations: EntryStore;
   /** Settings, moderation choices and open comparisons; read from this machine while the server is away. */
   readonly settings: EntryStore;
+  /** On this machine, for what a server did not take; undefined where everything is on this machine. */
+  readonly local: EntryStore | undefined;
   /** For the limits; undefined without REDIS_URL. */
   readonly redis: Redis | undefined;
 };
@@ -40,11 +42,13 @@ export async function openBotStores(
       ? undefined
       : opened.adopt(await openRedis(redisUrl, log, startWaitMs), (client) => client.disconnect());
   const server = await openServerStore(databaseUrl, redis, log, startWaitMs);
-  if (server === undefined) return kept(opened.move(), local, local, redis);
+  if (server === undefined)
+    return kept(opened.move(), { conversations: local, settings: local, local: undefined, redis });
   opened.defer(() => server.disconnect());
   const count = await carryOver(local, server, (key) => key.startsWith(`${CONVERSATIONS}::`));
   if (count > 0) log.info({ count }, "entries went over from DATA_DIR to the server");
-  return kept(opened.move(), server, keepCopy(server, local), redis);
+  const settings = keepCopy(server, local);
+  return kept(opened.move(), { conversations: server, settings, local, redis });
 }
 
 async function openServerStore(
@@ -59,12 +63,7 @@ async function openServerStore(
 
 function kept(
   opened: AsyncDisposableStack,
-  conversations: EntryStore,
-  settings: EntryStore,
-  redis: Redis | undefined,
+  stores: Omit<BotStores, typeof Symbol.asyncDispose>,
 ): BotStores {
-  return {
-    ...{ conversations, settings, redis },
-    [Symbol.asyncDispose]: () => opened.disposeAsync(),
-  };
+  return { ...stores, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }

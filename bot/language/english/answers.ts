@@ -61,6 +61,8 @@ export const ANSWER_MESSAGES = {
   "thread.opened": "Here it is: {thread}",
   "thread.untitled": "A conversation",
   unknown_command: "I no longer know that one. Please try another command.",
+  store_away:
+    "My record of settings is out of reach just now, so nothing was changed. Please try again in a few minutes.",
   "link.removed": "[link removed]",
   "link.invite_removed": "[invite removed]",
   "compare.text": "**Answer A**\n{first}\n\n**Answer B**\n{second}",

@@ -14,6 +14,7 @@ import { buttonId, finishedAnswer } from "../../bot/support/lounge.ts";
 import { ScriptedEngine } from "../../bot/support/scripted-engine.ts";
 import { Wiretap } from "../../bot/support/wiretap.ts";
 import { recording } from "../../conformance/recording.ts";
+import { freePort } from "../../servers/program.ts";
 import { isAlive, type ShardGroup, startShards } from "./running-shards.ts";
 
 /** Starting two processes five seconds apart, on a busy machine. */
@@ -28,6 +29,7 @@ let settings: Record<string, string>;
 let group: ShardGroup;
 let mira: Person;
 let general: string;
+let metricsPort: number;
 /** Shard 0 has direct messages; the local Discord's only server is on shard 1 of 2. */
 let direct: string;
 
@@ -40,6 +42,7 @@ beforeAll(async () => {
   });
   engine = await ScriptedEngine.start();
   tap = await Wiretap.start(playground.url);
+  metricsPort = await freePort();
   settings = {
     DISCORD_TOKEN: TOKEN,
     DISCORD_API_URL: `${tap.url}/api`,
@@ -47,6 +50,7 @@ beforeAll(async () => {
     DATA_DIR: dataDir,
     PERSON_REQUESTS_PER_MINUTE: "600",
     SHARDS: "auto",
+    BOT_METRICS_PORT: String(metricsPort),
   };
   group = startShards(settings);
   await group.ready;
@@ -80,6 +84,17 @@ describe("SHARDS=auto", () => {
       ({ method, path }) => method === "PUT" && path.endsWith("/commands"),
     );
     expect(writes).toHaveLength(1);
+  });
+
+  test("serves each shard's figures on a port of its own", async () => {
+    const connected = async (index: number) => {
+      const response = await fetch(`http://127.0.0.1:${metricsPort + index}/metrics`);
+      return /zephyr_bot_(connected|guilds)\{[^}]*\} \d/g.exec(await response.text())?.[0];
+    };
+    expect([await connected(0), await connected(1)]).toEqual([
+      'zephyr_bot_connected{shard="0"} 1',
+      'zephyr_bot_connected{shard="1"} 1',
+    ]);
   });
 
   test("without Redis says what counts for each shard apart", () => {
