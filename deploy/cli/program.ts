@@ -2,12 +2,14 @@
  * The commands of `zephyr`, their options and help. What each does stands in a file of its own, loaded
  * when it is called, so that `--help` needs nothing native.
  */
+
 import { spawn } from "node:child_process";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Argument, Command, CommanderError, Option } from "commander";
 import { type Config, childEnvironment, loadConfig } from "#engine/base/config.ts";
 import { CodedError } from "#engine/base/errors.ts";
+import { TRAINER_ENVIRONMENT, TRAINER_NODE_FLAGS } from "../start/trainer-process.ts";
 import type { CommandResult } from "./adapters.ts";
 import { EXIT, exitCodeOf, printFailure, printResult } from "./outcome.ts";
 
@@ -316,9 +318,14 @@ function flagOf(name: string, value: string | undefined): readonly string[] {
 
 /** Training has a process of its own: its memory and its native code end with it. */
 function runTrainer(flags: readonly string[], engineUrl: string): Promise<number> {
-  const child = spawn(process.execPath, [TRAINER, ...flags], {
+  const child = spawn(process.execPath, [...TRAINER_NODE_FLAGS, TRAINER, ...flags], {
     stdio: "inherit",
-    env: childEnvironment({ ENGINE_URL: engineUrl, DISCORD_TOKEN: "", DISCORD_TOKEN_FILE: "" }),
+    env: childEnvironment({
+      ...TRAINER_ENVIRONMENT,
+      ENGINE_URL: engineUrl,
+      DISCORD_TOKEN: "",
+      DISCORD_TOKEN_FILE: "",
+    }),
   });
   // Ctrl-C reaches the child by itself; it saves its place, and we wait for it.
   const wait = () => {};

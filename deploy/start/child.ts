@@ -14,6 +14,8 @@ export type ChildSpec = {
   /** Path of the entry point, from the project's root; it runs in the folder where zephyr was started. */
   readonly entry: string;
   readonly args: readonly string[];
+  /** Node's own flags. */
+  readonly nodeFlags?: readonly string[];
   /** Changes to this process's environment; an empty value unsets a setting. */
   readonly env: Readonly<Record<string, string>>;
 };
@@ -62,7 +64,8 @@ export function startChild(
   onLine: (line: ChildLine) => void,
   onLog: (line: string) => void,
 ): RunningChild {
-  const args = ["--import", FOLLOW_PARENT, resolve(ROOT, spec.entry), ...spec.args];
+  const flags = [...(spec.nodeFlags ?? []), "--import", FOLLOW_PARENT];
+  const args = [...flags, resolve(ROOT, spec.entry), ...spec.args];
   const child = spawn(process.execPath, args, {
     env: childEnvironment(spec.env),
     stdio: ["pipe", "pipe", "pipe"],

@@ -2,12 +2,14 @@
  * The training process as the supervisor runs it: nightly at TRAIN_AT in local time, and at once when
  * an earlier run was cut short. One at a time, at low priority. It knows nothing of what training does.
  */
+
 import { constants, setPriority } from "node:os";
 import { Cron } from "croner";
 import { TrainingWishes } from "#trainer/feedback/training-wishes.ts";
 import { unfinishedRun } from "#trainer/nightly/run-folder.ts";
 import type { Announce } from "./announce.ts";
 import { type ChildLine, type RunningChild, startChild } from "./child.ts";
+import { TRAINER_ENVIRONMENT, TRAINER_NODE_FLAGS } from "./trainer-process.ts";
 
 /** The schedule and whatever trains now. */
 export type Training = {
@@ -80,7 +82,13 @@ export function cronPattern(at: string): string {
 }
 
 function startTrainer(options: TrainingOptions, onLine: (line: ChildLine) => void): RunningChild {
-  const spec = { name: "trainer", entry: "trainer/main.ts", args: ["--json"], env: options.env };
+  const spec = {
+    name: "trainer",
+    entry: "trainer/main.ts",
+    args: ["--json"],
+    nodeFlags: TRAINER_NODE_FLAGS,
+    env: { ...options.env, ...TRAINER_ENVIRONMENT },
+  };
   const child = startChild(spec, onLine, options.onLog);
   if (child.pid !== undefined) lowerPriority(child.pid);
   return child;

@@ -1,6 +1,6 @@
 /**
  * Memory and time of the data's way into training, for 1 k, 100 k and 1 M pairs, each in a process of its own:
- * reading JSON lines, encoding into a store, and a whole shuffled epoch. Takes minutes and about 2 GB of disk.
+ * started as the trainer is: reading JSON lines, encoding into a store, and a whole shuffled epoch. Takes minutes and about 2 GB of disk.
  *
  *   npm run bench:data -- [pairs …]
  */
@@ -8,6 +8,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { TRAINER_ENVIRONMENT, TRAINER_NODE_FLAGS } from "#deploy/start/trainer-process.ts";
 
 const CHILD = join(import.meta.dirname, "data-child.ts");
 const given = process.argv.slice(2);
@@ -33,6 +34,9 @@ type Figures = Readonly<
 >;
 
 function measure(count: string): Figures {
-  const output = execFileSync(process.execPath, [CHILD, count, folder], { encoding: "utf8" });
+  const output = execFileSync(process.execPath, [...TRAINER_NODE_FLAGS, CHILD, count, folder], {
+    encoding: "utf8",
+    env: { ...process.env, ...TRAINER_ENVIRONMENT },
+  });
   return JSON.parse(output.trim().split("\n").at(-1) ?? "");
 }
