@@ -3,6 +3,7 @@ import type { Client } from "discord.js";
 import type { Keyv } from "keyv";
 import type { Config } from "#engine/base/config.ts";
 import type { Logger } from "#engine/base/log.ts";
+import { HeardLocales } from "../language/heard-locales.ts";
 import { type Languages, loadLanguages } from "../language/languages.ts";
 import { SERVER_LANGUAGE } from "../settings/guild-settings.ts";
 import { SettingsBook } from "../settings/settings-book.ts";
@@ -18,9 +19,14 @@ export function openSpeech(
   languages: Languages,
   store: Keyv,
   client: Client,
-): Pick<Room, "languages" | "languageOf" | "settings"> {
+): Pick<Room, "languages" | "languageOf" | "heardLocales" | "settings"> {
   const settings = new SettingsBook(store);
-  return { languages, settings, languageOf: languageOf(languages, settings, client) };
+  return {
+    languages,
+    settings,
+    languageOf: languageOf(languages, settings, client),
+    heardLocales: new HeardLocales(),
+  };
 }
 
 /** Reads the settings anew each time, so that another choice counts at once. */

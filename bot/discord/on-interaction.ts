@@ -110,6 +110,7 @@ const CHOICES: Handlers<AutocompleteInteraction> = new Map([
 /** Does what was asked for. */
 export async function onInteraction(room: Room, interaction: Interaction): Promise<void> {
   if (!room.seen.isNew(interaction.id)) return;
+  room.heardLocales.note(room.pseudonymise(interaction.user.id), interaction.locale);
   if (interaction.isAutocomplete()) {
     await CHOICES.get(interaction.commandName)?.(room, interaction);
     return;

@@ -25,7 +25,8 @@ export async function onMessage(room: Room, message: Message): Promise<void> {
   if (!channel.isSendable() || !isAddressed(await readFacts(room, message))) return;
   const place = placeOf(message, channel);
   const personKey = room.pseudonymise(message.author.id);
-  const language = await room.languageOf(message.guildId);
+  const heard = message.guildId === null ? room.heardLocales.of(personKey) : undefined;
+  const language = await room.languageOf(message.guildId, heard);
   const offer = await termsFor(room, { place, channel, member: message.member, personKey });
   if (offer.kind === "refused") {
     const reply = { messageReference: message.id };
@@ -53,7 +54,7 @@ export async function onMessage(room: Room, message: Message): Promise<void> {
     ...terms,
     messageId: message.id,
     language,
-    locale: message.guild?.preferredLocale,
+    locale: message.guild?.preferredLocale ?? heard,
   };
   const typing = keepTyping(channel);
   const surface = replySurface(message, channel);

@@ -13,6 +13,7 @@ import type { SeenIds } from "../conversation/addressed.ts";
 import type { ConversationMemory } from "../conversation/memory.ts";
 import type { FeedbackCapture } from "../feedback/capture.ts";
 import type { Notices } from "../feedback/notices.ts";
+import type { HeardLocales } from "../language/heard-locales.ts";
 import type { Language } from "../language/language.ts";
 import type { Languages } from "../language/languages.ts";
 import type { CaseBook } from "../moderation/case-book.ts";
@@ -50,6 +51,8 @@ export type Room = {
   readonly languages: Languages;
   /** To all in a server in the server's. */
   readonly languageOf: LanguageOf;
+  /** In direct messages, in the one that the person used last. */
+  readonly heardLocales: HeardLocales;
   /** Blind comparisons that are open. */
   readonly comparisons: Comparisons;
   /** Why what managers write may not go into the system prompt; undefined where it may. */

@@ -117,6 +117,15 @@ describe("what one person sees alone is in their language", () => {
   });
 });
 
+test("a direct message is answered in the language that the person used last", async () => {
+  const direct = aiko.directChannel();
+  answers("まだ。");
+  await aiko.slash(direct, "status");
+  aiko.say(direct, "こんにちは");
+  expect(labelsOf(await finished("まだ。"))).toEqual(["再生成", "続ける"]);
+  expect(lounge.engine.asked.at(-1)?.metadata).toMatchObject({ locale: "ja" });
+});
+
 describe("what all in a server see is in the server's language", () => {
   test("its own in Discord: an English person's answer has German buttons in a German server", async () => {
     lounge.playground.moderators.setLocale(Locale.German);

@@ -1,3 +1,4 @@
+import { globSync, readFileSync } from "node:fs";
 import { Locale, type RESTPostAPIApplicationCommandsJSONBody } from "discord-api-types/v10";
 import { describe, expect, test } from "vitest";
 import { COMMANDS } from "#bot/commands/definitions.ts";
@@ -87,6 +88,22 @@ describe("English", () => {
       }
     }
   });
+});
+
+test("every message is said somewhere", () => {
+  const code = globSync("bot/**/*.ts", { exclude: (name) => name === "bot/language/english" })
+    .filter((path) => !path.startsWith("bot/language/"))
+    .map((path) => readFileSync(path, "utf8"))
+    .join("\n");
+  // Keys are written whole, or as a template whose beginning is written.
+  const beginnings = [...code.matchAll(/`([a-z][\w.]*\.)\$\{/g)].map(([, beginning]) => beginning);
+  const unsaid = keys.filter(
+    (key) =>
+      !/^command\./.test(key) &&
+      !code.includes(`"${key}"`) &&
+      !beginnings.some((beginning) => beginning !== undefined && key.startsWith(beginning)),
+  );
+  expect(unsaid).toEqual([]);
 });
 
 test.each(foreign)("the engine has help lines in %s", (code) => {
