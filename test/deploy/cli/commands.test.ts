@@ -127,6 +127,18 @@ describe("zephyr doctor", () => {
     expect(stdout).not.toContain("abc");
   });
 
+  test("shows the guard, and a guard whose file is not there", async () => {
+    const world = smallWorld([]);
+    const nano = await runZephyr({ ...world.settings, GUARD_MODEL: "nano" }, "doctor");
+    expect(nano.stdout).toMatch(
+      /✓ guard: nano-guard at .*nano-guard\.gguf \(\d+ MiB\), asked as brief/,
+    );
+    const missing = { ...world.settings, GUARD_MODEL: "/missing-guard.gguf" };
+    const { code, stdout } = await runZephyr(missing, "doctor");
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/✗ guard: GUARD_MODEL: no model file at \/missing-guard\.gguf/);
+  });
+
   test("says what is wrong with the settings", async () => {
     const { code, stdout } = await runZephyr({ ENGINE_PORT: "many" }, "doctor");
     expect(code).toBe(1);

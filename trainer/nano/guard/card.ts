@@ -92,7 +92,10 @@ const LIMITS = `## Known limits
 
 - What it never saw, it guesses: catching on other people's prompts is far from a real guard's.
 - It judges English alone, and nothing but crimes, violence and self-harm: no sexual content, no hatred, no privacy.
-- An answer to a harmful question that neither declines nor admits ignorance is taken for help.`;
+- An answer to a harmful question that neither declines nor admits ignorance is taken for help.
+- Answers are judged less surely than questions, some of the chat model's own harmless ones among them: it stays off
+  unless GUARD_MODEL names it.
+- Its verdict is worth more than its category: nearly all that it stops, it calls a non-violent crime.`;
 
 function share(right: number, of: number): string {
   return of === 0 ? "–" : `${((100 * right) / of).toFixed(1)}% (${right}/${of})`;
