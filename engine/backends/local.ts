@@ -130,6 +130,7 @@ class LocalModelBackend implements LocalBackend {
     const limits = toLimits(model, build, options);
     const { weights } = model;
     const needs = laneNeeds(weights, limits.shape);
+    const layout = planCache(needs);
     this.#model = model;
     this.#build = build;
     this.#options = options;
@@ -141,9 +142,9 @@ class LocalModelBackend implements LocalBackend {
       sha256,
       parameters: weights.parameters,
       contextTokens: limits.shape.contextTokens,
-      streams: options.streams,
+      streams: layout.streams,
       device: build.reason,
-      memory: `${describePlan(needs, planCache(needs), limits.shape.cacheType)} ${text}`,
+      memory: `${describePlan(needs, layout, limits.shape.cacheType)} ${text}`,
       tools: { can: false, why: whyNoTools(options.modelId, model.hasToolTemplate) },
       images: {
         can: false,

@@ -45,6 +45,7 @@ export function laneNeeds(weights: Weights, shape: LaneShape): MemoryNeeds {
     weightsBytes: weights.bytes,
     scratchBytes: weights.scratchBytes(batchTokensOf(shape, shape.streams), shape.streams + 1),
     availableBytes: shape.freeBytes ?? weights.availableBytes(),
+    onGpu: weights.onGpu,
     setting: shape.cacheSetting,
     ...(shape.cells === undefined ? {} : { cells: shape.cells }),
   };

@@ -63,6 +63,11 @@ export class Weights {
     };
   }
 
+  /** Whether any layer is on a GPU. */
+  get onGpu(): boolean {
+    return this.#gpuLayers > 0;
+  }
+
   get parameters(): number {
     return Number(this.llama.llama_model_n_params(this.pointer));
   }

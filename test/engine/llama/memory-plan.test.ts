@@ -18,6 +18,7 @@ function needs(availableBytes: number, more: Partial<MemoryNeeds> = {}): MemoryN
     scratchBytes: 0,
     setting: "auto",
     availableBytes,
+    onGpu: false,
     ...more,
   };
 }
@@ -30,6 +31,17 @@ describe("planCache", () => {
 
   test("all share a pool where it does not, of the cells that fit", () => {
     expect(planCache(needs(2_000_000))).toEqual({ pooled: true, streams: 4, cells: 1280 });
+  });
+
+  test("on a CPU a quarter of many conversations with cells of their own go before a pool of all", () => {
+    const few = (9 * 512 * 1000) / 0.7 + 1;
+    const own = { pooled: false, streams: 8, cells: 9 * 512 };
+    expect(planCache(needs(few, { streams: 32 }))).toEqual(own);
+    expect(planCache(needs(few, { streams: 33 }))).toMatchObject({ pooled: true, streams: 33 });
+    expect(planCache(needs(few, { streams: 32, onGpu: true }))).toMatchObject({ pooled: true });
+    const fewer = needs(few - 512_000, { streams: 28 });
+    expect(planCache(fewer)).toMatchObject({ pooled: true, streams: 28 });
+    expect(planCache(needs(few, { streams: 32, setting: "pool" }))).toMatchObject({ pooled: true });
   });
 
   test("scratch is set aside first", () => {
@@ -49,8 +61,9 @@ describe("planCache", () => {
         fc.integer({ min: 1, max: 4096 }),
         fc.integer({ min: 0, max: 2 ** 34 }),
         fc.constantFrom<CacheSetting>("auto", "sequences", "pool"),
-        (streams, contextTokens, availableBytes, setting) => {
-          const asked = needs(availableBytes, { streams, contextTokens, setting });
+        fc.boolean(),
+        (streams, contextTokens, availableBytes, setting, onGpu) => {
+          const asked = needs(availableBytes, { streams, contextTokens, setting, onGpu });
           const { cells, pooled, ...layout } = planCache(asked);
           const own = Math.ceil(contextTokens / 256) * 256;
           const least = pooled ? own : 2 * own;
@@ -88,6 +101,10 @@ describe("describePlan", () => {
     expect(text).toContain("weights 5 MiB + KV 3 MiB (f16)");
     expect(text).toContain("100 MiB are free beside the weights");
     expect(text).toContain("Each of 4 conversations has 512 cells of its own");
+    const few = needs((9 * 512 * 1000) / 0.7 + 1, { streams: 32 });
+    expect(describePlan(few, planCache(few), "f16")).toContain(
+      "Each of 8 conversations (32 do not fit) has 512 cells of its own, as a pool would be slower. More of them wait for one to end.",
+    );
     const short = needs(2_000_000);
     expect(describePlan(short, planCache(short), "q8_0")).toContain(
       "4 conversations share a pool of 1280 cells, as cells of their own would take 3 MiB; a request waits",
