@@ -83,7 +83,7 @@ describe.runIf(process.platform === "linux")(
         {
           lora: LORA,
           precision: "bf16",
-          maxTokensPerBatch: 4096,
+          maxTokensPerBatch: 2048,
           maxTokens: 1024,
           activationBytes: 0,
         },
