@@ -9,6 +9,9 @@ import { type ImageUrls, imageProblem, MOST_IMAGES } from "./chat-images.ts";
 import { toolName } from "./chat-tools.ts";
 import { HttpProblem } from "./http-problem.ts";
 
+/** As much as a body without pictures holds. */
+const MOST_CHARACTERS = 1 << 20;
+
 const textPart = z.object({ type: z.literal("text"), text: z.string() });
 const imagePart = z.object({
   type: z.literal("image_url"),
@@ -76,6 +79,11 @@ export function readMessages(
   given: z.infer<typeof messagesSchema>,
   imageUrls: ImageUrls,
 ): readonly PromptMessage[] {
+  // Bodies with pictures are large; words by the million would hold up everyone while they are cleaned.
+  const characters = given.reduce((sum, each) => sum + charactersIn(each), 0);
+  if (characters > MOST_CHARACTERS) {
+    throw refusal("messages", `expected at most ${MOST_CHARACTERS} characters, got ${characters}`);
+  }
   const messages = given.map((each, index) => toMessage(each, index, imageUrls));
   const images = messages.reduce((sum, each) => sum + countImages(each), 0);
   if (images > MOST_IMAGES) {
@@ -83,6 +91,14 @@ export function readMessages(
   }
   assertCallsWereMade(messages);
   return messages;
+}
+
+function charactersIn(given: z.infer<typeof message>): number {
+  const parts = given.content ?? "";
+  const calls = given.role === "assistant" ? (given.tool_calls ?? []) : [];
+  const written = calls.reduce((sum, { function: called }) => sum + called.arguments.length, 0);
+  if (typeof parts === "string") return written + parts.length;
+  return parts.reduce((sum, part) => sum + (part.type === "text" ? part.text.length : 0), written);
 }
 
 /** Templates pair calls with their answers, and fail in ways of their own where they can't. */

@@ -98,6 +98,8 @@ describe("a picture", () => {
     expect(
       (await post(url, ask("x", { messages: [{ role: "user", content: large }] }))).status,
     ).toBe(200);
+    const wordy = await post(url, ask("x".repeat(2 << 20)));
+    expect((await wordy.json()).error.message).toContain("at most 1048576 characters");
     const blind = await startScripted();
     expect((await post(blind.url, ask("x".repeat(2 << 20)))).status).toBe(413);
   });
