@@ -25,6 +25,8 @@ const keysSchema = z.array(z.string());
 
 /** Turns kept of one conversation; far more than any context holds. */
 const KEPT_TURNS = 60;
+/** Conversations of one person in the index, from which on it is tidied. */
+const LONG_LIST = 64;
 /** A conversation that nobody continues is forgotten. */
 const KEPT_MS = 30 * 24 * 60 * 60 * 1_000;
 
@@ -84,22 +86,24 @@ export class ConversationMemory {
     return openTurns(kept, this.#keys);
   }
 
-  /** Every turn in which a person speaks or is answered, by conversation. */
+  /** Every turn in which a person speaks or is answered, by conversation; by an index of theirs. */
   async turnsOf(personKey: string): Promise<ReadonlyMap<string, readonly Turn[]>> {
     const found = new Map<string, readonly Turn[]>();
-    for await (const key of this.#conversations()) {
+    for (const key of await this.#listed(`person:${personKey}`)) {
       const own = (await this.turns(key)).filter(({ speakerKey }) => speakerKey === personKey);
       if (own.length > 0) found.set(key, own);
     }
     return found;
   }
 
-  /** Seals what was remembered in the clear before there was sealing. */
+  /** Seals what was remembered in the clear before there was sealing, and indexes it. */
   async sealOld(): Promise<void> {
     for await (const key of this.#conversations()) {
-      // Only where it is needed: another process may be writing to the others just now.
-      if (!(await this.#isInTheClear(key))) continue;
-      await this.#oneByOne(async () => this.#save(key, await this.turns(key)));
+      await this.#oneByOne(async () => {
+        // Only where it is needed: another process may be writing to the others just now.
+        if (await this.#isInTheClear(key)) await this.#save(key, await this.turns(key));
+        else await this.#index(key, await this.turns(key));
+      });
     }
   }
 
@@ -223,11 +227,32 @@ export class ConversationMemory {
     if (sealed === undefined) return;
     await this.#store.set(`turns:${key}`, sealed, KEPT_MS);
     for (const messageId of kept.flatMap((turn) => turn.messageIds)) {
-      const before = this.#failures;
-      const holders = await this.#holders(messageId);
-      if (holders.includes(key) || this.#failures > before) continue;
-      await this.#store.set(`holders:${messageId}`, [...holders, key], KEPT_MS);
+      await this.#enter(`holders:${messageId}`, key, KEPT_MS);
     }
+    await this.#index(key, kept);
+  }
+
+  /**
+   * Lists a conversation under those who speak in it, for as long as any of theirs may last. Done with each
+   * turn: what another process overwrote at the same moment is listed again with the next one.
+   */
+  async #index(key: string, turns: readonly Turn[]): Promise<void> {
+    for (const personKey of new Set(turns.map((turn) => turn.speakerKey))) {
+      await this.#enter(`person:${personKey}`, key, undefined);
+    }
+  }
+
+  /** Lists a conversation under what it is found by. A long list first loses what was forgotten. */
+  async #enter(entry: string, key: string, ttlMs: number | undefined): Promise<void> {
+    const before = this.#failures;
+    const listed = await this.#listed(entry);
+    if (listed.includes(key)) return;
+    const kept: string[] = [];
+    for (const one of listed) {
+      if (listed.length < LONG_LIST || (await this.#store.has(`turns:${one}`))) kept.push(one);
+    }
+    // What could not be read must not be overwritten by a store that has just come back.
+    if (this.#failures === before) await this.#store.set(entry, [...kept, key], ttlMs);
   }
 
   /** Where keys can't be made (a full disk), the conversation goes on without being remembered. */
@@ -273,8 +298,12 @@ export class ConversationMemory {
     return turns.some(({ content }) => !isSealed(content));
   }
 
-  async #holders(messageId: string): Promise<readonly string[]> {
-    const parsed = keysSchema.safeParse(await this.#store.get(`holders:${messageId}`));
+  #holders(messageId: string): Promise<readonly string[]> {
+    return this.#listed(`holders:${messageId}`);
+  }
+
+  async #listed(entry: string): Promise<readonly string[]> {
+    const parsed = keysSchema.safeParse(await this.#store.get(entry));
     return parsed.success ? parsed.data : [];
   }
 

@@ -136,3 +136,44 @@ describe("what is stored", () => {
     expect([...(await memory.turnsOf("mira")).keys()]).toEqual(["k"]);
   });
 });
+
+describe("a person's turns", () => {
+  test("are found without reading other people's conversations, however many there are", async () => {
+    const read: string[] = [];
+    const counted = {
+      ...store,
+      get: (key: string) => {
+        read.push(key);
+        return store.get(key);
+      },
+    };
+    const other = new ConversationMemory(
+      new Keyv({ store: counted, namespace: "conversations" }),
+      keys,
+    );
+    for (let n = 0; n < 50; n++) {
+      const theirs = exchange(n).map((turn) => ({ ...turn, speakerKey: `person ${n}` }));
+      await other.append(`theirs ${n}`, theirs);
+    }
+    await other.append("own", exchange(100));
+    read.length = 0;
+    expect([...(await other.turnsOf("mira")).keys()]).toEqual(["own"]);
+    expect(read.length).toBeLessThan(5);
+  });
+
+  test("are indexed, too, where they were remembered before there was an index", async () => {
+    await memory.append("k", exchange(1));
+    await new Keyv({ store, namespace: "conversations" }).delete("person:mira");
+    expect((await memory.turnsOf("mira")).size).toBe(0);
+    await memory.sealOld();
+    expect([...(await memory.turnsOf("mira")).keys()]).toEqual(["k"]);
+  });
+
+  test("are all found when there are more conversations than a list holds untidied", async () => {
+    for (let n = 0; n < 80; n++) await memory.append(`k${n}`, exchange(n));
+    for (let n = 0; n < 70; n++) await memory.forget(`k${n}`);
+    await memory.append("last", exchange(200));
+    const found = [...(await memory.turnsOf("mira")).keys()];
+    expect(found.toSorted()).toEqual([...Array(10).keys()].map((n) => `k${n + 70}`).concat("last"));
+  });
+});
