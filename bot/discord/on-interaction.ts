@@ -107,6 +107,13 @@ const CHOICES: Handlers<AutocompleteInteraction> = new Map([
   [compareCommand.name, suggestAdapters],
 ]);
 
+/** Whatever is handled here, so that a check can tell what nobody has tried: `button vote`, `form rate`. */
+export const HANDLED: readonly string[] = [
+  ...[...BUTTONS.keys()].map((kind) => `button ${kind}`),
+  ...[...SELECTS.keys()].map((kind) => `select ${kind}`),
+  ...[...FORMS.keys()].map((kind) => `form ${kind}`),
+];
+
 /** Does what was asked for. */
 export async function onInteraction(room: Room, interaction: Interaction): Promise<void> {
   if (!room.seen.isNew(interaction.id)) return;

@@ -115,6 +115,15 @@ const DRAWINGS: Readonly<Record<string, readonly Shape[]>> = {
     ],
     ["path", { d: "M9 18.5h6v1.5a2 2 0 0 1-2 2h-2a2 2 0 0 1-2-2v-1.5Z", fill: "#a3b4ba" }],
   ],
+  "⬜": [
+    [
+      "path",
+      {
+        d: "M5 2h14a3 3 0 0 1 3 3v14a3 3 0 0 1-3 3H5a3 3 0 0 1-3-3V5a3 3 0 0 1 3-3Z",
+        fill: "#d5dbe0",
+      },
+    ],
+  ],
   "✅": [
     [
       "path",

@@ -19,6 +19,7 @@ const state = await ChatState.load();
 const render = createMarkdown({
   user: (id) => state.community.people.find((each) => each.id === id)?.name,
   channel: (id) => state.channels.find((each) => each.id === id)?.name,
+  role: (id) => state.community.roles.find((each) => each.id === id)?.name,
 });
 const composer = new Composer(state, { onOutcome: handleOutcome, onSending: showSending });
 const list = new MessageList(state, messageActions);

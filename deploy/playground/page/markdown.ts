@@ -2,11 +2,13 @@
 
 import MarkdownIt, { type MarkdownIt as Markdown } from "markdown-it/browser";
 import { drawEmojis } from "./emoji-view.ts";
+import { timestampText } from "./timestamps.ts";
 
 /** Names for ids in mentions. */
 export type MentionNames = {
   readonly user: (id: string) => string | undefined;
   readonly channel: (id: string) => string | undefined;
+  readonly role: (id: string) => string | undefined;
 };
 
 type Renderer = (content: string) => DocumentFragment;
@@ -20,6 +22,7 @@ export function createMarkdown(names: MentionNames): Renderer {
   );
   markdown.validateLink = (url) => /^https?:\/\//i.test(url);
   addMentions(markdown, names);
+  addTimestamps(markdown);
   addSpoilers(markdown);
   markdown.renderer.rules["link_open"] = (tokens, index, options, _env, self) => {
     tokens[index]?.attrSet("target", "_blank");
@@ -83,19 +86,41 @@ function endsBlock(previous: string | undefined, line: string): boolean {
 
 function addMentions(markdown: Markdown, names: MentionNames): void {
   markdown.inline.ruler.before("autolink", "mention", (state, isSilent) => {
-    const match = /^<(@!?|#)(\d{1,20})>/.exec(state.src.slice(state.pos, state.pos + 26));
+    const match = /^<(@[!&]?|#)(\d{1,20})>/.exec(state.src.slice(state.pos, state.pos + 26));
     if (match === null) return false;
     const [whole, sign = "", id = ""] = match;
     if (!isSilent) {
       const token = state.push("mention", "", 0);
-      token.content =
-        sign === "#" ? `#${names.channel(id) ?? "unknown"}` : `@${names.user(id) ?? "unknown"}`;
+      const kind = sign === "#" ? "channel" : sign === "@&" ? "role" : "user";
+      token.content = `${sign.charAt(0)}${names[kind](id) ?? "unknown"}`;
     }
     state.pos += whole.length;
     return true;
   });
   markdown.renderer.rules["mention"] = (tokens, index) =>
     `<span class="mention">${markdown.utils.escapeHtml(tokens[index]?.content ?? "")}</span>`;
+}
+
+/** `<t:1700000000:R>` */
+function addTimestamps(markdown: Markdown): void {
+  markdown.inline.ruler.before("autolink", "timestamp", (state, isSilent) => {
+    const match = /^<t:(\d{1,12})(?::([tTdDfFR]))?>/.exec(
+      state.src.slice(state.pos, state.pos + 20),
+    );
+    if (match === null) return false;
+    const [whole, seconds = "0", style = "f"] = match;
+    if (!isSilent) {
+      const token = state.push("timestamp", "", 0);
+      token.content = timestampText(Number(seconds), style, Date.now());
+      token.info = new Date(Number(seconds) * 1_000).toISOString();
+    }
+    state.pos += whole.length;
+    return true;
+  });
+  markdown.renderer.rules["timestamp"] = (tokens, index) => {
+    const { content = "", info = "" } = tokens[index] ?? {};
+    return `<time datetime="${info}">${markdown.utils.escapeHtml(content)}</time>`;
+  };
 }
 
 /** `||hidden until clicked||` */
