@@ -82,8 +82,17 @@ export function panelText(language: Language, settings: GuildSettings, facts: Pa
     language.say("settings.limits", {
       limits: limits.length === 0 ? language.say("settings.same_for_all") : language.list(limits),
     }),
+    language.say("settings.posts", {
+      reports: channelName(settings.reportChannelId, none),
+      cases: channelName(settings.modLogChannelId, none),
+    }),
     language.say(facts.isLearning ? "settings.learning_on" : "settings.learning_off"),
   ].join("\n");
+}
+
+/** A select shows what was chosen and no longer what for. */
+function channelName(id: string | null, none: string): string {
+  return id === null ? none : `<#${id}>`;
 }
 
 /**

@@ -5,6 +5,7 @@ export const MANAGING_MESSAGES = {
   "settings.persona_and_adapter": "Persona: {persona} · Adapter: {adapter}",
   "settings.prompt": "Added to the system prompt: {prompt}",
   "settings.limits": "Questions a minute: {limits}",
+  "settings.posts": "Reports go to: {reports} · Cases go to: {cases}",
   "settings.learning_on": "Learning from this server: on",
   "settings.learning_off": "Learning from this server: off",
   "settings.none": "none",

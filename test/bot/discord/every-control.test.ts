@@ -221,12 +221,14 @@ test("/settings: each select, button and form of the panel, and the file", async
   await mira.picture("limit-form");
   await mira.submit({ Role: "Regulars", "Questions a minute": "9" });
   await panel.getByText(/Questions a minute: @Regulars 9/).waitFor();
+  await panel.getByText("Reports go to: #workshop · Cases go to: #workshop").waitFor();
   await mira.picture("settings-how");
   await mira.press(panel, "First page");
   await panel.getByRole("button", { name: "Next page" }).waitFor();
   await mira.use("settings export");
   await mira.reply("/settings export").getByText("settings.json").waitFor();
-  const file = textFile("settings.json", "{}", "application/json");
+  const written = JSON.stringify({ personas: [{ name: "Bard", text: "You speak in prose." }] });
+  const file = textFile("settings.json", written, "application/json");
   await mira.use("settings import", { file });
   await mira.reply("/settings import").getByText("Persona: none").first().waitFor();
 });
@@ -253,6 +255,7 @@ test("/adapter and /learning, for who runs the bot", async () => {
 
 test("/persona is removed, and /mydata shows, exports, asks and forgets", async () => {
   await mira.use("persona remove", { name: "Bard" });
+  await mira.message("Removed Bard.").waitFor();
   await mira.use("mydata show");
   await mira
     .reply("/mydata show")
