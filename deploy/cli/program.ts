@@ -27,7 +27,16 @@ export async function runCommand(argv: readonly string[]): Promise<void> {
     .showHelpAfterError("(zephyr --help lists the commands)")
     .exitOverride()
     .addHelpText("after", "\nExit codes: 0 done, 1 failed, 2 wrong use, 3 refused by a gate.");
-  for (const add of [addStart, addTrain, addAdapters, addChat, addModel, addDoctor, addFeedback]) {
+  for (const add of [
+    addStart,
+    addTrain,
+    addAdapters,
+    addChat,
+    addModel,
+    addDoctor,
+    addFeedback,
+    addBackup,
+  ]) {
     add(program);
   }
   try {
@@ -282,6 +291,34 @@ function addFeedback(program: Command): void {
           printResult(json === true, { exchanges, file: out }, `${exchanges} exchanges in ${out}.`);
         }
       }),
+    );
+}
+
+/** Copies of the data folder. */
+function addBackup(program: Command): void {
+  const withoutKeys = "leave out people's keys: the copy opens only beside keys kept elsewhere";
+  leaf(
+    program,
+    "backup",
+    "copy the data folder while everything runs; the copy holds people's keys",
+  )
+    .addArgument(new Argument("<folder>", "where backups lie, best on another disk"))
+    .option("--no-keys", withoutKeys)
+    .option(
+      "--keep-days <days>",
+      "remove backups that are older, so that who is forgotten is so there",
+    )
+    .action((folder: string, options: WithJson & { keys: boolean; keepDays?: string }) =>
+      reported(options.json, async (config) =>
+        (await import("./backup.ts")).backup(config, resolve(folder), options),
+      ),
+    );
+  leaf(program, "restore", "put a backup in the place of the data folder, which is kept beside it")
+    .addArgument(new Argument("<backup>", "a folder that zephyr backup made"))
+    .action((folder: string, { json }: WithJson) =>
+      reported(json, async (config) =>
+        (await import("./backup.ts")).restore(config, resolve(folder)),
+      ),
     );
 }
 
