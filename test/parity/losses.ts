@@ -1,6 +1,6 @@
 /**
  * Compares every loss that TRL's DPOTrainer has, too, with TRL: the loss of each step, on the same weights, pairs and
- * order, as main.ts does for DPO itself. Exit code 1 when one disagrees.
+ * order, as main.ts does for DPO itself; and ORPO and SimPO as functions. Exit code 1 when one disagrees.
  *
  *   npm run parity:losses -- [--python /path/to/python] [--steps 6]
  */
@@ -12,6 +12,7 @@ import { parseArgs } from "node:util";
 import { DPO_DEFAULTS, type DpoOptions } from "#trainer/run/dpo.ts";
 import { cpuLibraries } from "../model/libraries.ts";
 import { trainOwn } from "./own-run.ts";
+import { comparePureLosses } from "./pure-losses.ts";
 import { missingPackages, TRL_SCRIPT } from "./python.ts";
 import { drawPairs, LORA, writeModel, writeRequest } from "./scenario.ts";
 
@@ -60,6 +61,12 @@ async function compareAll(): Promise<number> {
       [losses[0], losses.at(-1)].map((loss) => loss?.toFixed(6)).join(", ");
     process.stdout.write(
       `| ${name} | ${ends(own)} | ${ends(theirs)} | ${worst.toExponential(1)} |\n`,
+    );
+  }
+  for (const [name, { loss, gradient }] of Object.entries(comparePureLosses(values.python))) {
+    agrees &&= loss < LIMIT && gradient < LIMIT;
+    process.stdout.write(
+      `${name}, as a function: losses ${loss.toExponential(1)} apart, gradients ${gradient.toExponential(1)}\n`,
     );
   }
   process.stdout.write(agrees ? "agrees\n" : `DISAGREES (limit ${LIMIT})\n`);
