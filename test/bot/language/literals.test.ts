@@ -8,9 +8,9 @@ import { type Literal, LiteralReader } from "./read-literals.ts";
 
 /** Whose words are asked of the model, which is spoken to in English. */
 const FOR_THE_MODEL = ["bot/answer/prompt.ts", "bot/conversation/summary.ts"];
-/** The catalogue itself; stores, and what a lost connection means, for operators; what is looked for in words. */
+/** The catalogue itself; stores, figures and what a lost connection means, for operators; what is looked for in words. */
 const LEFT_OUT =
-  /^bot\/(language\/|storage\/|discord\/client\.ts$|settings\/instruction-rules\.ts$)/;
+  /^bot\/(language\/|metrics\/|storage\/|discord\/client\.ts$|settings\/instruction-rules\.ts$)/;
 /** Logged, thrown, or the name of an event in the log. */
 const FOR_OPERATORS = /(^|[.#])log\.\w+$|Error$|^handle$|stdout\.write$/;
 const FOR_STORES = /^(CREATE|SELECT|INSERT|UPDATE|DELETE|PRAGMA|ALTER)\b/;
