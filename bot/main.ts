@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { loadConfig, ownEnvironment } from "#engine/base/config.ts";
 import { reportFailure } from "#engine/base/entry-point.ts";
 import { createLog } from "#engine/base/log.ts";
-import { shardOf } from "./discord/shard.ts";
+import { shardOf } from "./discord/gateway/shard.ts";
 import { type RunningBot, startBot } from "./discord/start-bot.ts";
 
 /** Answers in flight may take this long after SIGTERM; a service manager waits 30 s. */

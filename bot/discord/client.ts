@@ -21,10 +21,10 @@ import {
 import { CodedError } from "#engine/base/errors.ts";
 import type { Logger } from "#engine/base/log.ts";
 import type { EditSchedulers } from "../answer/edit-scheduler.ts";
-import type { ConnectionPace } from "./connection-pace.ts";
-import type { IdentifyBudget } from "./identify-budget.ts";
-import type { InvalidRequestCircuit } from "./invalid-requests.ts";
-import type { Shard } from "./shard.ts";
+import type { ConnectionPace } from "./gateway/connection-pace.ts";
+import type { IdentifyBudget } from "./gateway/identify-budget.ts";
+import type { InvalidRequestCircuit } from "./gateway/invalid-requests.ts";
+import type { Shard } from "./gateway/shard.ts";
 
 /** View channels, send messages (also in threads), read history, add reactions, embed links, attach files, create public threads. */
 const CHAT_PERMISSIONS = "309237763136";

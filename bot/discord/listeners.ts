@@ -7,13 +7,13 @@ import {
   type GatewayReadyDispatchData,
 } from "discord.js";
 import type { Logger } from "#engine/base/log.ts";
+import { type NewSession, reread } from "./gateway/reread.ts";
 import { onAuditLog, onAutoMod, onBan, onLeave, onMemberUpdate } from "./moderation/events.ts";
 import { forgetMessage } from "./on-deletion.ts";
 import { onEdit } from "./on-edit.ts";
 import { onInteraction } from "./on-interaction.ts";
 import { onMessage } from "./on-message.ts";
 import { isReactionPacket, onReactionPacket } from "./on-reaction.ts";
-import { type NewSession, reread } from "./reread.ts";
 import type { Room } from "./room.ts";
 
 type Handle = (event: string, work: (room: Room) => Promise<unknown>) => void;

@@ -12,9 +12,9 @@ import { instructionProblem } from "../settings/instruction-check.ts";
 import type { EntryStore } from "../storage/entry-store.ts";
 import { openKeyv } from "../storage/open-keyv.ts";
 import { reveal } from "./commands/compare.ts";
+import type { Shard } from "./gateway/shard.ts";
 import { knowOperators } from "./operators.ts";
 import type { Room } from "./room.ts";
-import type { Shard } from "./shard.ts";
 
 const TIMEOUT_MS = 2_500;
 

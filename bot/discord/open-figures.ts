@@ -7,7 +7,7 @@ import type { AnswerDesk } from "../answer/answer-desk.ts";
 import type { RequestLimits } from "../answer/request-limits.ts";
 import { BotFigures, type ServedFigures, serveFigures } from "../metrics/bot-figures.ts";
 import type { ConnectionLife } from "./client.ts";
-import type { Shard } from "./shard.ts";
+import type { Shard } from "./gateway/shard.ts";
 
 /** A port that is taken must not keep the bot away: it is told, and the figures are not served. */
 export async function openFigures(parts: {

@@ -20,10 +20,10 @@ import type { CaseBook } from "../moderation/case-book.ts";
 import type { ModerationChoicesBook } from "../moderation/choices.ts";
 import type { PersonalData } from "../privacy/personal-data.ts";
 import type { SettingsBook } from "../settings/settings-book.ts";
-import type { Absence } from "./absence.ts";
+import type { Absence } from "./gateway/absence.ts";
+import type { Stamps } from "./gateway/stamps.ts";
 import type { GuildRules } from "./moderation/guild-rules.ts";
 import type { ModLog } from "./moderation/mod-log.ts";
-import type { Stamps } from "./stamps.ts";
 
 /**
  * The language of a server: what its managers chose, else its own in Discord.

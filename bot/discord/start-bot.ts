@@ -33,7 +33,6 @@ import { keepRetention } from "../privacy/retention.ts";
 import type { EntryStore } from "../storage/entry-store.ts";
 import { CONVERSATIONS, openKeyv } from "../storage/open-keyv.ts";
 import { type BotStores, openBotStores } from "../storage/open-stores.ts";
-import { Absence } from "./absence.ts";
 import {
   type ConnectionLife,
   type DiscordAccess,
@@ -42,10 +41,13 @@ import {
   lossOf,
   prepareClient,
 } from "./client.ts";
-import { ConnectionPace } from "./connection-pace.ts";
-import { GatewayLedger } from "./gateway-ledger.ts";
-import { IdentifyBudget } from "./identify-budget.ts";
-import { InvalidRequestCircuit } from "./invalid-requests.ts";
+import { Absence } from "./gateway/absence.ts";
+import { ConnectionPace } from "./gateway/connection-pace.ts";
+import { GatewayLedger } from "./gateway/gateway-ledger.ts";
+import { IdentifyBudget } from "./gateway/identify-budget.ts";
+import { InvalidRequestCircuit } from "./gateway/invalid-requests.ts";
+import { isFirst, ONLY_SHARD, type Shard } from "./gateway/shard.ts";
+import { Stamps } from "./gateway/stamps.ts";
 import { openLanguages, openSpeech } from "./language-of.ts";
 import { listen } from "./listeners.ts";
 import { managedParts } from "./managed-parts.ts";
@@ -53,8 +55,6 @@ import { openModeration } from "./moderation/open-moderation.ts";
 import { openFigures } from "./open-figures.ts";
 import { registerCommands } from "./register-commands.ts";
 import type { Room } from "./room.ts";
-import { isFirst, ONLY_SHARD, type Shard } from "./shard.ts";
-import { Stamps } from "./stamps.ts";
 
 /** A bot that has joined Discord. */
 export type RunningBot = {

@@ -4,7 +4,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { openSharding, planShards } from "#bot/discord/sharding.ts";
+import { openSharding, planShards } from "#bot/discord/gateway/sharding.ts";
 import { type Config, loadConfig } from "#engine/base/config.ts";
 import { reportFailure } from "#engine/base/entry-point.ts";
 import { CodedError } from "#engine/base/errors.ts";

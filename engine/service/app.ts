@@ -6,16 +6,16 @@ import { createHash, randomUUID, timingSafeEqual } from "node:crypto";
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { describeAbilities } from "./abilities.ts";
-import { ADAPTER_ROUTES, addAdapterRoutes } from "./adapter-routes.ts";
-import { IMAGE_BODY_BYTES, type ImageUrls } from "./chat-images.ts";
-import { parseChatRequest } from "./chat-request.ts";
-import { type AnswerHead, toErrorEvent, toEvents, toJson } from "./chat-wire.ts";
-import { admitCompletion, type CompletionServices } from "./completion.ts";
+import { ADAPTER_ROUTES, addAdapterRoutes } from "./adapters/adapter-routes.ts";
+import { IMAGE_BODY_BYTES, type ImageUrls } from "./chat/chat-images.ts";
+import { parseChatRequest } from "./chat/chat-request.ts";
+import { type AnswerHead, toErrorEvent, toEvents, toJson } from "./chat/chat-wire.ts";
+import { admitCompletion, type CompletionServices } from "./chat/completion.ts";
+import { countTokens } from "./chat/token-counts.ts";
 import { embedTexts, parseEmbeddingsRequest } from "./embeddings.ts";
 import { toByteStream } from "./event-stream.ts";
 import { HttpProblem, problemBody, toProblem } from "./http-problem.ts";
 import { moderate, parseModerationRequest } from "./moderations.ts";
-import { countTokens } from "./token-counts.ts";
 
 /** What the routes need besides the completion's own services. */
 export type AppServices = CompletionServices & {

@@ -12,11 +12,11 @@ import { type Config, loadConfig } from "../base/config.ts";
 import { CodedError } from "../base/errors.ts";
 import { createLog, type Logger } from "../base/log.ts";
 import { downloadModel } from "../llama/download.ts";
+import { ServingAdapters } from "./adapters/serving-adapters.ts";
 import { locateModel, type ModelLocation, type ModelSetting } from "./model-path.ts";
 import { openBackend } from "./open-backend.ts";
 import { openModeration } from "./open-moderation.ts";
 import { type Service, startService } from "./server.ts";
-import { ServingAdapters } from "./serving-adapters.ts";
 import { Watchdog, watch } from "./watchdog.ts";
 
 const DRAIN_MS = 30_000;

@@ -4,8 +4,8 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Backend } from "../backends/backend.ts";
+import type { ServingAdapters } from "./adapters/serving-adapters.ts";
 import type { FairQueue } from "./fair-queue.ts";
-import type { ServingAdapters } from "./serving-adapters.ts";
 
 /** A request that is over; times in ms since it came, undefined where it did not get that far. */
 export type RequestRecord = {

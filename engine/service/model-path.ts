@@ -13,7 +13,7 @@ export type ModelLocation = { readonly id: string; readonly path: string };
 /** Fetches a remote model into `folder` and gives its path. */
 export type FetchModel = (uri: string, folder: string) => Promise<string>;
 
-const MODELS = fileURLToPath(new URL("../../deploy/models/", import.meta.url));
+const MODELS = fileURLToPath(new URL("../../deploy/models", import.meta.url));
 /** What `nano` is in each setting: the chat model, and the guard made of it. */
 const SHIPPED = { MODEL: "nano", GUARD_MODEL: "nano-guard" } as const;
 

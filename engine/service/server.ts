@@ -10,11 +10,11 @@ import type { Clock } from "../base/clock.ts";
 import { CodedError, systemCode } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Moderation } from "../moderation/moderator.ts";
+import type { ServingAdapters } from "./adapters/serving-adapters.ts";
 import { createApp } from "./app.ts";
-import type { ImageUrls } from "./chat-images.ts";
+import type { ImageUrls } from "./chat/chat-images.ts";
 import { FairQueue } from "./fair-queue.ts";
 import { Metrics } from "./metrics.ts";
-import type { ServingAdapters } from "./serving-adapters.ts";
 
 /** Longer than clients and proxies keep an idle connection, so that it is theirs to close it. */
 const KEEP_ALIVE_MS = 65_000;

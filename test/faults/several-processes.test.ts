@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { GatewayLedger } from "#bot/discord/gateway-ledger.ts";
+import { GatewayLedger } from "#bot/discord/gateway/gateway-ledger.ts";
 import { CaseBook } from "#bot/moderation/case-book.ts";
 import { systemClock } from "#engine/base/clock.ts";
 import { createLog } from "#engine/base/log.ts";

@@ -3,7 +3,7 @@
  * `node writing-process.ts FOLDER NAME ROUNDS`. It begins when it reads a line, and prints what it did.
  */
 import { once } from "node:events";
-import { GatewayLedger } from "#bot/discord/gateway-ledger.ts";
+import { GatewayLedger } from "#bot/discord/gateway/gateway-ledger.ts";
 import { CaseBook } from "#bot/moderation/case-book.ts";
 import { systemClock } from "#engine/base/clock.ts";
 import { createLog } from "#engine/base/log.ts";

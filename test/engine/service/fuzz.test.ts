@@ -1,7 +1,7 @@
 /** Bodies that no client should send: each is refused by its field, or taken; nothing ever breaks. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { parseChatRequest } from "#engine/service/chat-request.ts";
+import { parseChatRequest } from "#engine/service/chat/chat-request.ts";
 import { HttpProblem } from "#engine/service/http-problem.ts";
 import { parseModerationRequest } from "#engine/service/moderations.ts";
 import { answer, startScripted } from "./test-service.ts";

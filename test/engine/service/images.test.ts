@@ -5,8 +5,8 @@ import { openRemoteBackend } from "#engine/backends/remote/remote.ts";
 import type { BackendKind } from "#engine/backends/remote/vendor.ts";
 import { systemClock } from "#engine/base/clock.ts";
 import { EngineClient } from "#engine/client/engine-client.ts";
-import { IMAGE_BYTES, imageProblem } from "#engine/service/chat-images.ts";
-import { parseChatRequest } from "#engine/service/chat-request.ts";
+import { IMAGE_BYTES, imageProblem } from "#engine/service/chat/chat-images.ts";
+import { parseChatRequest } from "#engine/service/chat/chat-request.ts";
 import { reply, startVendor } from "../backends/remote/vendor-server.ts";
 import { ask, post, serve, startScripted } from "./test-service.ts";
 

@@ -8,8 +8,8 @@ import { createLog } from "#engine/base/log.ts";
 import { EngineClient } from "#engine/client/engine-client.ts";
 import { compileLexicon } from "#engine/moderation/lexical.ts";
 import { Moderation, type Moderator } from "#engine/moderation/moderator.ts";
+import { ServingAdapters } from "#engine/service/adapters/serving-adapters.ts";
 import { type Service, startService } from "#engine/service/server.ts";
-import { ServingAdapters } from "#engine/service/serving-adapters.ts";
 import { temporaryFolder } from "../adapters/adapter-fixture.ts";
 import { ScriptedBackend, type ScriptedRun } from "./scripted-backend.ts";
 

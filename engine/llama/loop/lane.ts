@@ -1,0 +1,370 @@
+/**
+ * One context with its sequences and the completions that run on them, all under the same adapter (or none).
+ * A step is one llama_decode and the sampling after it. KV cells never leave a lane but for its own shelf of the
+ * store, so none is ever read under another adapter than the one that it was computed with. Which completion gets a
+ * place when is the loop's business.
+ */
+import { DecodeBatch } from "../../native/decode-batch.ts";
+import type { Llama } from "../../native/llama.ts";
+import type { LlamaContext } from "../context.ts";
+import { countMicroBatches, type Demand, planBatch, type Share } from "./batch-plan.ts";
+import type { Shelf } from "./conversation-store.ts";
+import { type Returning, Sequence } from "./sequence.ts";
+import { commonPrefix, placePrompt } from "./sequence-cache.ts";
+import type { Stream } from "./stream.ts";
+
+/** A shorter system prompt is cheaper to compute again than to copy. */
+const MIN_SHARED_TOKENS = 32;
+/** Fewer tokens are cheaper to compute again than to write to disk, or to read back. */
+const MIN_PARKED_TOKENS = 64;
+
+/** What a lane computed since it was opened. */
+export type LaneStats = {
+  readonly decodes: number;
+  readonly tokens: number;
+  readonly microBatches: number;
+  /** Sum over decodes of the sequences that each computed. */
+  readonly sequences: number;
+  /** Prompt tokens that were in the KV cache already. */
+  readonly reusedTokens: number;
+};
+
+/** See the file's head. `step` must not be called again before it returned. */
+export class Lane implements AsyncDisposable {
+  readonly #llama: Llama;
+  readonly #context: LlamaContext;
+  readonly #shelf: Shelf | undefined;
+  readonly #batch: DecodeBatch;
+  readonly #sequences: readonly Sequence[];
+  /** Holds the system prompt that conversations get copied; the last id, so that those of streams stay dense. */
+  readonly #spare: Sequence;
+  #uses = 0;
+  #promptBatches = 0;
+  #stats = { decodes: 0, tokens: 0, microBatches: 0, sequences: 0, reusedTokens: 0 };
+
+  /**
+   * @param context with one sequence more than there are streams, the spare one
+   * @param shelf where conversations go that give way to others; without one they are forgotten
+   */
+  constructor(llama: Llama, context: LlamaContext, shelf?: Shelf) {
+    this.#llama = llama;
+    this.#context = context;
+    this.#shelf = shelf;
+    this.#batch = new DecodeBatch(context.shape.batchTokens);
+    const streams = context.shape.sequences - 1;
+    this.#sequences = Array.from({ length: streams }, (_, id) => new Sequence(id));
+    this.#spare = new Sequence(streams);
+  }
+
+  get streams(): number {
+    return this.#sequences.length;
+  }
+
+  get busy(): number {
+    return this.#sequences.filter((sequence) => sequence.busy).length;
+  }
+
+  get stats(): LaneStats {
+    return this.#stats;
+  }
+
+  /** KV cells, and how many of them hold something; in a pool, what several share may count for each. */
+  get cells(): { readonly total: number; readonly used: number } {
+    const total = this.#context.shape.cells;
+    const all = [...this.#sequences, this.#spare];
+    const used = all.reduce((sum, { tokens }) => sum + tokens.length, 0);
+    return { total, used: Math.min(total, used) };
+  }
+
+  /** Gives a completion a sequence and starts it; false when all are busy, or the pool has no cells for it. */
+  admit(stream: Stream): boolean {
+    const { prompt, sharedTokens } = stream.request;
+    const placement = placePrompt(prompt, sharedTokens, this.#sequences);
+    const sequence = placement === undefined ? undefined : this.#sequences[placement.id];
+    if (placement === undefined || sequence === undefined) return false;
+    if (!this.#makeRoom(sequence, stream)) return false;
+    this.#uses += 1;
+    // A conversation that goes on, or is answered anew, keeps most of what it holds.
+    if (placement.kept < sequence.tokens.length / 2) this.#evict(sequence);
+    sequence.begin(stream, placement.kept, this.#uses);
+    this.#stats.reusedTokens += placement.kept;
+    if (placement.kept < sharedTokens && sharedTokens >= MIN_SHARED_TOKENS) {
+      sequence.wanted = prompt.slice(0, sharedTokens);
+    }
+    this.#callBack(sequence, Math.max(placement.kept, sharedTokens));
+    stream.start(this.#llama);
+    return true;
+  }
+
+  /** Ends completions that were aborted, brings the cells in line, then computes one batch. */
+  async step(): Promise<void> {
+    this.#releaseAborted();
+    await this.#prepareCells();
+    const { capacity } = this.#batch;
+    const { pooled } = this.#context.shape;
+    const demands = this.#demands();
+    const shares = planBatch(demands, { capacity, pooled, promptBatches: this.#promptBatches });
+    if (shares.length === 0) {
+      // Never to be seen; the loop would otherwise spin without ever yielding.
+      if (this.busy > 0) throw new Error(`${this.busy} completions run, but none has a next token`);
+      return;
+    }
+    const rows = this.#fill(shares);
+    try {
+      this.#context.decode(this.#batch);
+    } catch (error) {
+      this.#dropAfterFailure(shares, error);
+      return;
+    }
+    this.#count(shares, demands);
+    for (const { sequence, tokens } of shares) this.#at(sequence).advance(tokens);
+    this.#serveSpare();
+    for (const [id, row] of rows) this.#sample(this.#at(id), row);
+  }
+
+  /** Ends every running completion with an error. */
+  failAll(error: unknown): void {
+    for (const sequence of this.#sequences) {
+      sequence.stream?.fail(error);
+      sequence.release();
+    }
+  }
+
+  /** Ends every running completion as aborted; only between two steps. */
+  abortAll(): void {
+    for (const sequence of this.#sequences) {
+      sequence.stream?.finish("aborted");
+      sequence.release();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#context[Symbol.asyncDispose]();
+  }
+
+  #at(id: number): Sequence {
+    const sequence = this.#sequences[id] ?? this.#spare;
+    if (sequence.id !== id) throw new RangeError(`no sequence ${id}`);
+    return sequence;
+  }
+
+  /** In a pool: lets idle conversations go, oldest first, until the completion surely finds its cells. */
+  #makeRoom(place: Sequence, { request }: Stream): boolean {
+    const { pooled, cells } = this.#context.shape;
+    if (!pooled) return true;
+    const needed = request.prompt.length + request.maxTokens;
+    const others = [...this.#sequences, this.#spare].filter((sequence) => sequence !== place);
+    const isInUse = (sequence: Sequence) =>
+      sequence.busy || (sequence === this.#spare && this.#isSpareAwaited());
+    if (cellsOf(others.filter(isInUse)) + needed > cells) return false;
+    const idle = others.filter((sequence) => !isInUse(sequence));
+    for (const oldest of idle.toSorted((a, b) => a.lastUse - b.lastUse)) {
+      if (cellsOf(others) + needed <= cells) break;
+      if (oldest !== this.#spare) this.#evict(oldest);
+      oldest.keep(0);
+    }
+    return true;
+  }
+
+  #isSpareAwaited(): boolean {
+    return this.#sequences.some(({ awaitsSpare, wanted }) => awaitsSpare || wanted !== undefined);
+  }
+
+  /** What the cells still hold is parked before they are used again. */
+  #evict(sequence: Sequence): void {
+    if (this.#shelf === undefined || sequence.tokens.length < MIN_PARKED_TOKENS) return;
+    sequence.leaving ??= [...sequence.tokens];
+  }
+
+  /** Asks for a parked conversation that holds clearly more of the prompt than is at hand. */
+  #callBack(sequence: Sequence, atHand: number): void {
+    const shelf = this.#shelf;
+    const found = shelf?.find(sequence.prompt);
+    if (shelf === undefined || found === undefined) return;
+    if (found.kept < atHand + MIN_PARKED_TOKENS) return;
+    const { conversation, kept } = found;
+    const arrival = shelf.take(conversation).then((state) => {
+      returning.state = state ?? "lost";
+    });
+    const returning: Returning = { conversation, kept, arrival, state: "pending" };
+    sequence.returning = returning;
+  }
+
+  /** Parks what leaves, puts back what has returned, frees what is stale, copies system prompts. In this order. */
+  async #prepareCells(): Promise<void> {
+    for (const sequence of this.#sequences) {
+      if (sequence.leaving !== undefined) this.#park(sequence, sequence.leaving);
+    }
+    if (!this.#hasWork()) await this.#nextArrival();
+    for (const sequence of this.#sequences) {
+      if (sequence.returning !== undefined) this.#putBack(sequence, sequence.returning);
+    }
+    for (const sequence of [...this.#sequences, this.#spare]) {
+      if (sequence.stale) this.#context.truncate(sequence.id, sequence.tokens.length);
+      sequence.stale = false;
+    }
+    for (const sequence of this.#sequences) {
+      if (sequence.returning === undefined && sequence.wanted !== undefined) {
+        this.#shareSystemPrompt(sequence, sequence.wanted);
+        sequence.wanted = undefined;
+      }
+    }
+  }
+
+  #park(sequence: Sequence, tokens: readonly number[]): void {
+    sequence.leaving = undefined;
+    const state = this.#context.saveSequence(sequence.id);
+    if (state !== undefined) this.#shelf?.park(tokens, state);
+  }
+
+  #hasWork(): boolean {
+    const all = [...this.#sequences, this.#spare];
+    return all.some((sequence) => sequence.ready);
+  }
+
+  /** Nothing else to do than to wait for the disk. */
+  async #nextArrival(): Promise<void> {
+    const arrivals = this.#sequences.flatMap(({ returning }) => returning?.arrival ?? []);
+    if (arrivals.length > 0) await Promise.race(arrivals);
+  }
+
+  #putBack(sequence: Sequence, returning: Returning): void {
+    const { state, conversation, kept } = returning;
+    if (state === "pending") return;
+    sequence.returning = undefined;
+    // Lost: what is at hand already serves, and the system prompt is copied as for any other.
+    if (state === "lost" || kept <= sequence.tokens.length) return;
+    this.#stats.reusedTokens -= sequence.tokens.length;
+    const isBack = this.#context.restoreSequence(sequence.id, state);
+    sequence.tokens = isBack ? [...conversation.tokens] : [];
+    sequence.keep(isBack ? kept : 0);
+    this.#stats.reusedTokens += sequence.tokens.length;
+    if (isBack) sequence.wanted = undefined;
+  }
+
+  /** Copies the system prompt from where it is, waits for the spare sequence where it is being computed. */
+  #shareSystemPrompt(sequence: Sequence, system: Int32Array): void {
+    const spare = this.#spare;
+    const held = [...spare.tokens, ...spare.pending];
+    const matches = held.length === system.length && commonPrefix(held, system) === system.length;
+    if (matches && spare.pending.length === 0) {
+      this.#copy(spare, sequence, system.length);
+      return;
+    }
+    const donor = this.#sequences.find(
+      (other) => other !== sequence && commonPrefix(other.tokens, system) === system.length,
+    );
+    if (donor !== undefined) {
+      this.#copy(donor, sequence, system.length);
+      return;
+    }
+    // The spare is at work for another system prompt: computing this one alone is quicker than waiting.
+    if (!matches && spare.pending.length > 0) return;
+    if (!matches) {
+      const kept = commonPrefix(spare.tokens, system);
+      this.#context.truncate(spare.id, kept);
+      spare.keep(kept);
+      spare.lastUse = this.#uses;
+      spare.pending = [...system.subarray(kept)];
+    }
+    sequence.awaitsSpare = true;
+  }
+
+  #copy(source: Sequence, target: Sequence, length: number): void {
+    this.#context.copySequence(source.id, target.id);
+    if (source.tokens.length > length) this.#context.truncate(target.id, length);
+    this.#stats.reusedTokens += length - target.tokens.length;
+    target.tokens = source.tokens.slice(0, length);
+    target.pending = [...target.prompt.subarray(length)];
+  }
+
+  #serveSpare(): void {
+    if (this.#spare.pending.length > 0) return;
+    for (const sequence of this.#sequences) {
+      if (!sequence.awaitsSpare) continue;
+      sequence.awaitsSpare = false;
+      this.#copy(this.#spare, sequence, this.#spare.tokens.length);
+    }
+  }
+
+  #demands(): readonly Demand[] {
+    const demands = this.#sequences
+      .filter((sequence) => sequence.ready)
+      .map((sequence) => ({
+        sequence: sequence.id,
+        tokens: sequence.pending.length,
+        decoding: sequence.tokens.length >= sequence.prompt.length,
+        order: sequence.lastUse,
+      }));
+    const spare = this.#spare.pending.length;
+    // Before all prompts: several of them wait for it.
+    if (spare > 0) {
+      demands.push({ sequence: this.#spare.id, tokens: spare, decoding: false, order: 0 });
+    }
+    return demands;
+  }
+
+  /** Writes the batch; gives back the row to sample from for each sequence that completes its demand. */
+  #fill(shares: readonly Share[]): ReadonlyMap<number, number> {
+    const rows = new Map<number, number>();
+    this.#batch.clear();
+    for (const share of shares) {
+      const sequence = this.#at(share.sequence);
+      const start = sequence.tokens.length;
+      const sampled = share.complete && sequence.busy;
+      sequence.pending.slice(0, share.tokens).forEach((token, offset) => {
+        const wantsLogits = sampled && offset === share.tokens - 1;
+        const row = this.#batch.add(token, start + offset, sequence.id, wantsLogits);
+        if (wantsLogits) rows.set(sequence.id, row);
+      });
+    }
+    return rows;
+  }
+
+  #sample(sequence: Sequence, row: number): void {
+    const { stream } = sequence;
+    if (stream === undefined) return;
+    if (stream.aborted) return;
+    const next = stream.sample(this.#context, row);
+    if (next === undefined) sequence.release();
+    else sequence.pending.push(next);
+  }
+
+  #releaseAborted(): void {
+    for (const sequence of this.#sequences) {
+      if (sequence.stream?.aborted !== true) continue;
+      sequence.stream.finish("aborted");
+      sequence.release();
+    }
+    if (!this.#isSpareAwaited()) this.#spare.pending = [];
+  }
+
+  #dropAfterFailure(shares: readonly Share[], error: unknown): void {
+    const failed = new Set(shares.map((share) => this.#at(share.sequence)));
+    if (failed.has(this.#spare)) {
+      for (const sequence of this.#sequences) if (sequence.awaitsSpare) failed.add(sequence);
+    }
+    for (const sequence of failed) {
+      sequence.stream?.fail(error);
+      sequence.release();
+      this.#context.truncate(sequence.id, 0);
+      sequence.tokens = [];
+    }
+  }
+
+  #count(shares: readonly Share[], demands: readonly Demand[]): void {
+    const { batchTokens, pooled } = this.#context.shape;
+    const isGenerating = demands.some(
+      ({ sequence, decoding }) => decoding && shares.some((share) => share.sequence === sequence),
+    );
+    this.#promptBatches = isGenerating ? 0 : this.#promptBatches + 1;
+    this.#stats.decodes += 1;
+    this.#stats.tokens += shares.reduce((sum, share) => sum + share.tokens, 0);
+    this.#stats.microBatches += countMicroBatches(shares, batchTokens, pooled);
+    this.#stats.sequences += shares.length;
+  }
+}
+
+function cellsOf(sequences: readonly Sequence[]): number {
+  return sequences.reduce((sum, sequence) => sum + sequence.reservedCells, 0);
+}

@@ -1,0 +1,105 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { DecodeLoop } from "#engine/llama/loop/decode-loop.ts";
+import type { LaneShape } from "#engine/llama/loop/lane-opener.ts";
+import type { StreamEvent, StreamSink } from "#engine/llama/loop/stream.ts";
+import { LoadedModel } from "#engine/llama/model.ts";
+import { cpuLibraries } from "../../../model/libraries.ts";
+import { writeRandomAdapter } from "../../../model/random-adapter.ts";
+import { writeRandomModel } from "../../../model/random-model.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "decode-loop-"));
+const modelPath = join(folder, "random.gguf");
+const adapterPath = (name: string) => join(folder, `${name}.gguf`);
+const TOKENS = 60;
+
+beforeAll(() => {
+  const libraries = cpuLibraries();
+  const { shape: modelShape } = writeRandomModel(modelPath, { libraries });
+  ["one", "two"].forEach((name, i) => {
+    writeRandomAdapter(adapterPath(name), { libraries, shape: modelShape, seed: i + 1 });
+  });
+});
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const shape: LaneShape = {
+  ...{ streams: 4, contextTokens: 256, batchTokens: 64, threads: 1, batchThreads: 1 },
+  ...{ cacheType: "f16" as const, cacheSetting: "sequences" as const },
+};
+
+function completion(model: LoadedModel, content: string, adapter: string | null) {
+  return {
+    prompt: model.vocabulary.encodeChat([{ role: "user", content }], { addGenerationPrompt: true }),
+    sharedTokens: 0,
+    sampling: { temperature: 0, topK: 0, topP: 1, minP: 0, seed: 1 },
+    maxTokens: TOKENS,
+    stop: [],
+    adapter,
+  };
+}
+
+/** Tells when a completion began and ended, and of each piece of text with a single token how many decodes it took. */
+function timed(loop: DecodeLoop, onText: () => void = () => {}) {
+  const gaps: number[] = [];
+  let before: number | undefined;
+  let settle: (reason: string) => void = () => {};
+  const ended = new Promise<string>((resolve) => {
+    settle = resolve;
+  });
+  const events: StreamSink = {
+    push: (event: StreamEvent) => {
+      if (event.type === "end") settle(event.reason);
+      if (event.type !== "text") return;
+      const now = loop.stats.decodes;
+      if (before !== undefined && event.tokenIds.length === 1) gaps.push(now - before);
+      before = now;
+      onText();
+    },
+    end: () => {},
+    fail: (error) => settle(String(error)),
+  };
+  return { events, gaps, ended };
+}
+
+describe("an adapter that begins to serve while another one's streams run", () => {
+  test("adds at most one decode to any stream's token", async () => {
+    await using model = await LoadedModel.open(modelPath, {
+      libraries: cpuLibraries(),
+      gpuLayers: 0,
+    });
+    {
+      await using loop = new DecodeLoop(model.weights, {
+        shape,
+        store: undefined,
+        onChange: () => {},
+      });
+      for (const name of ["one", "two"]) {
+        await loop.addAdapter(name, await model.loadAdapter(adapterPath(name)));
+      }
+      let later: ReturnType<typeof timed> | undefined;
+      let texts = 0;
+      const begin = () => {
+        texts += 1;
+        // Both have read their prompts by then, which take a decode more between the other's tokens.
+        if (texts < 20 || later !== undefined) return;
+        later = timed(loop);
+        loop.submit(completion(model, "why", "two"), later.events);
+      };
+      const running = ["hello there", "what is it"].map((content) => {
+        const stream = timed(loop, begin);
+        loop.submit(completion(model, content, "one"), stream.events);
+        return stream;
+      });
+      for (const { ended } of running) expect(await ended).toMatch(/^(stop|length)$/);
+      expect(await later?.ended).toMatch(/^(stop|length)$/);
+      const gaps = running.flatMap((stream) => stream.gaps);
+      expect(gaps.length).toBeGreaterThan(TOKENS / 2);
+      expect(gaps, "the other adapter's came while they ran").toContain(2);
+      // One for the token itself, one for the other adapter's.
+      expect(Math.max(...gaps)).toBeLessThanOrEqual(2);
+    }
+  });
+});
