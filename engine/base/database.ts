@@ -6,11 +6,16 @@ import { CodedError } from "./errors.ts";
 
 export type { DatabaseSync as Database };
 
+/** https://www.sqlite.org/rescode.html#busy */
+const SQLITE_BUSY = 5;
 /** https://www.sqlite.org/rescode.html#full */
 const SQLITE_FULL = 13;
 /** https://www.sqlite.org/rescode.html#corrupt and #notadb */
 const SQLITE_CORRUPT = 11;
 const SQLITE_NOTADB = 26;
+/** How long another process may hold a database. */
+const PATIENCE_MS = 5_000;
+const BETWEEN_TRIES_MS = 20;
 
 /**
  * Opens (or creates) the database at `path` and applies the migrations that it has not seen yet.
@@ -20,15 +25,36 @@ const SQLITE_NOTADB = 26;
 export function openDatabase(path: string, migrations: readonly string[]): DatabaseSync {
   try {
     if (path !== ":memory:") mkdirSync(dirname(path), { recursive: true });
-    const database = new DatabaseSync(path, { timeout: 5_000 });
-    database.exec(
-      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;",
-    );
+    const database = new DatabaseSync(path, { timeout: PATIENCE_MS });
+    useWriteAheadLog(database);
+    database.exec("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
     migrate(database, migrations);
     return database;
   } catch (error) {
     throw explainDatabaseError(error, path);
   }
+}
+
+/**
+ * Two processes that open a new database at once both want to change its journal, and SQLite does not always wait
+ * for that as it does for other locks (https://www.sqlite.org/c3ref/busy_handler.html).
+ */
+function useWriteAheadLog(database: DatabaseSync): void {
+  const still = new Int32Array(new SharedArrayBuffer(4));
+  for (let waitedMs = 0; ; waitedMs += BETWEEN_TRIES_MS) {
+    try {
+      database.exec("PRAGMA journal_mode = WAL");
+      return;
+    } catch (error) {
+      if (resultCodeOf(error) !== SQLITE_BUSY || waitedMs >= PATIENCE_MS) throw error;
+      Atomics.wait(still, 0, 0, BETWEEN_TRIES_MS);
+    }
+  }
+}
+
+/** SQLite's primary result code; 0 where the error is not SQLite's. */
+function resultCodeOf(error: unknown): number {
+  return error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : 0;
 }
 
 /**
@@ -62,7 +88,7 @@ export function inTransaction<T>(database: DatabaseSync, work: () => T): T {
 /** A coded error that says what to do about SQLite's one. */
 export function explainDatabaseError(error: unknown, path: string): unknown {
   if (error instanceof CodedError || !(error instanceof Error)) return error;
-  const resultCode = "errcode" in error ? Number(error.errcode) & 0xff : 0;
+  const resultCode = resultCodeOf(error);
   if (resultCode === SQLITE_FULL) {
     return new CodedError(
       `No room left on the disk for ${path}. Free some space; what was acknowledged is kept.`,
