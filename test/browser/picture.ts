@@ -29,7 +29,7 @@ try {
   await page.locator("#status", { hasText: /Ratings\s*1/ }).waitFor();
   // Few enough commands to leave the answers in sight.
   await page.locator("#composer-input").fill("/comp");
-  await page.getByRole("option").first().waitFor();
+  await page.getByRole("listbox").getByRole("option").first().waitFor();
   await page.screenshot({ path: PICTURE });
   process.stdout.write(`${PICTURE}\n`);
 } finally {
