@@ -365,6 +365,8 @@ function toLimits(
     batchTokens: options.batchTokens ?? defaultBatchTokens(gpu, parameters),
     threads,
     batchThreads: threads,
+    // A card is one: two contexts at once would only share it.
+    lanesAtOnce: gpu ? 1 : Math.max(1, Math.floor(availableParallelism() / threads)),
     cacheType: options.cacheType ?? "f16",
     cacheSetting: options.cacheSetting ?? "auto",
     ...(options.cells === undefined ? {} : { cells: options.cells }),

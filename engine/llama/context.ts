@@ -105,19 +105,32 @@ export class LlamaContext implements AsyncDisposable {
    * @throws CodedError `native_failed`; the caller must then clear the sequences of the batch
    */
   decode(batch: DecodeBatch): void {
-    if (batch.length === 0 || batch.length > this.shape.batchTokens) {
-      throw new RangeError(
-        `a decode takes 1 to ${this.shape.batchTokens} tokens, got ${batch.length}`,
-      );
-    }
-    const status = this.#llama.llama_decode(this.pointer, batch.struct());
+    this.#checkBatch(batch);
+    this.#finish(this.#llama.llama_decode(this.pointer, batch.struct()));
+  }
+
+  /**
+   * The same beside this thread, while another context computes. Neither the context nor the batch may be touched
+   * until it settles.
+   * @throws CodedError `native_failed`, as `decode`
+   */
+  async decodeAside(batch: DecodeBatch): Promise<void> {
+    this.#checkBatch(batch);
+    this.#finish(await callAsync(this.#llama.llama_decode, this.pointer, batch.struct()));
+  }
+
+  #checkBatch({ length }: DecodeBatch): void {
+    if (length > 0 && length <= this.shape.batchTokens) return;
+    throw new RangeError(`a decode takes 1 to ${this.shape.batchTokens} tokens, got ${length}`);
+  }
+
+  #finish(status: number): void {
     this.#copiesPending = false;
-    if (status !== 0) {
-      throw new CodedError(
-        `llama_decode returned ${status}. The affected answers ended; others go on.`,
-        { code: "native_failed" },
-      );
-    }
+    if (status === 0) return;
+    throw new CodedError(
+      `llama_decode returned ${status}. The affected answers ended; others go on.`,
+      { code: "native_failed" },
+    );
   }
 
   /** A row of logits, copied. [vocabulary] */

@@ -1,6 +1,6 @@
 /**
- * Runs completions: a queue in front, a lane for each adapter in use, one decode at a time, lanes in turn. It works
- * on a thread of its own (loop-worker.ts), which each decode holds until it is done.
+ * Runs completions: a queue in front, a lane for each adapter in use, lanes in turn. It works on a thread of its own
+ * (loop-worker.ts), which a decode holds until it is done; where there are cores for it, lanes compute side by side.
  * It knows tokens and adapters' names, nothing of messages, files or people.
  */
 import { setImmediate } from "node:timers/promises";
@@ -39,6 +39,8 @@ class Slot {
   readonly shelf: Shelf | undefined;
   lane: Lane | undefined;
   opening = false;
+  /** Its context computes. */
+  stepping = false;
   /** There was no memory for a lane while others were at work. */
   awaitsMemory = false;
   /** How many other lanes were open when this one was opened. */
@@ -73,8 +75,7 @@ export class DecodeLoop implements AsyncDisposable {
   readonly #background = new Set<Promise<void>>();
   #waiting: Waiting[] = [];
   #closedLanes: LaneStats = NO_STATS;
-  #active = false;
-  #running: Promise<void> = Promise.resolve();
+  readonly #steps = new Set<Promise<void>>();
   #turns = 0;
   #disposed = false;
 
@@ -153,7 +154,7 @@ export class DecodeLoop implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true;
     for (const { stream } of this.#waiting.splice(0)) stream.finish("aborted");
-    await this.#running;
+    await Promise.all(this.#steps);
     for (const lane of this.#openLanes()) lane.abortAll();
     // Nothing runs any more: adapters that wait to be freed can be, lanes that are opening end up idle.
     this.#settle();
@@ -173,27 +174,40 @@ export class DecodeLoop implements AsyncDisposable {
     return [...this.#slots].flatMap(({ lane }) => (lane === undefined ? [] : [lane]));
   }
 
+  /** Lets the lanes that are due compute, as many at once as there are cores for. */
   #wake(): void {
-    if (this.#active || this.#disposed) return;
-    this.#active = true;
-    this.#running = this.#run();
+    if (this.#disposed) return;
+    this.#admit();
+    const busy = [...this.#slots].filter((slot) => (slot.lane?.busy ?? 0) > 0);
+    // Whose last step is longest ago.
+    const due = busy.filter((slot) => !slot.stepping).toSorted((a, b) => a.lastUse - b.lastUse);
+    const aside = this.#shape.lanesAtOnce > 1 && busy.length > 1;
+    for (const slot of due) {
+      if (this.#steps.size >= this.#shape.lanesAtOnce) return;
+      const step = this.#step(slot, aside);
+      this.#steps.add(step);
+      void step.then(() => {
+        this.#steps.delete(step);
+        this.#wake();
+      });
+    }
   }
 
-  async #run(): Promise<void> {
-    while (!this.#disposed) {
-      this.#admit();
-      const slot = this.#nextSlot();
-      if (slot?.lane === undefined) break;
-      try {
-        await slot.lane.step();
-      } catch (error) {
-        slot.lane.failAll(error);
-      }
-      this.#settle();
-      // Requests and aborts that came meanwhile are read now.
-      await setImmediate();
+  async #step(slot: Slot, aside: boolean): Promise<void> {
+    const { lane } = slot;
+    if (lane === undefined) return;
+    this.#turns += 1;
+    slot.lastUse = this.#turns;
+    slot.stepping = true;
+    try {
+      await lane.step(aside);
+    } catch (error) {
+      lane.failAll(error);
     }
-    this.#active = false;
+    slot.stepping = false;
+    this.#settle();
+    // Requests and aborts that came meanwhile are read now.
+    await setImmediate();
   }
 
   /** Starts waiting completions in their order, as far as streams are free and lanes open. */
@@ -203,6 +217,10 @@ export class DecodeLoop implements AsyncDisposable {
     this.#waiting = this.#waiting.filter(({ stream, slot }) => {
       // Whoever is next may need more cells than those behind: were they let past, it might wait for ever.
       if (free <= 0 || full.has(slot)) return true;
+      if (slot.stepping) {
+        full.add(slot);
+        return true;
+      }
       if (slot.lane === undefined) {
         if (!slot.awaitsMemory) this.#openInBackground(slot);
         return true;
@@ -216,15 +234,6 @@ export class DecodeLoop implements AsyncDisposable {
       slot.lastUse = this.#turns;
       return false;
     });
-  }
-
-  /** The busy lane whose last step is longest ago. */
-  #nextSlot(): Slot | undefined {
-    const busy = [...this.#slots].filter((slot) => (slot.lane?.busy ?? 0) > 0);
-    const next = busy.toSorted((a, b) => a.lastUse - b.lastUse)[0];
-    this.#turns += 1;
-    if (next !== undefined) next.lastUse = this.#turns;
-    return next;
   }
 
   #openInBackground(slot: Slot): void {

@@ -22,6 +22,8 @@ export type LaneShape = {
   readonly batchTokens: number;
   readonly threads: number;
   readonly batchThreads: number;
+  /** Lanes that may compute side by side: as many as there are cores for. */
+  readonly lanesAtOnce: number;
   readonly cacheType: CacheType;
   readonly cacheSetting: CacheSetting;
   /** Most cells of a pool; what memory holds unless told otherwise. */

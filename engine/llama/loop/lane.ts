@@ -96,8 +96,11 @@ export class Lane implements AsyncDisposable {
     return true;
   }
 
-  /** Ends completions that were aborted, brings the cells in line, then computes one batch. */
-  async step(): Promise<void> {
+  /**
+   * Ends completions that were aborted, brings the cells in line, then computes one batch.
+   * @param aside whether other lanes compute meanwhile; until it settles no completion may be admitted
+   */
+  async step(aside: boolean): Promise<void> {
     this.#releaseAborted();
     await this.#prepareCells();
     const { capacity } = this.#batch;
@@ -111,7 +114,8 @@ export class Lane implements AsyncDisposable {
     }
     const rows = this.#fill(shares);
     try {
-      this.#context.decode(this.#batch);
+      if (aside) await this.#context.decodeAside(this.#batch);
+      else this.#context.decode(this.#batch);
     } catch (error) {
       this.#dropAfterFailure(shares, error);
       return;

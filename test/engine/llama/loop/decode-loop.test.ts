@@ -26,7 +26,14 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const shape: LaneShape = {
-  ...{ streams: 4, contextTokens: 256, batchTokens: 64, threads: 1, batchThreads: 1 },
+  ...{
+    streams: 4,
+    contextTokens: 256,
+    batchTokens: 64,
+    threads: 1,
+    batchThreads: 1,
+    lanesAtOnce: 1,
+  },
   ...{ cacheType: "f16" as const, cacheSetting: "sequences" as const },
 };
 
@@ -103,3 +110,43 @@ describe("an adapter that begins to serve while another one's streams run", () =
     }
   });
 });
+
+describe("lanes that compute side by side", () => {
+  test("answer to the token as lanes in turn do", async () => {
+    await using model = await LoadedModel.open(modelPath, {
+      libraries: cpuLibraries(),
+      gpuLayers: 0,
+    });
+    const inTurn = await answersWith(model, 1);
+    expect(inTurn.flat().length).toBeGreaterThan(TOKENS);
+    expect(await answersWith(model, 2)).toEqual(inTurn);
+    expect(await answersWith(model, 3)).toEqual(inTurn);
+  });
+});
+
+/** Tokens of greedy answers, one on each lane: what shares a batch would move the rounding. */
+async function answersWith(model: LoadedModel, lanesAtOnce: number): Promise<readonly number[][]> {
+  const options = { shape: { ...shape, lanesAtOnce }, store: undefined, onChange: () => {} };
+  await using loop = new DecodeLoop(model.weights, options);
+  for (const name of ["one", "two"]) {
+    await loop.addAdapter(name, await model.loadAdapter(adapterPath(name)));
+  }
+  const questions = ["hello there", "why", "what is it"];
+  const answers = questions.map((content, index) => {
+    const tokens: number[] = [];
+    const ended = new Promise<void>((resolve, reject) => {
+      const events: StreamSink = {
+        push: (event: StreamEvent) => {
+          if (event.type === "text") tokens.push(...event.tokenIds);
+          if (event.type === "end") resolve();
+        },
+        end: () => {},
+        fail: reject,
+      };
+      loop.submit(completion(model, content, [null, "one", "two"][index] ?? null), events);
+    });
+    return ended.then(() => tokens);
+  });
+  // Awaited here, or else the loop would be closed while it answers.
+  return await Promise.all(answers);
+}

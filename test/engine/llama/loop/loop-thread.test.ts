@@ -19,7 +19,14 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const shape: LaneShape = {
-  ...{ streams: 2, contextTokens: 256, batchTokens: 64, threads: 1, batchThreads: 1 },
+  ...{
+    streams: 2,
+    contextTokens: 256,
+    batchTokens: 64,
+    threads: 1,
+    batchThreads: 1,
+    lanesAtOnce: 1,
+  },
   ...{ cacheType: "f16" as const, cacheSetting: "sequences" as const },
 };
 
