@@ -51,7 +51,8 @@ export async function reread(room: Room, session: NewSession): Promise<void> {
     await sleep(PAUSE_MS);
   }
   room.absence.caughtUp(session.shardId);
-  room.log.info(tally, "messages were read again after a gap");
+  const read = tally.same + tally.forgotten + tally.unread;
+  if (read > 0) room.log.info(tally, "messages were read again after a gap");
 }
 
 /** Newest first. Direct messages come to the first shard. */
