@@ -39,7 +39,7 @@ class Slot {
   readonly shelf: Shelf | undefined;
   lane: Lane | undefined;
   opening = false;
-  /** Its context computes. */
+  /** Its context computes, or what came meanwhile is being read. */
   stepping = false;
   /** There was no memory for a lane while others were at work. */
   awaitsMemory = false;
@@ -204,10 +204,10 @@ export class DecodeLoop implements AsyncDisposable {
     } catch (error) {
       lane.failAll(error);
     }
-    slot.stepping = false;
     this.#settle();
-    // Requests and aborts that came meanwhile are read now.
+    // Requests and aborts that came meanwhile are read now, all of them before the next step.
     await setImmediate();
+    slot.stepping = false;
   }
 
   /** Starts waiting completions in their order, as far as streams are free and lanes open. */

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { MessageChannel } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DecodeLoop } from "#engine/llama/loop/decode-loop.ts";
 import type { LaneShape } from "#engine/llama/loop/lane-opener.ts";
@@ -121,6 +122,34 @@ describe("lanes that compute side by side", () => {
     expect(inTurn.flat().length).toBeGreaterThan(TOKENS);
     expect(await answersWith(model, 2)).toEqual(inTurn);
     expect(await answersWith(model, 3)).toEqual(inTurn);
+  });
+});
+
+describe("messages that came during a step", () => {
+  test("are all read before the next one, so that the last abort waits no longer than the first", async () => {
+    await using model = await LoadedModel.open(modelPath, {
+      libraries: cpuLibraries(),
+      gpuLayers: 0,
+    });
+    const options = { shape: { ...shape, lanesAtOnce: 2 }, store: undefined, onChange: () => {} };
+    await using loop = new DecodeLoop(model.weights, options);
+    const { port1, port2 } = new MessageChannel();
+    const decodesAt: number[] = [];
+    const gone = loop.submit(completion(model, "why", null), timed(loop).events);
+    port2.on("message", () => {
+      decodesAt.push(loop.stats.decodes);
+      loop.abort(gone);
+    });
+    let texts = 0;
+    const running = timed(loop, () => {
+      texts += 1;
+      if (texts === 5) for (let i = 0; i < 6; i++) port1.postMessage(i);
+    });
+    loop.submit(completion(model, "what is it", null), running.events);
+    await running.ended;
+    port1.close();
+    expect(decodesAt).toHaveLength(6);
+    expect((decodesAt.at(-1) ?? 0) - (decodesAt[0] ?? 0)).toBe(0);
   });
 });
 
