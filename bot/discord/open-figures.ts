@@ -5,7 +5,8 @@ import type { Config } from "#engine/base/config.ts";
 import type { Logger } from "#engine/base/log.ts";
 import type { AnswerDesk } from "../answer/answer-desk.ts";
 import type { RequestLimits } from "../answer/request-limits.ts";
-import { BotFigures, type ServedFigures, serveFigures } from "../metrics/bot-figures.ts";
+import { BotFigures, serveFigures } from "../metrics/bot-figures.ts";
+import type { Served } from "../web/serve.ts";
 import type { ConnectionLife } from "./client.ts";
 import type { Shard } from "./gateway/shard.ts";
 
@@ -19,7 +20,7 @@ export async function openFigures(parts: {
   readonly life: ConnectionLife;
   readonly redis: Redis | undefined;
   readonly log: Logger;
-}): Promise<ServedFigures | undefined> {
+}): Promise<Served | undefined> {
   const { config, client, shard, desk, limits, life, redis, log } = parts;
   const { BOT_METRICS_HOST: host, BOT_METRICS_PORT: port } = config;
   if (port === undefined) return undefined;

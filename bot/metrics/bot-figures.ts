@@ -2,9 +2,8 @@
  * The bot's figures in Prometheus' text format, and its health, over HTTP. Each shard serves its own; no label
  * holds anything that people wrote. It knows Discord only by the numbers that it is given.
  */
-import { createServer } from "node:http";
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
-import { CodedError, systemCode } from "#engine/base/errors.ts";
+import { type Served, serve } from "../web/serve.ts";
 
 /** What the gauges read when they are asked. */
 export type FigureSources = {
@@ -93,20 +92,20 @@ export class BotFigures {
   }
 }
 
-/** The figures being served. */
-export type ServedFigures = { readonly url: string; readonly close: () => Promise<void> };
-
 /**
  * Serves `/metrics`, and `/health`: 200 while connected, else 503.
  * @param at port 0: any free one
  * @throws CodedError `address_in_use`
  */
-export async function serveFigures(
+export function serveFigures(
   figures: BotFigures,
   at: { readonly host: string; readonly port: number },
-): Promise<ServedFigures> {
-  const server = createServer(async (request, response) => {
-    const { pathname } = new URL(request.url ?? "/", "http://localhost");
+): Promise<Served> {
+  const taken = {
+    what: "The bot's figures",
+    remedy: "Set BOT_METRICS_PORT to a free one; shards take that one and those after it.",
+  };
+  return serve(at, taken, async (_request, response, { pathname }) => {
     if (pathname === "/metrics") {
       const text = await figures.text();
       response.writeHead(200, { "Content-Type": figures.contentType }).end(text);
@@ -116,26 +115,4 @@ export async function serveFigures(
       response.end(JSON.stringify({ status: isHealthy ? "ok" : "not connected to Discord" }));
     } else response.writeHead(404).end();
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (error) => reject(explain(error, at.port)));
-    server.listen(at.port, at.host, () => resolve());
-  });
-  const address = server.address();
-  const port = typeof address === "object" && address !== null ? address.port : at.port;
-  return {
-    url: `http://${at.host.includes(":") ? `[${at.host}]` : at.host}:${port}`,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
-}
-
-function explain(error: Error, port: number): Error {
-  if (systemCode(error) !== "EADDRINUSE") return error;
-  return new CodedError(
-    `The bot's figures could not be served on port ${port}: another program has it. Set BOT_METRICS_PORT to a free one; shards take that one and those after it.`,
-    { code: "address_in_use", cause: error },
-  );
 }

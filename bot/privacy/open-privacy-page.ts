@@ -3,7 +3,8 @@ import type { Config } from "#engine/base/config.ts";
 import type { Logger } from "#engine/base/log.ts";
 import type { Languages } from "../language/languages.ts";
 import { preferredLanguage } from "../language/preferred.ts";
-import { type PageRequest, type PrivacyPage, servePrivacyPage } from "./privacy-page.ts";
+import type { Served } from "../web/serve.ts";
+import { type PageRequest, servePrivacyPage } from "./privacy-page.ts";
 import { privacyStatement } from "./statement.ts";
 
 /** A port that is taken must not keep the bot away: it is told, and the page is not served. */
@@ -12,7 +13,7 @@ export async function openPrivacyPage(
   botName: string,
   languages: Languages,
   log: Logger,
-): Promise<PrivacyPage | undefined> {
+): Promise<Served | undefined> {
   const { PRIVACY_HOST: host, PRIVACY_PORT: port } = config;
   const all = languages.codes.map((code) => languages.of(code));
   const facts = {

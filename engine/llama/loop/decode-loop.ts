@@ -7,6 +7,7 @@ import { setImmediate } from "node:timers/promises";
 import { CodedError, isCoded } from "../../base/errors.ts";
 import type { LlamaAdapterPointer } from "../../native/llama-struct.ts";
 import type { Weights } from "../weights.ts";
+import { Background } from "./background.ts";
 import type { ConversationStore, Shelf } from "./conversation-store.ts";
 import type { Lane, LaneStats } from "./lane.ts";
 import { type LaneShape, openLane } from "./lane-opener.ts";
@@ -72,7 +73,7 @@ export class DecodeLoop implements AsyncDisposable {
   readonly #bare: Slot;
   readonly #adapters = new Map<string, Slot>();
   readonly #slots: Set<Slot>;
-  readonly #background = new Set<Promise<void>>();
+  readonly #background = new Background();
   #waiting: Waiting[] = [];
   #closedLanes: LaneStats = NO_STATS;
   readonly #steps = new Set<Promise<void>>();
@@ -139,7 +140,7 @@ export class DecodeLoop implements AsyncDisposable {
     const slot = new Slot(adapter, this.#store);
     this.#adapters.set(name, slot);
     this.#slots.add(slot);
-    if (replaced !== undefined) await this.#inBackground(() => this.#retire(replaced));
+    if (replaced !== undefined) await this.#background.run(() => this.#retire(replaced));
   }
 
   /** Takes an adapter away from new completions; settles once the last one on it has ended and it may be freed. */
@@ -147,7 +148,7 @@ export class DecodeLoop implements AsyncDisposable {
     const slot = this.#adapters.get(name);
     if (slot === undefined) return;
     this.#adapters.delete(name);
-    await this.#inBackground(() => this.#retire(slot));
+    await this.#background.run(() => this.#retire(slot));
   }
 
   /** Ends all completions as aborted and frees all contexts; adapters may be freed then. */
@@ -158,7 +159,7 @@ export class DecodeLoop implements AsyncDisposable {
     for (const lane of this.#openLanes()) lane.abortAll();
     // Nothing runs any more: adapters that wait to be freed can be, lanes that are opening end up idle.
     this.#settle();
-    while (this.#background.size > 0) await Promise.all(this.#background);
+    await this.#background.ended();
     for (const slot of this.#slots) {
       await this.#closeLane(slot);
     }
@@ -239,7 +240,7 @@ export class DecodeLoop implements AsyncDisposable {
   #openInBackground(slot: Slot): void {
     if (slot.opening) return;
     slot.opening = true;
-    void this.#inBackground(async () => {
+    void this.#background.run(async () => {
       try {
         const makeRoom = () => this.#closeIdle(0);
         slot.openedBeside = this.#openLanes().length;
@@ -261,17 +262,6 @@ export class DecodeLoop implements AsyncDisposable {
     for (const { stream } of lost) stream.fail(error);
   }
 
-  /** Runs work beside the steps; closing waits for it. */
-  async #inBackground(work: () => Promise<void>): Promise<void> {
-    const task = work();
-    this.#background.add(task);
-    try {
-      await task;
-    } finally {
-      this.#background.delete(task);
-    }
-  }
-
   /** Frees what nobody needs any more; called between steps. */
   #settle(): void {
     this.#onChange();
@@ -281,9 +271,9 @@ export class DecodeLoop implements AsyncDisposable {
     const idle = [...this.#slots].filter((slot) => slot.idle);
     if (idle.length > 0) for (const slot of this.#slots) slot.awaitsMemory = false;
     const surplus = idle.length > this.#maxIdleLanes;
-    if (surplus) void this.#inBackground(() => this.#closeIdle(this.#maxIdleLanes));
+    if (surplus) void this.#background.run(() => this.#closeIdle(this.#maxIdleLanes));
     else if (idle.some((slot) => this.#isCramped(slot))) {
-      void this.#inBackground(() => this.#closeIdle(0));
+      void this.#background.run(() => this.#closeIdle(0));
     }
   }
 

@@ -6,6 +6,7 @@ import { Worker } from "node:worker_threads";
 import { CodedError } from "../../base/errors.ts";
 import type { LlamaAdapterPointer } from "../../native/llama-struct.ts";
 import type { LoadedModel } from "../model.ts";
+import { Background } from "./background.ts";
 import { EventQueue } from "./event-queue.ts";
 import type { LaneShape } from "./lane-opener.ts";
 import {
@@ -45,7 +46,7 @@ export class LoopThread implements AsyncDisposable {
   readonly #completions = new Map<number, RunningCompletion>();
   readonly #adapters = new Map<string, LlamaAdapterPointer>();
   readonly #calls = new Map<number, Call>();
-  readonly #background = new Set<Promise<void>>();
+  readonly #background = new Background();
   readonly #end: Promise<void>;
   #figures = NO_FIGURES;
   #next = 0;
@@ -144,7 +145,7 @@ export class LoopThread implements AsyncDisposable {
   async addAdapter(name: string, adapter: LlamaAdapterPointer): Promise<void> {
     const replaced = this.#adapters.get(name);
     this.#adapters.set(name, adapter);
-    await this.#inBackground(async () => {
+    await this.#background.run(async () => {
       await this.#call(name, adapter);
       if (replaced !== undefined) await this.#model.freeAdapter(replaced);
     });
@@ -155,7 +156,7 @@ export class LoopThread implements AsyncDisposable {
     const adapter = this.#adapters.get(name);
     if (adapter === undefined) return;
     this.#adapters.delete(name);
-    await this.#inBackground(async () => {
+    await this.#background.run(async () => {
       await this.#call(name, null);
       await this.#model.freeAdapter(adapter);
     });
@@ -168,7 +169,7 @@ export class LoopThread implements AsyncDisposable {
     this.#failure ??= new Error("the decode loop was disposed already");
     this.#send({ type: "close" });
     await this.#end;
-    while (this.#background.size > 0) await Promise.allSettled(this.#background);
+    await this.#background.ended();
     const left = [...this.#adapters.values()];
     this.#adapters.clear();
     for (const adapter of left) await this.#model.freeAdapter(adapter);
@@ -230,16 +231,6 @@ export class LoopThread implements AsyncDisposable {
       this.#send({ type: "adapter", call, name, adapter });
       this.#holdProcess();
     });
-  }
-
-  async #inBackground(work: () => Promise<void>): Promise<void> {
-    const task = work();
-    this.#background.add(task);
-    try {
-      await task;
-    } finally {
-      this.#background.delete(task);
-    }
   }
 
   /** As with any other work, a thread that has nothing to do keeps no process alive. */

@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { BotFigures, type ServedFigures, serveFigures } from "#bot/metrics/bot-figures.ts";
+import { BotFigures, serveFigures } from "#bot/metrics/bot-figures.ts";
+import type { Served } from "#bot/web/serve.ts";
 
-let served: ServedFigures | undefined;
+let served: Served | undefined;
 let isConnected = true;
 afterEach(async () => {
   await served?.close();

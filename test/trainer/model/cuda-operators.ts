@@ -13,6 +13,7 @@ import {
   follows,
   isContiguous,
   isPlain,
+  LAYOUTS,
   QUANTISED,
   type Rule,
 } from "./node-rules.ts";
@@ -20,11 +21,7 @@ import {
 const { f32, i32 } = GGML_TYPE;
 
 const RULES: Readonly<Record<string, Rule>> = {
-  NONE: always,
-  VIEW: always,
-  RESHAPE: always,
-  PERMUTE: always,
-  TRANSPOSE: always,
+  ...LAYOUTS,
   SCALE: always,
   LOG: floats,
   ARGMAX: (_, a) => a.type === f32,

@@ -21,6 +21,14 @@ export type Rule = (
 ) => boolean;
 
 export const always: Rule = () => true;
+/** What computes nothing. */
+export const LAYOUTS: Readonly<Record<string, Rule>> = {
+  NONE: always,
+  VIEW: always,
+  RESHAPE: always,
+  PERMUTE: always,
+  TRANSPOSE: always,
+};
 /** All F32. */
 export const floats: Rule = (node, a, b) =>
   [node, a, b].every((each) => each === undefined || each.type === f32);

@@ -7,7 +7,6 @@ import { GGML_TYPE } from "#engine/native/ggml.ts";
 import type { NodeDescription } from "#engine/native/ggml-node.ts";
 import type { TensorPointer } from "#engine/native/ggml-pointer.ts";
 import {
-  always,
   both,
   dense,
   FLOATS,
@@ -15,6 +14,7 @@ import {
   follows,
   isContiguous,
   isPlain,
+  LAYOUTS,
   QUANTISED,
   type Rule,
 } from "./node-rules.ts";
@@ -53,11 +53,7 @@ const products: Rule = (_, a, b) => {
 };
 
 const RULES: Readonly<Record<string, Rule>> = {
-  NONE: always,
-  VIEW: always,
-  RESHAPE: always,
-  PERMUTE: always,
-  TRANSPOSE: always,
+  ...LAYOUTS,
   RMS_NORM: floats,
   ROPE: (node, a) => isPlain(node) && isPlain(a),
   ROPE_BACK: (node, a) => isPlain(node) && isPlain(a),
