@@ -37,7 +37,7 @@ export async function openFigures(parts: {
   });
   client.on(Events.ShardReconnecting, () => figures.reconnects());
   try {
-    return await serveFigures(figures, { host, port: port === 0 ? 0 : port + shard.index });
+    return await serveFigures(figures, { host, port: port === 0 ? 0 : port + shard.index }, log);
   } catch (error) {
     log.warn({ err: error }, "the bot's figures are not served");
     return undefined;

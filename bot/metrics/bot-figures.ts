@@ -3,6 +3,7 @@
  * holds anything that people wrote. It knows Discord only by the numbers that it is given.
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import type { Logger } from "#engine/base/log.ts";
 import { type Served, serve } from "../web/serve.ts";
 
 /** What the gauges read when they are asked. */
@@ -100,12 +101,14 @@ export class BotFigures {
 export function serveFigures(
   figures: BotFigures,
   at: { readonly host: string; readonly port: number },
+  log: Logger,
 ): Promise<Served> {
-  const taken = {
+  const as = {
     what: "The bot's figures",
     remedy: "Set BOT_METRICS_PORT to a free one; shards take that one and those after it.",
+    log,
   };
-  return serve(at, taken, async (_request, response, { pathname }) => {
+  return serve(at, as, async (_request, response, { pathname }) => {
     if (pathname === "/metrics") {
       const text = await figures.text();
       response.writeHead(200, { "Content-Type": figures.contentType }).end(text);

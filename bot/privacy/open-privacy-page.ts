@@ -28,7 +28,7 @@ export async function openPrivacyPage(
     return privacyStatement(wanted ?? preferredLanguage(languages, acceptLanguage), facts, all);
   };
   try {
-    return await servePrivacyPage({ host, port }, html);
+    return await servePrivacyPage({ host, port }, html, log);
   } catch (error) {
     log.warn({ err: error }, "the privacy page is not served");
     return undefined;

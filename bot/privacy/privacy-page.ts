@@ -1,5 +1,6 @@
 /** Serves the privacy statement over HTTP, and nothing else. It knows nothing of what it says. */
 import type { ServerResponse } from "node:http";
+import type { Logger } from "#engine/base/log.ts";
 import { type Served, serve } from "../web/serve.ts";
 
 const HEADERS = {
@@ -26,12 +27,14 @@ export type PageRequest = {
 export async function servePrivacyPage(
   at: { readonly host: string; readonly port: number },
   html: (asked: PageRequest) => string,
+  log: Logger,
 ): Promise<Served> {
-  const taken = {
+  const as = {
     what: "The privacy page",
     remedy: "Set PRIVACY_PORT to a free one (0 picks one).",
+    log,
   };
-  const served = await serve(at, taken, (request, response, { pathname, searchParams }) => {
+  const served = await serve(at, as, (request, response, { pathname, searchParams }) => {
     const isRead = request.method === "GET" || request.method === "HEAD";
     if (!isRead) answer(response, 405, "Only GET is served here.");
     else if (pathname !== "/" && pathname !== "/privacy") answer(response, 404, "Not found.");

@@ -1,6 +1,7 @@
 /** A small HTTP server of the bot's own, for a page or for figures. It knows nothing of what it serves. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { CodedError, systemCode } from "#engine/base/errors.ts";
+import type { Logger } from "#engine/base/log.ts";
 
 /** A server that listens. */
 export type Served = {
@@ -9,7 +10,16 @@ export type Served = {
   readonly close: () => Promise<void>;
 };
 
-/** Answers one request; what it throws is answered with 500. */
+/** For those who run the bot. */
+export type ServedAs = {
+  /** What is served, as a sentence begins: "The privacy page". */
+  readonly what: string;
+  /** What to do when another program has the port. */
+  readonly remedy: string;
+  readonly log: Logger;
+};
+
+/** Answers one request; what it throws is logged and answered with 500. */
 type Answer = (
   request: IncomingMessage,
   response: ServerResponse,
@@ -19,17 +29,16 @@ type Answer = (
 /**
  * Listens. An address that is none is answered with 400.
  * @param at port 0: any free one
- * @param taken what to say when another program has the port: what is served, and what to do
  * @throws CodedError `address_in_use`
  */
 export async function serve(
   at: { readonly host: string; readonly port: number },
-  taken: { readonly what: string; readonly remedy: string },
+  as: ServedAs,
   answer: Answer,
 ): Promise<Served> {
-  const server = createServer((request, response) => void respond(answer, request, response));
+  const server = createServer((request, response) => void respond(answer, as, request, response));
   await new Promise<void>((resolve, reject) => {
-    server.once("error", (error) => reject(explain(error, at.port, taken)));
+    server.once("error", (error) => reject(explain(error, at.port, as)));
     server.listen(at.port, at.host, () => resolve());
   });
   return { url: addressOf(server, at), close: () => close(server) };
@@ -37,6 +46,7 @@ export async function serve(
 
 async function respond(
   answer: Answer,
+  { what, log }: ServedAs,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -47,7 +57,8 @@ async function respond(
   }
   try {
     await answer(request, response, url);
-  } catch {
+  } catch (error) {
+    log.error({ err: error, what, path: url.pathname }, "a request could not be answered");
     if (!response.headersSent) response.writeHead(500);
     response.end();
   }
@@ -66,11 +77,7 @@ function close(server: Server): Promise<void> {
   });
 }
 
-function explain(
-  error: Error,
-  port: number,
-  { what, remedy }: { readonly what: string; readonly remedy: string },
-): Error {
+function explain(error: Error, port: number, { what, remedy }: ServedAs): Error {
   if (systemCode(error) !== "EADDRINUSE") return error;
   return new CodedError(
     `${what} could not be served on port ${port}: another program has it. ${remedy}`,

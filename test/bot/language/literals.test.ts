@@ -14,6 +14,8 @@ const LEFT_OUT =
 /** Logged, thrown, or the name of an event in the log. */
 const FOR_OPERATORS = /(^|[.#])log\.\w+$|Error$|^handle$|stdout\.write$/;
 const FOR_STORES = /^(CREATE|SELECT|INSERT|UPDATE|DELETE|PRAGMA|ALTER)\b/;
+/** What a server of the bot's own is, and what to do when its port is taken. */
+const OF_OPERATORS = /^(what|remedy)$/;
 /** Single literals, each with its reader. */
 const OTHERS: ReadonlyMap<string, string> = new Map([
   ["Please go on exactly where you stopped.", "the model"],
@@ -32,7 +34,7 @@ const files = globSync("bot/**/*.ts").filter((path) => !LEFT_OUT.test(path));
 function isForPeople({ text, callees, property }: Literal): boolean {
   if (callees.some((callee) => FOR_OPERATORS.test(callee)) || FOR_STORES.test(text.trim()))
     return false;
-  if (OTHERS.has(text) || /^body\{/.test(text)) return false;
+  if (OTHERS.has(text) || OF_OPERATORS.test(property) || /^body\{/.test(text)) return false;
   const shown = text.replaceAll(/<[^>]*>/g, "\n");
   const isSentence = /\p{L}{2,}[’'“”",.:;!?*]* +[“"*]*\p{L}{2,}/u.test(shown);
   const isLabel = LABELS.test(property) || LABELLING.test(callees.at(-1) ?? "");
@@ -74,6 +76,7 @@ describe("no words for people stand in the code", () => {
     ['language.say("answer.stopped_early")'],
     ['db.prepare("SELECT body FROM cases WHERE id = ?")'],
     ["`§{CONTROL.stop}:§{candidateId}`"],
+    ['{ what: "The privacy page", remedy: "Set another port." }'],
   ])("it would leave %s alone", (source) =>
     expect(wordsIn(source.replaceAll("§", "$"))).toEqual([]),
   );

@@ -1,6 +1,9 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { BotFigures, serveFigures } from "#bot/metrics/bot-figures.ts";
 import type { Served } from "#bot/web/serve.ts";
+import { createLog } from "#engine/base/log.ts";
+
+const log = createLog("test", "silent");
 
 let served: Served | undefined;
 let isConnected = true;
@@ -27,7 +30,7 @@ describe("the bot's figures", () => {
   test("are served in Prometheus' format, each with its shard, as they are when they are asked for", async () => {
     const all = figures(true);
     all.reconnects();
-    served = await serveFigures(all, { host: "127.0.0.1", port: 0 });
+    served = await serveFigures(all, { host: "127.0.0.1", port: 0 }, log);
     const text = await (await fetch(`${served.url}/metrics`)).text();
     for (const line of [
       'zephyr_bot_guilds{shard="3"} 7',
@@ -46,7 +49,7 @@ describe("the bot's figures", () => {
   });
 
   test("health is 200 while connected to Discord, 503 while not, and nothing else is served", async () => {
-    served = await serveFigures(figures(), { host: "127.0.0.1", port: 0 });
+    served = await serveFigures(figures(), { host: "127.0.0.1", port: 0 }, log);
     expect((await fetch(`${served.url}/health`)).status).toBe(200);
     isConnected = false;
     expect((await fetch(`${served.url}/health`)).status).toBe(503);
@@ -54,9 +57,9 @@ describe("the bot's figures", () => {
   });
 
   test("on a taken port are refused with the setting's name", async () => {
-    served = await serveFigures(figures(), { host: "127.0.0.1", port: 0 });
+    served = await serveFigures(figures(), { host: "127.0.0.1", port: 0 }, log);
     const port = Number(new URL(served.url).port);
-    const second = serveFigures(figures(), { host: "127.0.0.1", port });
+    const second = serveFigures(figures(), { host: "127.0.0.1", port }, log);
     await expect(second).rejects.toThrow(/BOT_METRICS_PORT/);
   });
 });

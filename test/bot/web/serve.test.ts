@@ -1,10 +1,13 @@
 import { once } from "node:events";
 import { connect } from "node:net";
+import { pino } from "pino";
 import { afterEach, describe, expect, test } from "vitest";
 import { type Served, serve } from "#bot/web/serve.ts";
 
 const AT = { host: "127.0.0.1", port: 0 };
-const TAKEN = { what: "A test", remedy: "Set another." };
+const logged: string[] = [];
+const log = pino({}, { write: (line) => void logged.push(line) });
+const AS = { what: "A test", remedy: "Set another.", log };
 const open: Served[] = [];
 
 afterEach(async () => {
@@ -12,7 +15,7 @@ afterEach(async () => {
 });
 
 async function served(...[answer]: [Parameters<typeof serve>[2]]): Promise<string> {
-  const one = await serve(AT, TAKEN, answer);
+  const one = await serve(AT, AS, answer);
   open.push(one);
   return one.url;
 }
@@ -38,14 +41,20 @@ describe("a server of the bot's own", () => {
       if (fails) throw new Error("no figures");
       response.end("here");
     });
-    expect((await fetch(url)).status).toBe(500);
+    expect((await fetch(`${url}/figures`)).status).toBe(500);
+    const line: unknown = JSON.parse(logged.at(-1) ?? "");
+    expect(line).toMatchObject({
+      what: "A test",
+      path: "/figures",
+      err: { message: "no figures" },
+    });
     fails = false;
     expect((await fetch(url)).status).toBe(200);
   });
 
   test("says which port is taken and what to do", async () => {
     const port = Number(new URL(await served(() => {})).port);
-    await expect(serve({ ...AT, port }, TAKEN, () => {})).rejects.toMatchObject({
+    await expect(serve({ ...AT, port }, AS, () => {})).rejects.toMatchObject({
       code: "address_in_use",
       message: `A test could not be served on port ${port}: another program has it. Set another.`,
     });
