@@ -1,5 +1,6 @@
 /** A message was deleted: it leaves memory and log, and an answer in the making to it ends. */
 import type { Message, PartialMessage } from "discord.js";
+import type { CaptureOutcome } from "../feedback/capture.ts";
 import type { Room } from "./room.ts";
 
 /** Forgets a message, and every record whose context had it. */
@@ -11,9 +12,9 @@ export async function forgetMessage(room: Room, message: Message | PartialMessag
 }
 
 /** Forgets a message that the log has, and every record whose context had it. */
-export async function forgetById(room: Room, messageId: string): Promise<void> {
+export async function forgetById(room: Room, messageId: string): Promise<CaptureOutcome> {
   await forgetContext(room, messageId);
-  room.capture.deleted(messageId);
+  return room.capture.deleted(messageId);
 }
 
 async function forgetContext(room: Room, messageId: string): Promise<readonly string[]> {

@@ -41,7 +41,7 @@ import {
   lossOf,
   prepareClient,
 } from "./client.ts";
-import { Absence } from "./gateway/absence.ts";
+import { Absence, hearHeartbeats } from "./gateway/absence.ts";
 import { ConnectionPace } from "./gateway/connection-pace.ts";
 import { GatewayLedger } from "./gateway/gateway-ledger.ts";
 import { IdentifyBudget } from "./gateway/identify-budget.ts";
@@ -97,10 +97,11 @@ export async function startBot(
   using left = new DisposableStack();
   left.defer(() => void prepared.destroy());
   const opening = Promise.withResolvers<Room>();
-  const absence = new Absence(openKeyv(store, "gateway", log), clock);
+  const absence = new Absence(feedback.hearing, shard, clock, log);
   const heard = { stamps: new Stamps(clock), absence };
   listen(prepared, opening.promise, heard, log);
   const client = await joinDiscord(prepared, access);
+  opened.use(hearHeartbeats(client, absence));
   const lost = lossOf(client);
   const memory = openMemory(stores, keys, log);
   if (isFirst(shard)) await memory.sealOld();

@@ -8,7 +8,6 @@ import type { FeedbackLog } from "#trainer/feedback/log.ts";
 import type { Pseudonymise } from "#trainer/feedback/pseudonym.ts";
 import type { CandidateInExchange } from "#trainer/feedback/recorded.ts";
 import type { Exchange, FeedbackEvent } from "#trainer/feedback/records.ts";
-import type { RecentMessage } from "#trainer/feedback/schema.ts";
 import type { Stamp } from "./gateway-order.ts";
 import { OutOfOrder, type Reaction } from "./out-of-order.ts";
 import {
@@ -63,7 +62,6 @@ type Log = Pick<
   | "holdsMessage"
   | "recordMessage"
   | "recordExchange"
-  | "recentMessages"
 >;
 
 /** Records feedback. No method throws for an expected failure. */
@@ -161,11 +159,6 @@ export class FeedbackCapture {
       }
       return { kind: missed.length > 0 ? "recorded" : "duplicate" };
     });
-  }
-
-  /** The messages of the newest exchanges, newest first. @throws CodedError `database_failed` */
-  recentMessages(sinceMs: number, exchanges: number): readonly RecentMessage[] {
-    return this.#feedback.recentMessages(sinceMs, exchanges);
   }
 
   /** A person rated an answer; a later rating replaces it. */

@@ -47,6 +47,11 @@ export class LogDatabase implements Disposable {
     return Number(this.#prepare(sql).run(...values).changes);
   }
 
+  /** Likewise, with values by their names in the statement. */
+  runNamed(sql: string, values: Readonly<Record<string, Value>>): number {
+    return Number(this.#prepare(sql).run(values).changes);
+  }
+
   /** Runs statements that stand together or not at all. */
   write(work: () => void): void {
     this.guard(() => inTransaction(this.#database, work));

@@ -7,6 +7,7 @@
 import { join } from "node:path";
 import { type Clock, systemClock } from "#engine/base/clock.ts";
 import { CodedError } from "#engine/base/errors.ts";
+import { Hearing } from "./hearing.ts";
 import { KeyRing, type KeySettings } from "./key-ring.ts";
 import { LogDatabase } from "./log-database.ts";
 import {
@@ -25,15 +26,7 @@ import {
   type StandingVote,
   standingVotes,
 } from "./records.ts";
-import {
-  GUILD_OF,
-  HOLDS,
-  RECENT_MESSAGES,
-  type RecentMessage,
-  toEvent,
-  toRecentMessages,
-  VOID,
-} from "./schema.ts";
+import { GUILD_OF, HOLDS, toEvent, VOID } from "./schema.ts";
 import { openEvent } from "./sealed-rows.ts";
 import { validEvents } from "./voided.ts";
 
@@ -52,10 +45,13 @@ export function feedbackPath(dataDir: string): string {
 
 /** The log. Every method throws CodedError `disk_full` or `database_failed` when SQLite cannot. */
 export class FeedbackLog implements Disposable {
+  /** How far the log is up to date with Discord. */
+  readonly hearing: Hearing;
   readonly #log: LogDatabase;
   readonly #clock: Clock;
 
   private constructor(log: LogDatabase, clock: Clock) {
+    this.hearing = new Hearing(log);
     this.#log = log;
     this.#clock = clock;
   }
@@ -157,11 +153,6 @@ export class FeedbackLog implements Disposable {
   /** Whether a Discord message's text is in some exchange. */
   holdsMessage(messageId: string): boolean {
     return this.#log.all(HOLDS, messageId).length > 0;
-  }
-
-  /** The messages of the newest exchanges that have not been erased, newest first. */
-  recentMessages(sinceMs: number, exchanges: number): readonly RecentMessage[] {
-    return toRecentMessages(this.#log.all(RECENT_MESSAGES, sinceMs, exchanges));
   }
 
   /** Ids of the exchanges that hold a person's words, oldest first. */

@@ -110,6 +110,25 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TRIGGER events_never_go BEFORE DELETE ON events
     BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
   `,
+  // What the bot has heard, and what it has to read again (hearing.ts).
+  `
+  CREATE TABLE hearing (
+    shards INTEGER NOT NULL,
+    shard INTEGER NOT NULL,
+    heard_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (shards, shard)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE unheard (
+    message_id TEXT PRIMARY KEY,
+    guild_id TEXT,
+    place_id TEXT NOT NULL,
+    is_thread INTEGER NOT NULL,
+    is_answer INTEGER NOT NULL,
+    heard_at_ms INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    is_tried INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /**
@@ -131,17 +150,6 @@ export const ERASE: readonly string[] = [
           OR EXISTS (SELECT 1 FROM messages m JOIN deletions d ON d.id = m.message_id
                      WHERE m.candidate_id = candidates.id))`,
 ];
-
-/** The messages of the newest exchanges: those whose text is in the context, and the answers'. */
-export const RECENT_MESSAGES = `WITH recent AS (
-    SELECT id, guild_id, thread_id, ifnull(thread_id, channel_id) AS place_id, created_at_ms, sequence
-    FROM exchanges WHERE created_at_ms >= ? AND id NOT IN (SELECT id FROM deletions)
-    ORDER BY sequence DESC LIMIT ?)
-  SELECT r.*, c.id AS candidate_id, m.message_id
-  FROM recent r JOIN candidates c ON c.exchange_id = r.id JOIN messages m ON m.candidate_id = c.id
-  UNION ALL
-  SELECT r.*, NULL, m.message_id FROM recent r JOIN exchange_messages m ON m.exchange_id = r.id
-  ORDER BY sequence DESC`;
 
 /** The exchanges that hold a message's text. */
 export const HOLDS = "SELECT 1 FROM exchange_messages WHERE message_id = ? LIMIT 1";
@@ -211,47 +219,6 @@ export function toExchange(row: unknown): Exchange {
     systemPromptSha256: r.system_prompt_sha256,
     createdAtMs: r.created_at_ms,
   };
-}
-
-/** A message that a recent exchange is made of. */
-export type RecentMessage = {
-  readonly messageId: string;
-  readonly guildId: string | null;
-  /** The channel or thread where the exchange took place. */
-  readonly placeId: string;
-  readonly isThread: boolean;
-  /** It shows an answer, so that reactions on it are votes. */
-  readonly isAnswer: boolean;
-  /** When the exchange was recorded. */
-  readonly createdAtMs: number;
-};
-
-const recentRow = z.object({
-  message_id: z.string(),
-  guild_id: z.string().nullable(),
-  thread_id: z.string().nullable(),
-  place_id: z.string(),
-  candidate_id: z.string().nullable(),
-  created_at_ms: z.number(),
-});
-
-/** Rows of `RECENT_MESSAGES`, each message once: the answer's place, where it is in a context too. */
-export function toRecentMessages(rows: readonly unknown[]): readonly RecentMessage[] {
-  const found = new Map<string, RecentMessage>();
-  for (const row of rows) {
-    const r = recentRow.parse(row);
-    const isAnswer = r.candidate_id !== null;
-    if (found.has(r.message_id) && !isAnswer) continue;
-    found.set(r.message_id, {
-      messageId: r.message_id,
-      guildId: r.guild_id,
-      placeId: r.place_id,
-      isThread: r.thread_id !== null,
-      isAnswer,
-      createdAtMs: r.created_at_ms,
-    });
-  }
-  return [...found.values()];
 }
 
 /** A row of `candidates`. */

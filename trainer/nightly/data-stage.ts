@@ -63,7 +63,7 @@ const anchorsSchema = z.array(
 export async function buildData(
   at: Surroundings,
 ): Promise<{ dataset: Dataset; anchors: readonly PreferencePair[] }> {
-  const feedback = readFeedback(at.config);
+  const feedback = readFeedback(at.config, at.clock.nowMs());
   assertWorthwhile(feedback, at.config);
   at.say("Comparing answers …");
   await using backend = await openBackend(at);
@@ -99,30 +99,41 @@ export function readData(folder: string): RunData {
   return { ...readDataset(folder), anchors };
 }
 
-/** Whether nothing that went into the data set has been deleted, voided or refused since. */
-export function isStillEligible(data: RunData, config: Config): boolean {
+/**
+ * Whether what went into the data set may still be learnt from: `gone` where some of it was deleted, voided
+ * or refused since, `unsure` where that may have happened unheard.
+ */
+export function eligibility(
+  data: RunData,
+  { config, clock }: Pick<Surroundings, "config" | "clock">,
+): "eligible" | "gone" | "unsure" {
   const evidence = [...data.train, ...data.heldOut, ...data.lone].map((one) => one.evidence);
   const used = new Set(evidence.flatMap((one) => [...one.candidateIds, ...one.exchangeIds]));
-  const { exchanges, votes, refusal } = readFeedback(config);
+  const { exchanges, votes, unsure, refusal } = readFeedback(config, clock.nowMs());
+  let isSure = true;
   for (const { exchange, candidates, deleted } of exchanges) {
     const isUsed = used.has(exchange.id) || candidates.some(({ id }) => used.has(id));
     if (!isUsed) continue;
     const { source, guildId, authorKey, participantKeys = [] } = exchange;
     const personKeys = [authorKey, ...participantKeys];
-    if (deleted || refusal({ source, guildId, personKeys }) !== undefined) return false;
-    if (candidates.some((one) => one.deleted && used.has(one.id))) return false;
+    if (deleted || refusal({ source, guildId, personKeys }) !== undefined) return "gone";
+    if (candidates.some((one) => one.deleted && used.has(one.id))) return "gone";
+    if (unsure?.has(exchange.id) === true) isSure = false;
   }
   // A rater without any vote that stands has withdrawn them, was banned, or wants to be forgotten.
   const raters = new Set(votes.map(({ raterKey }) => raterKey));
-  return evidence.every(({ raterKeys }) => raterKeys.every((rater) => raters.has(rater)));
+  const isGone = evidence.some(({ raterKeys }) => raterKeys.some((rater) => !raters.has(rater)));
+  if (isGone) return "gone";
+  return isSure ? "eligible" : "unsure";
 }
 
 /** The log as the pairs need it, with who may be learnt from. @throws CodedError `database_failed` */
-export function readFeedback(config: Config): Feedback {
+export function readFeedback(config: Config, nowMs: number): Feedback {
   using log = FeedbackLog.openIn(config);
   using book = ConsentBook.openIfThere(config.DATA_DIR);
   const exchanges = [...log.exchanges()];
   const votes = log.standing();
+  const unsure = log.hearing.unsure(nowMs);
   // Read now: the book is closed when the pairs are made.
   const people = new Set([
     ...exchanges.flatMap(({ exchange }) => [
@@ -138,7 +149,7 @@ export function readFeedback(config: Config): Feedback {
     person: (key: string) => said.get(key),
     guild: (id: string) => switched.get(id),
   };
-  return { exchanges, votes, refusal: (from) => learningRefusal(answers, config, from) };
+  return { exchanges, votes, unsure, refusal: (from) => learningRefusal(answers, config, from) };
 }
 
 function datasetOptions(

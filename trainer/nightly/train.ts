@@ -19,7 +19,8 @@ import { describeFailures } from "../gate/report.ts";
 import { ratedCompletions } from "../pairs/completions.ts";
 import { describeDataset } from "../pairs/dataset.ts";
 import type { Progress } from "../run/run.ts";
-import { buildData, isStillEligible, type RunData, readData, storeData } from "./data-stage.ts";
+import { leftOutNotice, untilCaughtUp } from "./catch-up.ts";
+import { buildData, eligibility, type RunData, readData, storeData } from "./data-stage.ts";
 import { passGate } from "./gate-stage.ts";
 import { beginWith, givenAdapter, settingsOf } from "./given-adapter.ts";
 import { chooseMemory, type MemoryChoice } from "./memory-stage.ts";
@@ -93,6 +94,7 @@ export async function trainNightly(request: TrainRequest): Promise<RunResult> {
   using _ = lock;
   const at = await openSurroundings(request, clock);
   const given = await givenAdapter(at, request);
+  await untilCaughtUp(at);
   const cutShort = given === undefined ? takeUp(at) : undefined;
   tidyOldRuns(config.DATA_DIR);
   const run = cutShort ?? createRun(config.DATA_DIR, at.model.sha256, clock.nowMs());
@@ -141,6 +143,7 @@ export async function exportTraining(
   { folder, format, baseModel }: ExportRequest,
 ): Promise<ExportedRows> {
   const at = await openSurroundings(request, request.clock ?? systemClock);
+  await untilCaughtUp(at);
   const { dataset, anchors } = await buildData(at);
   const data = { ...dataset, anchors };
   return writeExport(folder, {
@@ -191,13 +194,18 @@ function whyNotTakenUp(at: Surroundings, run: Run): string | undefined {
   if (run.note.baseSha256 !== at.model.sha256) return "MODEL is another one now.";
   if (run.note.stage === "data") return undefined;
   try {
-    if (isStillEligible(readData(run.folder), at.config)) return undefined;
-    return "something that it learns from was deleted.";
+    return NOT_TAKEN_UP[eligibility(readData(run.folder), at)];
   } catch (error) {
     if (isCoded(error, "checkpoint_corrupt")) return error.message;
     throw error;
   }
 }
+
+const NOT_TAKEN_UP = {
+  eligible: undefined,
+  gone: "something that it learns from was deleted.",
+  unsure: "what happened on Discord to something that it learns from is not known.",
+} as const;
 
 async function runStages(at: Surroundings, begun: Run, doActivate: boolean): Promise<RunResult> {
   let run = begun;
@@ -215,13 +223,16 @@ async function runStages(at: Surroundings, begun: Run, doActivate: boolean): Pro
   }
   const report = await passGate(at, { id: run.note.id, folder: run.folder }, data, settings);
   if (!report.passed) {
-    const message = `The gate refused the adapter: ${describeFailures(report)}. What served before goes on serving. Report: ${join(run.folder, "report.md")}`;
+    const message = `The gate refused the adapter: ${describeFailures(report)}. What served before goes on serving.${leftOutNotice(data.manifest.dropped)} Report: ${join(run.folder, "report.md")}`;
     noteStage(run, "refused", message);
     const failed = report.checks.filter(({ passed }) => !passed).map(({ id }) => id);
     return { status: "refused", ...ids, failed, message };
   }
   // The gate may take hours: what was deleted meanwhile must not be served either.
-  if (!isStillEligible(data, at.config)) {
+  await untilCaughtUp(at);
+  const still = eligibility(data, at);
+  if (still === "unsure") return aborted(run, UNSURE_AT_THE_END);
+  if (still === "gone") {
     const message =
       "Something that the adapter learned from was deleted while it was trained; it is not published. The next training goes without it.";
     noteStage(run, "refused", message);
@@ -229,7 +240,7 @@ async function runStages(at: Surroundings, begun: Run, doActivate: boolean): Pro
   }
   const adapter = await publish(at, run, data, settings, report);
   const activated = doActivate ? await activate(at, adapter) : "no";
-  const message = `Adapter ${adapter} passed the gate and ${SERVES[activated]} Report: ${join(run.folder, "report.md")}`;
+  const message = `Adapter ${adapter} passed the gate and ${SERVES[activated]}${leftOutNotice(data.manifest.dropped)} Report: ${join(run.folder, "report.md")}`;
   noteStage(run, "published", message);
   return { status: "published", ...ids, adapter, activated, message };
 }
@@ -252,7 +263,13 @@ function endEarly(error: unknown, run: Run, signal: AbortSignal): RunResult {
   throw error;
 }
 
-function aborted(run: Run): RunResult {
-  const message = `Run ${run.note.id} was interrupted; the next training takes it up where it is.`;
+const UNSURE_AT_THE_END =
+  "is not published yet: what happened on Discord meanwhile to something that it learned from is not known. The next training takes it up.";
+
+function aborted(
+  run: Run,
+  why = "was interrupted; the next training takes it up where it is.",
+): RunResult {
+  const message = `Run ${run.note.id} ${why}`;
   return { status: "aborted", run: run.note.id, folder: run.folder, message };
 }

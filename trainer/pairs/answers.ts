@@ -32,6 +32,8 @@ export type RatedPrompt = {
 export type Feedback = {
   readonly exchanges: Iterable<RecordedExchange>;
   readonly votes: readonly StandingVote[];
+  /** Exchanges of which deletions, edits or votes may have been missed; none when left out. */
+  readonly unsure?: ReadonlySet<string>;
   /** What stands against learning from these people's words or votes (`learningRefusal`). */
   readonly refusal: (from: {
     readonly source: Source;
@@ -73,9 +75,10 @@ export function ratedPrompts(feedback: Feedback): { prompts: RatedPrompt[]; drop
 function whyUnusable(
   { exchange, deleted }: RecordedExchange,
   candidate: Usable["candidate"],
-  feedback: Pick<Feedback, "refusal">,
+  feedback: Pick<Feedback, "refusal" | "unsure">,
 ): DropReason | undefined {
   if (deleted || candidate.deleted) return "deleted";
+  if (feedback.unsure?.has(exchange.id) === true) return "not_caught_up";
   const { source, guildId, authorKey, participantKeys = [] } = exchange;
   const refusal = feedback.refusal({
     source,

@@ -32,6 +32,7 @@ export type EvidencedPair = {
 /** Why a rated answer, or a pair, is not trained on. */
 export const DROP_REASONS = {
   deleted: "the message was deleted",
+  not_caught_up: "what happened on Discord while the bot did not hear it has not been read again",
   from_discord: "came from Discord, and LEARN_FROM_DISCORD is not true",
   guild_off: "came from a server that has not switched learning on",
   no_consent: "holds words of somebody who has not agreed to be learnt from",

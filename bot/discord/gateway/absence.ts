@@ -2,77 +2,96 @@
  * Since when the bot has not heard a shard's gateway: from the last packet of one session to the READY of
  * the next, also over restarts. A session that is resumed has nothing missing. It knows no messages.
  */
-import type { Keyv } from "keyv";
+import { type Client, Status } from "discord.js";
 import type { Clock } from "#engine/base/clock.ts";
+import type { Logger } from "#engine/base/log.ts";
+import type { Hearing, UnheardMessage } from "#trainer/feedback/hearing.ts";
+import type { Shard } from "./shard.ts";
 
 /** The time of the last packet is written down so often: edits of so long may be looked at twice. */
-const SAVED_EVERY_MS = 60_000;
+const SAVED_EVERY_MS = 30_000;
 
-type Shard = {
-  heardAtMs: number | undefined;
+type Known = {
+  session: string;
   savedAtMs: number;
-  /** The session that has not caught up: until it has, what is heard says nothing about what was missed. */
-  behind: string | undefined;
+  /** What may have been missed before the session is written down. */
+  isMarked: boolean;
 };
 
 /** The absence of each shard. */
 export class Absence {
-  readonly #store: Keyv;
+  readonly #hearing: Hearing;
+  readonly #count: number;
   readonly #clock: Clock;
-  readonly #shards = new Map<number, Shard>();
+  readonly #log: Logger;
+  readonly #shards = new Map<number, Known>();
 
-  /** @param store keeps the times over restarts */
-  constructor(store: Keyv, clock: Clock) {
-    this.#store = store;
+  /** @param hearing keeps over restarts what was missed */
+  constructor(hearing: Hearing, { count }: Pick<Shard, "count">, clock: Clock, log: Logger) {
+    this.#hearing = hearing;
+    this.#count = count;
     this.#clock = clock;
+    this.#log = log;
   }
 
-  /** A packet came. */
-  heard(shardId: number): void {
-    const shard = this.#shard(shardId);
-    if (shard.behind !== undefined) return;
-    const now = this.#clock.nowMs();
-    shard.heardAtMs = now;
-    if (now - shard.savedAtMs < SAVED_EVERY_MS) return;
-    shard.savedAtMs = now;
-    // Keyv reports a failing store by its event; then more is read again after the next start.
-    void this.#store.set(keyOf(shardId), now).catch(() => undefined);
+  /** Everything was heard up to then, in a session that has begun. */
+  heard(shardId: number, atMs: number = this.#clock.nowMs()): void {
+    const shard = this.#shards.get(shardId);
+    if (shard === undefined || atMs - shard.savedAtMs < SAVED_EVERY_MS) return;
+    this.#save(shard, () => {
+      if (!shard.isMarked) this.#hearing.begins(this.#listener(shardId), atMs);
+      else this.#hearing.heard(this.#listener(shardId), atMs);
+      return atMs;
+    });
   }
 
   /** A new session begins; to be told before anything else of that session. */
-  ends(shardId: number, session: string): void {
-    this.#shard(shardId).behind = session;
-  }
-
-  /** Whether this session is the shard's newest, and has not caught up. */
-  isBehind(shardId: number, session: string): boolean {
-    return this.#shard(shardId).behind === session;
-  }
-
-  /** When the shard was heard last before the new session; undefined when nobody knows. */
-  async sinceMs(shardId: number): Promise<number | undefined> {
-    const shard = this.#shard(shardId);
-    if (shard.heardAtMs !== undefined) return shard.heardAtMs;
-    const stored: unknown = await this.#store.get(keyOf(shardId));
-    shard.heardAtMs = typeof stored === "number" ? stored : undefined;
-    return shard.heardAtMs;
-  }
-
-  /** What was missed has been read again. */
-  caughtUp(shardId: number): void {
-    this.#shard(shardId).behind = undefined;
+  begins(shardId: number, session: string): void {
+    const shard = { session, savedAtMs: Number.NEGATIVE_INFINITY, isMarked: false };
+    this.#shards.set(shardId, shard);
     this.heard(shardId);
   }
 
-  #shard(shardId: number): Shard {
-    const known = this.#shards.get(shardId);
-    if (known !== undefined) return known;
-    const shard = { heardAtMs: undefined, savedAtMs: 0, behind: undefined };
-    this.#shards.set(shardId, shard);
-    return shard;
+  /** Whether this session is the shard's newest. */
+  isNewest(shardId: number, session: string): boolean {
+    return this.#shards.get(shardId)?.session === session;
+  }
+
+  /** The messages about which something may have been missed, newest first. @throws CodedError `database_failed` */
+  unheard(shardId: number): readonly UnheardMessage[] {
+    return this.#hearing.unheard(this.#listener(shardId));
+  }
+
+  /** A message has been read again, or could not be. @throws CodedError `disk_full`, `database_failed` */
+  tried(messageId: string, wasRead: boolean): void {
+    if (wasRead) this.#hearing.wasRead(messageId);
+    else this.#hearing.couldNotRead(messageId);
+  }
+
+  /** Where it cannot be written (a full disk), the log counts as not up to date until it can. */
+  #save(shard: Known, work: () => number): void {
+    try {
+      shard.savedAtMs = work();
+      shard.isMarked = true;
+    } catch (error) {
+      this.#log.error({ err: error }, "what was heard of Discord was not noted");
+    }
+  }
+
+  #listener(index: number): Shard {
+    return { index, count: this.#count };
   }
 }
 
-function keyOf(shardId: number): string {
-  return `heard:${shardId}`;
+/**
+ * In a quiet server heartbeats say that there was nothing to hear: everything before the last one that
+ * Discord acknowledged has come. @returns what ends it
+ */
+export function hearHeartbeats(client: Client, absence: Absence): Disposable {
+  const timer = setInterval(() => {
+    for (const [id, { status, lastPingTimestamp }] of client.ws.shards) {
+      if (status === Status.Ready && lastPingTimestamp > 0) absence.heard(id, lastPingTimestamp);
+    }
+  }, SAVED_EVERY_MS / 2).unref();
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }

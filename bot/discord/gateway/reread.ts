@@ -11,7 +11,7 @@ import {
   RESTJSONErrorCodes,
   Routes,
 } from "discord.js";
-import type { RecentMessage } from "#trainer/feedback/schema.ts";
+import type { UnheardMessage } from "#trainer/feedback/hearing.ts";
 import { voteOf } from "../../feedback/reactions.ts";
 import { forgetById } from "../on-deletion.ts";
 import type { Room } from "../room.ts";
@@ -23,74 +23,88 @@ export type NewSession = {
   readonly guildIds: ReadonlySet<string>;
 };
 
-const MESSAGES = 1_000;
-const EXCHANGES = 500;
-const WINDOW_MS = 30 * 24 * 60 * 60 * 1_000;
 const PAUSE_MS = 150;
 /** Discord's clock and ours may differ by so much. */
 const SKEW_MS = 60_000;
-/** When so many requests fail one after another, Discord is away: the next session tries again. */
+/** When so many requests fail one after another, Discord is away. */
 const FAILURES_IN_A_ROW = 10;
+/** Then it is tried again after so long … */
+const AWAY_MS = 60_000;
+/** … and what the bot may not read, after so long, while the session lasts. */
+const AGAIN_MS = 15 * 60_000;
 /** Reactions of one emoji that are read, a hundred at a time. */
 const PAGE = 100;
 const PAGES = 10;
 
-type Outcome = "same" | "forgotten" | "unread";
+/** `closed`: the bot may not read that channel. */
+type Outcome = "same" | "forgotten" | "unread" | "closed";
 
-/** Reads again what may have changed unheard. */
+/** Reads again what may have changed unheard, until all of it is read or the session ends. */
 export async function reread(room: Room, session: NewSession): Promise<void> {
-  const heardAtMs = await room.absence.sinceMs(session.shardId);
-  const tally = { same: 0, forgotten: 0, unread: 0 };
-  let failures = 0;
-  for (const message of toRead(room, session)) {
-    const isOver = !room.client.isReady() || !room.absence.isBehind(session.shardId, session.id);
-    if (isOver || failures >= FAILURES_IN_A_ROW) return;
-    const outcome = await readAgain(room, session, message, heardAtMs);
-    failures = outcome === "unread" ? failures + 1 : 0;
-    tally[outcome] += 1;
-    await sleep(PAUSE_MS);
+  while (goesOn(room, session)) {
+    const end = await readAll(room, session);
+    if (end === "done") return;
+    await sleep(end === "away" ? AWAY_MS : AGAIN_MS, undefined, { ref: false });
   }
-  room.absence.caughtUp(session.shardId);
-  const read = tally.same + tally.forgotten + tally.unread;
-  if (read > 0) room.log.info(tally, "messages were read again after a gap");
 }
 
-/** Newest first. Direct messages come to the first shard. */
-function toRead(room: Room, { guildIds, shardId }: NewSession): readonly RecentMessage[] {
-  const sinceMs = room.clock.nowMs() - WINDOW_MS;
-  return room.capture
-    .recentMessages(sinceMs, EXCHANGES)
-    .filter(({ guildId }) => (guildId === null ? shardId === 0 : guildIds.has(guildId)))
-    .filter(({ placeId }) => /^\d+$/.test(placeId))
-    .slice(0, MESSAGES);
+function goesOn(room: Room, { shardId, id }: NewSession): boolean {
+  return room.client.isReady() && room.absence.isNewest(shardId, id);
+}
+
+/** `away`: Discord does not answer; `left`: some may not be read now. */
+async function readAll(room: Room, session: NewSession): Promise<"done" | "away" | "left"> {
+  const tally = { same: 0, forgotten: 0, unread: 0, closed: 0 };
+  const closed = new Set<string>();
+  let failures = 0;
+  for (const message of room.absence.unheard(session.shardId)) {
+    if (!goesOn(room, session)) return "done";
+    const canTry = isReachable(session, message) && !closed.has(message.placeId);
+    const outcome = canTry ? await readAgain(room, session, message) : "closed";
+    if (canTry) failures = outcome === "unread" ? failures + 1 : 0;
+    if (failures >= FAILURES_IN_A_ROW) return "away";
+    if (outcome === "closed") closed.add(message.placeId);
+    tally[outcome] += 1;
+    room.absence.tried(message.messageId, outcome === "same" || outcome === "forgotten");
+    if (canTry) await sleep(PAUSE_MS);
+  }
+  const left = tally.unread + tally.closed;
+  if (tally.same + tally.forgotten + left > 0) {
+    room.log.info(tally, "messages were read again after a gap");
+  }
+  return left === 0 ? "done" : "left";
+}
+
+/** A server that the bot has left can be read no more. Direct messages come to the first shard. */
+function isReachable({ guildIds }: NewSession, { guildId }: UnheardMessage): boolean {
+  return guildId === null || guildIds.has(guildId);
 }
 
 async function readAgain(
   room: Room,
   session: NewSession,
-  message: RecentMessage,
-  heardAtMs: number | undefined,
+  message: UnheardMessage,
 ): Promise<Outcome> {
   // What happens from here on is heard, and is later than what is read.
   const stamp = room.stamps.reading(session);
   const channelId = await channelOf(room, message);
   const found = channelId === undefined ? "unread" : await fetchMessage(room, channelId, message);
-  if (found === "unread") return "unread";
-  if (found === "gone" || wasEdited(found, heardAtMs ?? message.createdAtMs)) {
-    await forgetById(room, message.messageId);
-    return "forgotten";
+  if (found === "unread" || found === "closed") return found;
+  if (found === "gone" || wasEdited(found, message.heardAtMs)) {
+    const { kind } = await forgetById(room, message.messageId);
+    return kind === "not_saved" ? "unread" : "forgotten";
   }
   if (!message.isAnswer) return "same";
   const votes = await readVotes(room, found).catch(() => undefined);
   if (votes === undefined) return "unread";
-  room.capture.reactionsRead(message.messageId, votes, stamp);
-  return "same";
+  const { kind } = room.capture.reactionsRead(message.messageId, votes, stamp);
+  return kind === "not_saved" ? "unread" : "same";
 }
 
 /** A thread's conversation may hold messages of its parent: these are as old as the thread, or older. */
 async function channelOf(
   room: Room,
-  { messageId, placeId, isThread }: RecentMessage,
+  { messageId, placeId, isThread }: UnheardMessage,
 ): Promise<string | undefined> {
   if (!isThread || BigInt(messageId) > BigInt(placeId)) return placeId;
   const thread = await room.client.channels.fetch(placeId).catch(() => null);
@@ -101,18 +115,22 @@ async function channelOf(
 async function fetchMessage(
   room: Room,
   channelId: string,
-  { messageId }: RecentMessage,
-): Promise<APIMessage | "gone" | "unread"> {
+  { messageId }: UnheardMessage,
+): Promise<APIMessage | "gone" | "unread" | "closed"> {
   try {
     return (await room.client.rest.get(Routes.channelMessage(channelId, messageId))) as APIMessage;
   } catch (error) {
-    const isGone =
-      error instanceof DiscordAPIError &&
-      (error.code === RESTJSONErrorCodes.UnknownMessage ||
-        error.code === RESTJSONErrorCodes.UnknownChannel);
-    return isGone ? "gone" : "unread";
+    if (!(error instanceof DiscordAPIError)) return "unread";
+    if (GONE.has(error.code)) return "gone";
+    return error.status === FORBIDDEN ? "closed" : "unread";
   }
 }
+
+const GONE: ReadonlySet<number | string> = new Set([
+  RESTJSONErrorCodes.UnknownMessage,
+  RESTJSONErrorCodes.UnknownChannel,
+]);
+const FORBIDDEN = 403;
 
 /** Edits until then were heard, or are what was read in the first place. */
 function wasEdited({ author, edited_timestamp }: APIMessage, heardAtMs: number): boolean {

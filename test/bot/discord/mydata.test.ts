@@ -42,7 +42,7 @@ async function makePair(likes: string, dislikes: string, rater: string) {
 
 /** Pairs that the night would train on, through the trainer's own stages. */
 function pairsWith(chosen: string): number {
-  const { prompts } = ratedPrompts(readFeedback(lounge.config));
+  const { prompts } = ratedPrompts(readFeedback(lounge.config, Date.now()));
   return compareAnswers(prompts).pairs.filter((pair) => pair.chosen === chosen).length;
 }
 

@@ -213,7 +213,6 @@ describe("when nothing can be written", () => {
 
 function bound(of: FeedbackLog) {
   return {
-    recentMessages: of.recentMessages.bind(of),
     holdsMessage: of.holdsMessage.bind(of),
     candidate: of.candidate.bind(of),
     candidateOfMessage: of.candidateOfMessage.bind(of),

@@ -1,38 +1,104 @@
-import { Keyv } from "keyv";
 import { expect, test } from "vitest";
 import { Absence } from "#bot/discord/gateway/absence.ts";
-import { HandClock } from "../../../deploy/playground/arena.ts";
+import { createLog } from "#engine/base/log.ts";
+import { FeedbackLog } from "#trainer/feedback/log.ts";
+import { freshFolder, HandClock } from "../../../deploy/playground/arena.ts";
 
-test("lasts from the last packet of a session until the next one has caught up, however many sessions that takes", async () => {
+const CHANNEL = "1300000000000000001";
+/** On shard 0 of 1 and of 2; the other on shard 1 of 2. */
+const [EVEN, ODD] = [String(2n << 22n), String(3n << 22n)];
+
+function openWorld() {
   const clock = new HandClock();
-  const absence = new Absence(new Keyv(), clock);
+  const feedback = FeedbackLog.openIn({ DATA_DIR: freshFolder() } as never, clock);
+  const log = createLog("bot", "silent");
+  const process = (count: number) => new Absence(feedback.hearing, { count }, clock, log);
+  let made = 0;
+  /** Records an exchange with one question and one answer, and a vote on it. */
+  const exchange = (guildId: string) => {
+    made += 1;
+    const id = `x${made}`;
+    const messages = [{ role: "user" as const, content: "hello" }];
+    const place = { guildId, channelId: CHANNEL, threadId: null, source: "discord" as const };
+    feedback.recordExchange(
+      {
+        ...{ id, authorKey: "asker", messages, systemPromptSha256: "", messageIds: [`9${made}`] },
+        ...{ ...place, createdAtMs: clock.nowMs() },
+      },
+      [
+        {
+          ...{ id: `a${made}`, exchangeId: id, text: "hi", adapter: null, sampling: {} },
+          ...{ finishReason: "stop", createdAtMs: clock.nowMs() },
+        },
+      ],
+    );
+    feedback.recordMessage(`8${made}`, `a${made}`);
+    return { id, messageIds: [`9${made}`, `8${made}`] };
+  };
+  return { clock, feedback, process, exchange };
+}
+
+const idsOf = (list: readonly { readonly messageId: string }[]) =>
+  list.map(({ messageId }) => messageId).toSorted();
+
+test("lasts from the last packet of a session until what was missed is read, however many sessions that takes", () => {
+  const { clock, feedback, process, exchange } = openWorld();
+  const absence = process(1);
+  absence.begins(0, "first");
+  const missed = exchange(EVEN);
+  clock.forward(60_000);
   absence.heard(0);
   const lastMs = clock.nowMs();
   clock.forward(5_000);
-  absence.ends(0, "second");
+  absence.begins(0, "second");
+  const heard = exchange(EVEN);
+  clock.forward(60_000);
   absence.heard(0);
-  clock.forward(5_000);
-  absence.ends(0, "third");
-  absence.heard(0);
-  expect(await absence.sinceMs(0)).toBe(lastMs);
-  expect([absence.isBehind(0, "second"), absence.isBehind(0, "third")]).toEqual([false, true]);
-  absence.caughtUp(0);
-  absence.ends(0, "fourth");
-  expect(await absence.sinceMs(0)).toBe(lastMs + 10_000);
+  expect(idsOf(absence.unheard(0))).toEqual(missed.messageIds.toSorted());
+  clock.forward(60_000);
+  absence.begins(0, "third");
+  const since = new Map(absence.unheard(0).map((one) => [one.messageId, one.heardAtMs]));
+  expect(missed.messageIds.map((id) => since.get(id))).toEqual([lastMs, lastMs]);
+  expect(heard.messageIds.map((id) => since.get(id))).toEqual([lastMs + 65_000, lastMs + 65_000]);
+  expect([absence.isNewest(0, "second"), absence.isNewest(0, "third")]).toEqual([false, true]);
+  expect(feedback.hearing.unsure(clock.nowMs())).toEqual(new Set([missed.id, heard.id]));
+  absence.tried(missed.messageIds[0] ?? "", true);
+  expect(feedback.hearing.unsure(clock.nowMs()).has(missed.id)).toBe(true);
+  absence.tried(missed.messageIds[1] ?? "", true);
+  expect(feedback.hearing.unsure(clock.nowMs())).toEqual(new Set([heard.id]));
 });
 
-test("is known over a restart to the minute, and shard by shard", async () => {
-  const clock = new HandClock();
-  const store = new Keyv();
-  const before = new Absence(store, clock);
-  const startMs = clock.nowMs();
-  for (let second = 0; second < 90; second++) {
-    before.heard(0);
-    clock.forward(1_000);
-  }
-  await expect.poll(() => store.get("heard:0")).toBe(startMs + 60_000);
-  const after = new Absence(store, clock);
-  after.ends(0, "new");
-  after.ends(1, "new");
-  expect([await after.sinceMs(0), await after.sinceMs(1)]).toEqual([startMs + 60_000, undefined]);
+test("what could not be read is no longer waited for, stays unsure, and is tried in the next session", () => {
+  const { clock, feedback, process, exchange } = openWorld();
+  const absence = process(1);
+  absence.begins(0, "first");
+  const missed = exchange(EVEN);
+  absence.begins(0, "second");
+  for (const id of missed.messageIds) absence.tried(id, false);
+  expect(feedback.hearing.backlog(clock.nowMs())).toEqual({ unread: 0, deafSinceMs: undefined });
+  expect(feedback.hearing.unsure(clock.nowMs())).toEqual(new Set([missed.id]));
+  absence.begins(0, "third");
+  expect(feedback.hearing.backlog(clock.nowMs()).unread).toBe(2);
+});
+
+test("after a change of SHARDS each server counts from when any process heard it last", () => {
+  const { clock, feedback, process, exchange } = openWorld();
+  const two = process(2);
+  two.begins(0, "a");
+  two.begins(1, "b");
+  const [even, odd] = [exchange(EVEN), exchange(ODD)];
+  clock.forward(60_000);
+  two.heard(0);
+  const evenMs = clock.nowMs();
+  clock.forward(600_000);
+  two.heard(1);
+  const oddMs = clock.nowMs();
+  clock.forward(600_000);
+  expect(feedback.hearing.unsure(clock.nowMs())).toEqual(new Set([even.id, odd.id]));
+  expect(feedback.hearing.backlog(clock.nowMs()).deafSinceMs).toBe(evenMs);
+  const one = process(1);
+  one.begins(0, "c");
+  const since = new Map(one.unheard(0).map((each) => [each.messageId, each.heardAtMs]));
+  expect(even.messageIds.map((id) => since.get(id))).toEqual([evenMs, evenMs]);
+  expect(odd.messageIds.map((id) => since.get(id))).toEqual([oddMs, oddMs]);
 });

@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startBot } from "#bot/discord/start-bot.ts";
+import { systemClock } from "#engine/base/clock.ts";
 import { createLog } from "#engine/base/log.ts";
+import { untilCaughtUp } from "#trainer/nightly/catch-up.ts";
+import { readFeedback } from "#trainer/nightly/data-stage.ts";
+import { ratedPrompts } from "#trainer/pairs/answers.ts";
 import { finishedAnswer, type Lounge, openLounge } from "../../support/lounge.ts";
 
 const BOT = "<@1200000000000000002>";
@@ -29,6 +33,7 @@ async function ask(name: string, channelId = general) {
 }
 
 const isErased = (exchangeId: string) => lounge.feedback.exchange(exchangeId)?.deleted === true;
+const unsure = () => lounge.feedback.hearing.unsure(Date.now());
 const standing = (candidateId: string) =>
   lounge.feedback
     .standing()
@@ -100,12 +105,40 @@ describe("after a session that could not be resumed", () => {
     const kept = await ask("noor");
     const deleted = await ask("mira");
     const path = `${general}/messages/${kept.question.id}`;
-    for (const status of [403, 403, 403]) {
-      lounge.playground.faults.rest({ kind: "status", status, method: "GET", path });
-    }
+    lounge.playground.faults.rest({ kind: "status", status: 403, method: "GET", path });
     await gap(() => person("mira").delete(deleted.question.id));
     await expect.poll(() => isErased(deleted.exchangeId), { timeout: 10_000 }).toBe(true);
+    const unread = () => lounge.feedback.hearing.backlog(Date.now()).unread;
+    await expect.poll(unread, { timeout: 20_000 }).toBe(0);
     expect(isErased(kept.exchangeId)).toBe(false);
+    // Nothing is learnt from it before it can be read.
+    expect(unsure().has(kept.exchangeId)).toBe(true);
+    await gap(() => undefined);
+    await expect.poll(() => unsure().size, { timeout: 20_000 }).toBe(0);
+  });
+
+  test("a training that starts at once waits, and learns nothing from what was taken back or deleted", async () => {
+    const kept = await ask("noor");
+    const takenBack = await ask("mira");
+    const deleted = await ask("aiko");
+    for (const { answer } of [kept, takenBack, deleted]) person("sade").react(answer.id, "👎");
+    const rated = () =>
+      ratedPrompts(readFeedback(lounge.config, Date.now()))
+        .prompts.flatMap(({ answers }) => answers.flatMap(({ candidateIds }) => candidateIds))
+        .filter((id) => [kept.id, takenBack.id, deleted.id].includes(id));
+    await expect.poll(() => rated().length).toBe(3);
+    await gap(() => {
+      person("sade").unreact(takenBack.answer.id, "👎");
+      person("aiko").delete(deleted.question.id);
+    });
+    await expect.poll(() => unsure().size, { interval: 1 }).toBeGreaterThan(0);
+    const said: string[] = [];
+    await untilCaughtUp({
+      ...{ config: lounge.config, clock: systemClock, signal: new AbortController().signal },
+      say: (what) => said.push(what),
+    });
+    expect(said).toEqual([expect.stringMatching(/until \d+ messages have been read again/)]);
+    expect(rated()).toEqual([kept.id]);
   });
 });
 
