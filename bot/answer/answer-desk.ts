@@ -4,6 +4,7 @@
  */
 
 import { type DrawnTwo, drawTwo } from "../compare/draw-two.ts";
+import type { Verdict } from "../moderation/withheld.ts";
 import { AnswerView, type MessageSurface } from "./answer-view.ts";
 import { answerQuestion } from "./answering.ts";
 import type { EditSchedulers } from "./edit-scheduler.ts";
@@ -19,9 +20,10 @@ import type { Admission, OnPosition } from "./request-limits.ts";
 type InFlight = {
   readonly candidateId: string;
   readonly question: Question;
-  readonly view: AnswerView;
+  /** None where two answers are drawn at once: nobody may see either before both are there. */
+  readonly view?: AnswerView;
   readonly abort: AbortController;
-  readonly done: Promise<AnswerOutcome>;
+  readonly done: Promise<unknown>;
 };
 
 /** All answers that one bot is giving. Their number is bounded by the limits. */
@@ -59,16 +61,38 @@ export class AnswerDesk {
     return outcome;
   }
 
-  /** Draws two answers to one question, as one request of the person's. @throws CodedError */
-  async drawTwo(
+  /**
+   * Counts work on a question as an answer in the making, from its admission to what is shown of it.
+   * @param work its signal is aborted as an answer's is
+   */
+  async during<T>(question: Question, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const abort = new AbortController();
+    const done = work(abort.signal);
+    const entry = { candidateId: this.#parts.newId(), question, abort, done };
+    this.#inFlight.add(entry);
+    try {
+      return await done;
+    } finally {
+      this.#inFlight.delete(entry);
+    }
+  }
+
+  /** Draws two answers to one question, as one request of the person's. @throws CodedError; the signal's reason */
+  drawTwo(
     question: Question,
     adapters: readonly [string | undefined, string | undefined],
     onPosition: OnPosition,
+    signal: AbortSignal,
   ): Promise<Admission<DrawnTwo>> {
     const { personKey: person, perMinute } = question;
     const who = { person, guild: question.guildId ?? question.channelId, perMinute };
-    const work = () => drawTwo(question, adapters, this.#parts);
+    const work = () => drawTwo(question, adapters, this.#parts, signal);
     return this.#parts.limits.run(who, work, onPosition);
+  }
+
+  /** An answer to a question was refused, and these messages say so. */
+  refused(question: Question, verdict: Verdict, messageIds: readonly string[]): void {
+    this.#parts.onBlocked?.(question, verdict, messageIds);
   }
 
   /** Whose question an answer in the making is to; undefined when it is not in the making. */
@@ -86,8 +110,8 @@ export class AnswerDesk {
     for (const { question, view, abort } of this.#inFlight) {
       if (question.messageId === messageId) abort.abort(WITHDRAWN);
       // Discord may tell of a deletion before it tells us the id of the message that we sent.
-      await view.rest();
-      if (view.messageIds.includes(messageId)) abort.abort(WITHDRAWN);
+      await view?.rest();
+      if (view?.messageIds.includes(messageId) === true) abort.abort(WITHDRAWN);
     }
   }
 
@@ -105,7 +129,7 @@ export class AnswerDesk {
     const timer = setTimeout(() => {
       for (const { abort } of this.#inFlight) abort.abort();
     }, timeoutMs);
-    await Promise.all([...this.#inFlight].map(({ done }) => done));
+    await Promise.allSettled([...this.#inFlight].map(({ done }) => done));
     clearTimeout(timer);
   }
 

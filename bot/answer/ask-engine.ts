@@ -9,6 +9,7 @@ import type { Decided } from "../moderation/decided-questions.ts";
 import { stopButton } from "./controls.ts";
 import { toDrafts } from "./draft.ts";
 import type { EngineFigures } from "./engine-figures.ts";
+import { engineMetadata } from "./engine-metadata.ts";
 import { answerTokens, questionText, systemPrompt } from "./prompt.ts";
 import { type Job, STOPPED } from "./question.ts";
 import { recollect } from "./recollect.ts";
@@ -167,14 +168,7 @@ async function stream(
   const model = adapter === undefined ? {} : { model: `${figures.modelId}:${adapter}` };
   const { language } = question;
   const buttons = [stopButton(language, candidateId)];
-  const metadata = {
-    person: question.personKey,
-    ...(question.guildId === null ? {} : { guild: question.guildId }),
-    channel: question.channelId,
-    age_restricted: question.isAgeRestricted === true,
-    ...(question.locale === undefined ? {} : { locale: question.locale }),
-    ...(decided === undefined ? {} : { moderation: { decided } }),
-  };
+  const metadata = engineMetadata(question, decided);
   for await (const chunk of parts.engine.chat({
     messages,
     ...sampling,

@@ -10,6 +10,8 @@ const side = z.object({ candidateId: z.string(), name: z.string() });
 /** What is kept of a comparison; the answers and the votes are in the feedback log. */
 export const comparisonSchema = z.object({
   id: z.string(),
+  /** Null in direct messages; it was not written down at first. */
+  guildId: z.string().nullable().optional(),
   channelId: z.string(),
   /** The last one carries the buttons; empty until they are posted. */
   messageIds: z.array(z.string()),

@@ -9,8 +9,6 @@ import type { Logger } from "#engine/base/log.ts";
 import type { FeedbackEvent } from "#trainer/feedback/records.ts";
 import { type Comparison, comparisonSchema, isDue, type Tally, tallyOf } from "./comparison.ts";
 
-/** The list of the first process, or of the only one. */
-const OPEN = "open";
 /** A closed one is forgotten after this time; its votes stay in the log. */
 const KEPT_MS = 30 * 24 * 60 * 60 * 1_000;
 const LOOK_INTERVAL_MS = 5_000;
@@ -18,27 +16,29 @@ const idsSchema = z.array(z.string());
 
 type ComparisonParts = {
   readonly clock: Clock;
-  /** Each process keeps a list of its own, or one would overwrite what another adds, and all would reveal. */
-  readonly shard?: { readonly index: number };
   readonly eventsOf: (candidateId: string) => readonly FeedbackEvent[];
   /** Shows which was which. Never rejects. */
   readonly reveal: (comparison: Comparison, tally: Tally) => Promise<void>;
   readonly log: Logger;
 };
 
-/** All comparisons of one bot. */
+/**
+ * The comparisons of the servers that a process has. Each server has a list of its own, which whoever has the
+ * server takes up: so none is left behind when the servers are parted anew.
+ */
 export class Comparisons implements Disposable {
   readonly #store: Keyv;
   readonly #parts: ComparisonParts;
   readonly #timer: NodeJS.Timeout;
-  /** The key of the list of those that are open here. */
-  readonly #open: string;
+  /** Lists that are to be taken up. */
+  readonly #toAdopt = new Set<string>();
+  /** Those that are open here, with the list that each is on. */
+  readonly #open = new Map<string, string>();
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(store: Keyv, parts: ComparisonParts) {
     this.#store = store;
     this.#parts = parts;
-    this.#open = (parts.shard?.index ?? 0) === 0 ? OPEN : `${OPEN}:${parts.shard?.index}`;
     this.#timer = setInterval(() => {
       this.closeDue().catch((error: unknown) => parts.log.error({ err: error }, "closing failed"));
     }, LOOK_INTERVAL_MS).unref();
@@ -49,11 +49,24 @@ export class Comparisons implements Disposable {
     return comparisonSchema.safeParse(await this.#store.get(`one:${id}`)).data;
   }
 
+  /** This process has a server from now on; null stands for direct messages. */
+  adopt(guildId: string | null): void {
+    this.#toAdopt.add(listOf(guildId));
+  }
+
+  /** Takes up the list of one process, from before each server had its own. */
+  adoptProcess(index: number): void {
+    this.#toAdopt.add(index === 0 ? "open" : `open:${index}`);
+  }
+
   /** Opens it. */
   open(comparison: Comparison): Promise<void> {
     return this.#oneByOne(async () => {
-      await this.#store.set(`one:${comparison.id}`, comparison);
-      await this.#store.set(this.#open, [...(await this.#openIds()), comparison.id]);
+      const { id } = comparison;
+      const list = listOf(comparison.guildId ?? null);
+      await this.#store.set(`one:${id}`, comparison);
+      await this.#store.set(list, [...(await this.#listed(list)), id]);
+      this.#open.set(id, list);
     });
   }
 
@@ -66,20 +79,18 @@ export class Comparisons implements Disposable {
   /** Closes what is due, each once. @returns how many were closed */
   closeDue(): Promise<number> {
     return this.#oneByOne(async () => {
+      await this.#takeUp();
       let closed = 0;
-      for (const id of await this.#openIds()) {
+      for (const [id, list] of [...this.#open]) {
         const comparison = await this.find(id);
-        if (comparison !== undefined) {
+        if (comparison !== undefined && !comparison.isClosed) {
           const tally = this.tally(comparison);
           if (!isDue(comparison, tally, this.#parts.clock.nowMs())) continue;
           await this.#store.set(`one:${id}`, { ...comparison, isClosed: true }, KEPT_MS);
           await this.#parts.reveal(comparison, tally);
           closed += 1;
         }
-        await this.#store.set(
-          this.#open,
-          (await this.#openIds()).filter((open) => open !== id),
-        );
+        await this.#strike(list, id);
       }
       return closed;
     });
@@ -89,8 +100,23 @@ export class Comparisons implements Disposable {
     clearInterval(this.#timer);
   }
 
-  async #openIds(): Promise<readonly string[]> {
-    return idsSchema.safeParse(await this.#store.get(this.#open)).data ?? [];
+  /** A list that could not be read stays to be taken up. */
+  async #takeUp(): Promise<void> {
+    for (const list of [...this.#toAdopt]) {
+      for (const id of await this.#listed(list)) this.#open.set(id, list);
+      this.#toAdopt.delete(list);
+    }
+  }
+
+  async #strike(list: string, id: string): Promise<void> {
+    const left = (await this.#listed(list)).filter((open) => open !== id);
+    if (left.length > 0) await this.#store.set(list, left);
+    else await this.#store.delete(list);
+    this.#open.delete(id);
+  }
+
+  async #listed(list: string): Promise<readonly string[]> {
+    return idsSchema.safeParse(await this.#store.get(list)).data ?? [];
   }
 
   #oneByOne<T>(work: () => Promise<T>): Promise<T> {
@@ -98,4 +124,8 @@ export class Comparisons implements Disposable {
     this.#last = result.catch(() => undefined);
     return result;
   }
+}
+
+function listOf(guildId: string | null): string {
+  return `open:server:${guildId ?? "direct"}`;
 }

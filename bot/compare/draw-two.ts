@@ -1,10 +1,12 @@
 /** Two answers to one question, recorded as candidates of one exchange. It knows the engine by its client. */
 import type { ChatMessage } from "#engine/backends/backend.ts";
+import type { ChatRequest } from "#engine/client/engine-client.ts";
 import type { Exchange } from "#trainer/feedback/records.ts";
+import { engineMetadata } from "../answer/engine-metadata.ts";
 import { answerTokens, questionText, systemPrompt } from "../answer/prompt.ts";
 import type { AnsweringParts, Question } from "../answer/question.ts";
 import { SAMPLING } from "../answer/sampling.ts";
-import { withheldText } from "../moderation/withheld.ts";
+import type { Verdict } from "../moderation/withheld.ts";
 
 /** One of the two. */
 type Drawn = {
@@ -17,65 +19,72 @@ type Drawn = {
 /** Both, in random order; or why there are none. */
 export type DrawnTwo =
   | { readonly kind: "drawn"; readonly exchange: Exchange; readonly two: readonly [Drawn, Drawn] }
-  | { readonly kind: "blocked"; readonly reason: string }
+  | { readonly kind: "blocked"; readonly verdict: Verdict | undefined }
   | { readonly kind: "alike" };
 
 type Raw = Awaited<ReturnType<typeof drawOne>>;
 
 /**
  * Draws and records. @param adapters names of adapters or `base`; undefined: the one that serves
- * @throws CodedError the engine's, `engine_unreachable`, `disk_full`, `database_failed`
+ * @param signal aborting it ends both
+ * @throws CodedError the engine's, `engine_unreachable`, `disk_full`, `database_failed`; the signal's reason
  */
 export async function drawTwo(
   question: Question,
   adapters: readonly [string | undefined, string | undefined],
   parts: AnsweringParts,
+  signal: AbortSignal,
 ): Promise<DrawnTwo> {
   const figures = await parts.figures();
   const prompt = systemPrompt(parts.prompt(), question.instructions);
   const messages: readonly ChatMessage[] = [{ role: "user", content: questionText(question.text) }];
   const request = [{ role: "system" as const, content: prompt.text }, ...messages];
+  const metadata = await metadataOf(question, messages, parts);
   const drawn = await Promise.all(
-    adapters.map((adapter) => drawOne(question, { request, adapter, figures }, parts)),
+    adapters.map((adapter) => drawOne({ request, adapter, figures, metadata, signal }, parts)),
   );
   const [first, second] = parts.newSeed() % 2 === 0 ? drawn : drawn.toReversed();
   if (first === undefined || second === undefined) throw new Error("two were drawn");
   const blocked = [first, second].find(({ end }) => end.reason === "content_filter");
-  if (blocked !== undefined) {
-    return { kind: "blocked", reason: blockedText(question, blocked) };
-  }
+  if (blocked !== undefined) return { kind: "blocked", verdict: blocked.end.verdict };
   if (first.text === "" || first.text === second.text) return { kind: "alike" };
   const exchange = exchangeOf(question, { messages, sha256: prompt.sha256 }, parts);
   record(exchange, [first, second], parts);
   return { kind: "drawn", exchange, two: [toDrawn(question, first), toDrawn(question, second)] };
 }
 
-async function drawOne(
+/** As for any question: which rules hold in that place, and what moderators decided about it. */
+async function metadataOf(
   question: Question,
+  messages: readonly ChatMessage[],
+  { decided }: AnsweringParts,
+): Promise<NonNullable<ChatRequest["metadata"]>> {
+  const { guildId } = question;
+  const asked = messages.at(-1)?.content ?? "";
+  const decision = guildId === null ? undefined : await decided?.(guildId, asked);
+  return engineMetadata(question, decision);
+}
+
+async function drawOne(
   asked: {
     readonly request: readonly ChatMessage[];
     readonly adapter: string | undefined;
     readonly figures: { readonly modelId: string; readonly contextTokens: number };
+    readonly metadata: NonNullable<ChatRequest["metadata"]>;
+    readonly signal: AbortSignal;
   },
   parts: AnsweringParts,
 ) {
-  const { request, adapter, figures } = asked;
+  const { request: messages, adapter, figures, metadata, signal } = asked;
   const sampling = {
     ...SAMPLING,
     maxTokens: answerTokens(figures.contextTokens),
     seed: parts.newSeed(),
   };
-  const metadata = {
-    person: question.personKey,
-    ...(question.guildId === null ? {} : { guild: question.guildId }),
-  };
   const model = adapter === undefined ? {} : { model: `${figures.modelId}:${adapter}` };
   let text = "";
   for await (const chunk of parts.engine.chat({
-    messages: request,
-    ...sampling,
-    ...model,
-    metadata,
+    ...{ messages, ...sampling, ...model, metadata, signal },
   })) {
     if (chunk.type === "text") text += chunk.text;
     if (chunk.type === "end") {
@@ -91,11 +100,6 @@ function toDrawn({ language }: Question, { candidateId, text, end }: Raw): Drawn
       ? language.say("compare.base")
       : language.say("compare.adapter", { name: end.adapter });
   return { candidateId, text, name };
-}
-
-function blockedText({ language }: Question, { end }: Raw): string {
-  if (end.verdict === undefined) return language.say("withheld.one_of_two");
-  return withheldText(language, end.verdict);
 }
 
 function exchangeOf(

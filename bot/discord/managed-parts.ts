@@ -1,5 +1,5 @@
 /** The parts of a room that managers and operators work with. */
-import type { Client } from "discord.js";
+import { type Client, Events } from "discord.js";
 import type { Clock } from "#engine/base/clock.ts";
 import type { Config } from "#engine/base/config.ts";
 import type { Logger } from "#engine/base/log.ts";
@@ -12,7 +12,7 @@ import { instructionProblem } from "../settings/instruction-check.ts";
 import type { EntryStore } from "../storage/entry-store.ts";
 import { openKeyv } from "../storage/open-keyv.ts";
 import { reveal } from "./commands/compare.ts";
-import type { Shard } from "./gateway/shard.ts";
+import { isFirst, type Shard } from "./gateway/shard.ts";
 import { knowOperators } from "./operators.ts";
 import type { Room } from "./room.ts";
 
@@ -36,20 +36,31 @@ export function managedParts(parts: {
   readonly log: Logger;
 }): Managed {
   const { config, store, feedback, engine, client, languages, shard, clock, log } = parts;
+  const comparisons = new Comparisons(openKeyv(store, "comparisons", log), {
+    clock,
+    eventsOf: (candidateId) => feedback.eventsOf(candidateId),
+    reveal: (comparison, tally) => reveal({ client, languages, log }, comparison, tally),
+    log,
+  });
+  takeUp(comparisons, client, shard);
   return {
-    comparisons: new Comparisons(openKeyv(store, "comparisons", log), {
-      clock,
-      eventsOf: (candidateId) => feedback.eventsOf(candidateId),
-      shard,
-      reveal: (comparison, tally) => reveal({ client, languages, log }, comparison, tally),
-      log,
-    }),
+    comparisons,
     adapters: engine,
     instructionProblem: (language, texts) => instructionProblem(language, engine, texts),
     wishes: new TrainingWishes(config.DATA_DIR),
     isOperator: knowOperators(client),
     adapterNames: () => readAdapterNames(engine),
   };
+}
+
+/** The servers that this process has, and those that it gets. */
+function takeUp(comparisons: Comparisons, client: Client<true>, shard: Shard): void {
+  comparisons.adoptProcess(shard.index);
+  if (isFirst(shard)) comparisons.adopt(null);
+  for (const guildId of client.guilds.cache.keys()) comparisons.adopt(guildId);
+  for (const event of [Events.GuildCreate, Events.GuildAvailable] as const) {
+    client.on(event, ({ id }) => comparisons.adopt(id));
+  }
 }
 
 async function readAdapterNames(engine: EngineClient): Promise<readonly string[]> {

@@ -9,6 +9,7 @@ import type { Logger } from "#engine/base/log.ts";
 import { AnswerView } from "../../answer/answer-view.ts";
 import { toDrafts } from "../../answer/draft.ts";
 import { EditScheduler } from "../../answer/edit-scheduler.ts";
+import { type Question, WITHDRAWN } from "../../answer/question.ts";
 import { answerContents, failureNotice, queueNotice, refusalNotice } from "../../answer/wording.ts";
 import { DEFAULT_MINUTES, DEFAULT_QUORUM } from "../../commands/compare.ts";
 import { notSavedReply } from "../../commands/replies.ts";
@@ -22,8 +23,9 @@ import {
   withFooter,
 } from "../../compare/comparison.ts";
 import type { DrawnTwo } from "../../compare/draw-two.ts";
-import type { Language } from "../../language/language.ts";
 import type { Languages } from "../../language/languages.ts";
+import { appealButton } from "../../moderation/appeal-button.ts";
+import { type Verdict, withheldText } from "../../moderation/withheld.ts";
 import { replyPrivately } from "../private-reply.ts";
 import { channelOf, placeOf, type Room } from "../room.ts";
 import { interactionSurface } from "../surfaces.ts";
@@ -56,19 +58,50 @@ export async function compare(room: Room, interaction: ChatInputCommandInteracti
     personName: interaction.user.displayName,
     ...offer.terms,
     language,
+    locale: interaction.locale,
   };
-  const first = interaction.options.getString("first") ?? offer.terms.adapter;
+  await room.desk.during(question, (signal) =>
+    askTwice(room, interaction, { question, view, signal }),
+  );
+}
+
+type Asked = {
+  readonly question: Question;
+  readonly view: AnswerView;
+  readonly signal: AbortSignal;
+};
+
+/** Draws both and shows them, or says why not. Never rejects. */
+async function askTwice(
+  room: Room,
+  interaction: ChatInputCommandInteraction,
+  asked: Asked,
+): Promise<void> {
+  const { question, view, signal } = asked;
+  const { language } = question;
+  const first = interaction.options.getString("first") ?? question.adapter;
   const second = interaction.options.getString("second") ?? first;
+  const tellPosition = (position: number, waitMs?: number) =>
+    view.show([{ content: queueNotice(language, position, waitMs) }]);
   try {
-    const admission = await room.desk.drawTwo(question, [first, second], (position, waitMs) =>
-      view.show([{ content: queueNotice(language, position, waitMs) }]),
-    );
+    const admission = await room.desk.drawTwo(question, [first, second], tellPosition, signal);
+    signal.throwIfAborted();
     if (admission.kind === "refused")
       await view.finish([{ content: refusalNotice(language, admission) }]);
-    else await show(room, interaction, { view, language }, admission.value);
+    else await show(room, interaction, asked, admission.value);
   } catch (error) {
-    room.log.warn({ err: error }, "a comparison failed");
-    await view.finish([{ content: failureNotice(language, error) }]);
+    if (signal.reason === WITHDRAWN) {
+      await view.finish([]);
+      // What was deferred and never shown would seem to be thinking for a quarter of an hour.
+      await interaction.deleteReply().catch(() => undefined);
+      return;
+    }
+    const isEnding = signal.aborted;
+    if (!isEnding) room.log.warn({ err: error }, "a comparison failed");
+    const content = isEnding
+      ? refusalNotice(language, { reason: "closing" })
+      : failureNotice(language, error);
+    await view.finish([{ content }]);
   }
 }
 
@@ -125,12 +158,13 @@ export async function reveal(
 async function show(
   room: Room,
   interaction: ChatInputCommandInteraction,
-  { view, language }: { readonly view: AnswerView; readonly language: Language },
+  { question, view }: Asked,
   drawn: DrawnTwo,
 ): Promise<void> {
-  if (drawn.kind !== "drawn") {
-    const content = drawn.kind === "blocked" ? drawn.reason : language.say("compare.alike");
-    await view.finish([{ content }]);
+  const { language } = question;
+  if (drawn.kind === "blocked") return showBlocked(room, { question, view }, drawn.verdict);
+  if (drawn.kind === "alike") {
+    await view.finish([{ content: language.say("compare.alike") }]);
     return;
   }
   const { two, exchange } = drawn;
@@ -139,6 +173,7 @@ async function show(
   const [a, b] = two;
   const draft: Comparison = {
     id: interaction.id,
+    guildId: interaction.guildId,
     channelId: interaction.channelId,
     messageIds: [],
     sides: [
@@ -160,6 +195,24 @@ async function show(
   // A deleted message of it erases the exchange.
   room.capture.shownTogether(exchange, shown.messageIds);
   await room.comparisons.open({ ...draft, messageIds: [...shown.messageIds] });
+}
+
+/** As with any answer that is withheld: with a case, a quiet alert where it has to be, and a way to appeal. */
+async function showBlocked(
+  room: Room,
+  { question, view }: Pick<Asked, "question" | "view">,
+  verdict: Verdict | undefined,
+): Promise<void> {
+  const { language, guildId } = question;
+  if (verdict === undefined) {
+    await view.finish([{ content: language.say("withheld.one_of_two") }]);
+    return;
+  }
+  const content = withheldText(language, verdict);
+  const isAppealable = guildId !== null && verdict.category !== "S11";
+  const buttons = isAppealable ? [appealButton(language)] : [];
+  const { messageIds } = await view.finish(toDrafts([content], { buttons }));
+  room.desk.refused(question, verdict, messageIds);
 }
 
 /** @returns what to tell where it was not saved */

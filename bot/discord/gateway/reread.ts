@@ -52,27 +52,45 @@ function goesOn(room: Room, { shardId, id }: NewSession): boolean {
   return room.client.isReady() && room.absence.isNewest(shardId, id);
 }
 
+/** One reading of all that is to be read. */
+type Pass = {
+  readonly tally: Record<Outcome, number>;
+  /** Channels that the bot may not read. */
+  readonly closed: Set<string>;
+  failuresInARow: number;
+};
+
 /** `away`: Discord does not answer; `left`: some may not be read now. */
 async function readAll(room: Room, session: NewSession): Promise<"done" | "away" | "left"> {
   const tally = { same: 0, forgotten: 0, unread: 0, closed: 0 };
-  const closed = new Set<string>();
-  let failures = 0;
+  const pass: Pass = { tally, closed: new Set(), failuresInARow: 0 };
   for (const message of room.absence.unheard(session.shardId)) {
     if (!goesOn(room, session)) return "done";
-    const canTry = isReachable(session, message) && !closed.has(message.placeId);
-    const outcome = canTry ? await readAgain(room, session, message) : "closed";
-    if (canTry) failures = outcome === "unread" ? failures + 1 : 0;
-    if (failures >= FAILURES_IN_A_ROW) return "away";
-    if (outcome === "closed") closed.add(message.placeId);
+    const outcome = await tryOne(room, session, message, pass);
+    if (pass.failuresInARow >= FAILURES_IN_A_ROW) return "away";
     tally[outcome] += 1;
     room.absence.tried(message.messageId, outcome === "same" || outcome === "forgotten");
-    if (canTry) await sleep(PAUSE_MS);
   }
   const left = tally.unread + tally.closed;
   if (tally.same + tally.forgotten + left > 0) {
     room.log.info(tally, "messages were read again after a gap");
   }
   return left === 0 ? "done" : "left";
+}
+
+/** Asks nothing where it is known that the bot may not read. */
+async function tryOne(
+  room: Room,
+  session: NewSession,
+  message: UnheardMessage,
+  pass: Pass,
+): Promise<Outcome> {
+  if (!isReachable(session, message) || pass.closed.has(message.placeId)) return "closed";
+  const outcome = await readAgain(room, session, message);
+  if (outcome === "closed") pass.closed.add(message.placeId);
+  pass.failuresInARow = outcome === "unread" ? pass.failuresInARow + 1 : 0;
+  await sleep(PAUSE_MS);
+  return outcome;
 }
 
 /** A server that the bot has left can be read no more. Direct messages come to the first shard. */

@@ -116,30 +116,30 @@ describe("after a session that could not be resumed", () => {
     await gap(() => undefined);
     await expect.poll(() => unsure().size, { timeout: 20_000 }).toBe(0);
   });
+});
 
-  test("a training that starts at once waits, and learns nothing from what was taken back or deleted", async () => {
-    const kept = await ask("noor");
-    const takenBack = await ask("mira");
-    const deleted = await ask("aiko");
-    for (const { answer } of [kept, takenBack, deleted]) person("sade").react(answer.id, "👎");
-    const rated = () =>
-      ratedPrompts(readFeedback(lounge.config, Date.now()))
-        .prompts.flatMap(({ answers }) => answers.flatMap(({ candidateIds }) => candidateIds))
-        .filter((id) => [kept.id, takenBack.id, deleted.id].includes(id));
-    await expect.poll(() => rated().length).toBe(3);
-    await gap(() => {
-      person("sade").unreact(takenBack.answer.id, "👎");
-      person("aiko").delete(deleted.question.id);
-    });
-    await expect.poll(() => unsure().size, { interval: 1 }).toBeGreaterThan(0);
-    const said: string[] = [];
-    await untilCaughtUp({
-      ...{ config: lounge.config, clock: systemClock, signal: new AbortController().signal },
-      say: (what) => said.push(what),
-    });
-    expect(said).toEqual([expect.stringMatching(/until \d+ messages have been read again/)]);
-    expect(rated()).toEqual([kept.id]);
+test("a training that starts at once waits, and learns nothing from what was taken back or deleted", async () => {
+  const kept = await ask("noor");
+  const takenBack = await ask("mira");
+  const deleted = await ask("aiko");
+  for (const { answer } of [kept, takenBack, deleted]) person("sade").react(answer.id, "👎");
+  const rated = () =>
+    ratedPrompts(readFeedback(lounge.config, Date.now()))
+      .prompts.flatMap(({ answers }) => answers.flatMap(({ candidateIds }) => candidateIds))
+      .filter((id) => [kept.id, takenBack.id, deleted.id].includes(id));
+  await expect.poll(() => rated().length).toBe(3);
+  await gap(() => {
+    person("sade").unreact(takenBack.answer.id, "👎");
+    person("aiko").delete(deleted.question.id);
   });
+  await expect.poll(() => unsure().size, { interval: 1 }).toBeGreaterThan(0);
+  const said: string[] = [];
+  await untilCaughtUp({
+    ...{ config: lounge.config, clock: systemClock, signal: new AbortController().signal },
+    say: (what) => said.push(what),
+  });
+  expect(said).toEqual([expect.stringMatching(/until \d+ messages have been read again/)]);
+  expect(rated()).toEqual([kept.id]);
 });
 
 test("what happened while the bot was not running is honoured when it is again", async () => {
