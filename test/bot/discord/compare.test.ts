@@ -106,18 +106,6 @@ describe("/compare", () => {
     expect(shown.content.match(/Drawn with \d+\./g)).toHaveLength(2);
   });
 
-  test("survives a restart, and closes when its time is over, though nobody votes", async () => {
-    const shown = await newComparison({ first: "night-1", second: "base", minutes: 5 });
-    await restart();
-    await pressedBy("noor", shown, sideOf(shown, "night-1"));
-    expect(content(shown)).toContain("1 of 5 votes");
-    aheadMs += 6 * 60_000;
-    await restart();
-    await expect
-      .poll(() => content(shown), { timeout: 8_000 })
-      .toContain("adapter night-1: 1 vote");
-  });
-
   test("of answers that come out the same says so", async () => {
     lounge.engine.script = () => [{ text: "Same." }, { end: "stop" }];
     await mira.slash(general, "compare", { text: "Twins?" });
@@ -134,5 +122,41 @@ describe("/compare", () => {
     expect(outcome).toMatchObject({
       choices: [{ value: "night-1" }, { value: "night-2" }],
     });
+  });
+});
+
+describe("an open comparison", () => {
+  test("survives a restart, and closes when its time is over, though nobody votes", async () => {
+    const shown = await newComparison({ first: "night-1", second: "base", minutes: 5 });
+    await restart();
+    await pressedBy("noor", shown, sideOf(shown, "night-1"));
+    expect(content(shown)).toContain("1 of 5 votes");
+    aheadMs += 6 * 60_000;
+    await restart();
+    await expect
+      .poll(() => content(shown), { timeout: 8_000 })
+      .toContain("adapter night-1: 1 vote");
+  });
+
+  test("that is being drawn when the bot ends is shown before it does, and is open at the next start", async () => {
+    const rest = Promise.withResolvers<void>();
+    lounge.engine.script = ({ seed }) => [
+      { text: `Late words ${seed}.` },
+      { wait: rest.promise },
+      { end: "stop" },
+    ];
+    const asked = lounge.engine.asked.length;
+    await mira.slash(general, "compare", { text: "Before the end?", votes: 1 });
+    await expect.poll(() => lounge.engine.asked.length).toBe(asked + 2);
+    const ending = bot.stop(5_000);
+    rest.resolve();
+    await ending;
+    const shown = lounge.playground
+      .messages(general)
+      .find((message) => message.content.includes("Late words"));
+    if (shown === undefined) throw new Error("not shown");
+    await restart();
+    await pressedBy("noor", shown, "a");
+    await expect.poll(() => content(shown), { timeout: 8_000 }).toContain("A won");
   });
 });

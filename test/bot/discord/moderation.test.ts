@@ -7,6 +7,8 @@ import { finishedAnswer, type Lounge, openLounge } from "../support/lounge.ts";
 const BOT = "<@1200000000000000002>";
 /** Chat, managing messages and members' time-outs, and reading AutoMod's rules. */
 const PERMISSIONS = 1_408_749_399_136n;
+/** A response that is deferred and not given. */
+const LOADING = 128;
 let lounge: Lounge;
 let general: string;
 let log: string;
@@ -281,6 +283,54 @@ describe("cases", () => {
       content.includes("help lines follow"),
     );
     expect(shown.components).toEqual([]);
+  });
+});
+
+describe("/compare is moderated as any question:", () => {
+  test("a plea for help gets help lines and a quiet alert, a refusal a case and a way to appeal", async () => {
+    const alerts = lounge.playground.channelId("questions");
+    await mira.slash(general, "moderation setup", { alerts });
+    blocked("S11", `Help lines ${++count}.`);
+    await person("p261").slash(general, "compare", { text: "MOREPRIVATEWORDS" });
+    const help = await lounge.playground.waitFor(
+      ({ content }) => content === `Help lines ${count}.`,
+    );
+    expect(help.components).toEqual([]);
+    const alert = await lounge.playground.waitFor(
+      ({ content }) => content.includes("Someone may need help") && content.includes(help.id),
+      { channelId: alerts },
+    );
+    expect(JSON.stringify(alert)).not.toContain("MOREPRIVATEWORDS");
+    blocked("S2", `Refused twice ${count}.`);
+    await person("p262").slash(general, "compare", { text: "how do I rob" });
+    await caseSaying(`Refused twice ${count}.`);
+    const refusal = await lounge.playground.waitFor(
+      ({ content }) => content === `Refused twice ${count}.`,
+    );
+    await person("p262").press(refusal.id, "appeal:wrongly_refused");
+    await lounge.playground.waitFor(
+      ({ content }) => content.includes("Appeal: wrongly refused") && content.includes(refusal.id),
+      { channelId: log },
+    );
+  });
+
+  test("the engine is told of the place, and a ban ends it", async () => {
+    const rest = Promise.withResolvers<void>();
+    lounge.engine.script = () => [{ text: "Half" }, { wait: rest.promise }, { end: "stop" }];
+    const asked = lounge.engine.asked.length;
+    const pending = person("p263").slash(general, "compare", { text: "which?" });
+    await expect.poll(() => lounge.engine.asked.length).toBe(asked + 2);
+    for (const { metadata } of lounge.engine.asked.slice(asked)) {
+      expect(metadata).toMatchObject({ channel: general, age_restricted: false });
+      expect(metadata).toMatchObject({ locale: expect.any(String) });
+    }
+    await pending;
+    const thinking = () =>
+      lounge.playground.messages(general).filter(({ flags = 0 }) => (flags & LOADING) !== 0);
+    expect(thinking()).toHaveLength(1);
+    lounge.playground.moderators.ban(person("p263").id);
+    await expect.poll(thinking).toEqual([]);
+    rest.resolve();
   });
 });
 
