@@ -29,6 +29,11 @@ const KEPT_TURNS = 60;
 const LONG_LIST = 64;
 /** A conversation that nobody continues is forgotten. */
 const KEPT_MS = 30 * 24 * 60 * 60 * 1_000;
+/**
+ * What says in which conversations a message is lasts longer than any of them: it is renewed by whoever goes on
+ * with one before less than a conversation's own time is left.
+ */
+const INDEX_KEPT_MS = 2 * KEPT_MS;
 
 /**
  * A thread is one conversation. Elsewhere each person has one in each channel, or all who are in the
@@ -227,7 +232,7 @@ export class ConversationMemory {
     if (sealed === undefined) return;
     await this.#store.set(`turns:${key}`, sealed, KEPT_MS);
     for (const messageId of kept.flatMap((turn) => turn.messageIds)) {
-      await this.#enter(`holders:${messageId}`, key, KEPT_MS);
+      await this.#enter(`holders:${messageId}`, key, INDEX_KEPT_MS);
     }
     await this.#index(key, kept);
   }
@@ -245,14 +250,16 @@ export class ConversationMemory {
   /** Lists a conversation under what it is found by. A long list first loses what was forgotten. */
   async #enter(entry: string, key: string, ttlMs: number | undefined): Promise<void> {
     const before = this.#failures;
-    const listed = await this.#listed(entry);
-    if (listed.includes(key)) return;
+    const { keys: listed, expiresAtMs } = await this.#entry(entry);
+    const lasts = expiresAtMs === undefined || expiresAtMs >= Date.now() + KEPT_MS;
+    if (listed.includes(key) && lasts) return;
     const kept: string[] = [];
     for (const one of listed) {
       if (listed.length < LONG_LIST || (await this.#store.has(`turns:${one}`))) kept.push(one);
     }
     // What could not be read must not be overwritten by a store that has just come back.
-    if (this.#failures === before) await this.#store.set(entry, [...kept, key], ttlMs);
+    if (this.#failures === before)
+      await this.#store.set(entry, [...new Set([...kept, key])], ttlMs);
   }
 
   /** Where keys can't be made (a full disk), the conversation goes on without being remembered. */
@@ -303,8 +310,15 @@ export class ConversationMemory {
   }
 
   async #listed(entry: string): Promise<readonly string[]> {
-    const parsed = keysSchema.safeParse(await this.#store.get(entry));
-    return parsed.success ? parsed.data : [];
+    return (await this.#entry(entry)).keys;
+  }
+
+  /** @returns what is listed, and when it ends by Keyv's clock, which is the machine's; undefined: never */
+  async #entry(
+    entry: string,
+  ): Promise<{ readonly keys: readonly string[]; readonly expiresAtMs: number | undefined }> {
+    const raw = await this.#store.getRaw<unknown>(entry);
+    return { keys: keysSchema.safeParse(raw?.value).data ?? [], expiresAtMs: raw?.expires };
   }
 
   #oneByOne<T>(work: () => Promise<T>): Promise<T> {

@@ -1,10 +1,11 @@
 import { Keyv } from "keyv";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { ConversationMemory, conversationKey } from "#bot/conversation/memory.ts";
 import type { Turn } from "#bot/conversation/window.ts";
 import { openSqliteStore, type SqliteStore } from "#bot/storage/sqlite-store.ts";
 import { KeyRing } from "#trainer/feedback/key-ring.ts";
 
+const DAY_MS = 86_400_000;
 let store: SqliteStore;
 let memory: ConversationMemory;
 let keys: KeyRing;
@@ -53,6 +54,29 @@ describe("conversations", () => {
     expect(await contents("mine")).toEqual(["question 1", "answer 1"]);
     expect(await contents("theirs")).toHaveLength(4);
     expect(await memory.continueFrom("unknown", "mine")).toBe(false);
+  });
+
+  test("however long a conversation goes on, a message in it is found when it is deleted", async () => {
+    vi.useFakeTimers({ toFake: ["Date"] });
+    try {
+      const start = Date.now();
+      await memory.append("k", exchange(1));
+      await memory.continueFrom("a1", "copy");
+      const [later, latest] = [21, 42];
+      for (const day of [later, latest]) {
+        vi.setSystemTime(start + day * DAY_MS);
+        await memory.append("k", exchange(day));
+      }
+      await memory.append("copy", exchange(50));
+      vi.setSystemTime(start + (latest + 25) * DAY_MS);
+      expect(await contents("k")).toContain("question 1");
+      expect(await contents("copy")).toEqual(["question 50", "answer 50"]);
+      expect(await memory.forgetMessage("q21")).toEqual(["x21", "x42"]);
+      expect(await memory.forgetMessage("q1")).toEqual(["x1", "x42"]);
+      expect(await contents("k")).toEqual(["question 42", "answer 42"]);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test("a deleted message goes with its question or answer, wherever it was copied to", async () => {
