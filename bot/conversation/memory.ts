@@ -21,7 +21,8 @@ const turnsSchema = z.array(
     speakerKeys: z.array(z.string()).optional(),
   }),
 );
-const keysSchema = z.array(z.string());
+/** Keys with the time when the list ends, as Keyv stores both. */
+const entrySchema = z.object({ value: z.array(z.string()), expires: z.number().nullish() });
 
 /** Turns kept of one conversation; far more than any context holds. */
 const KEPT_TURNS = 60;
@@ -317,8 +318,8 @@ export class ConversationMemory {
   async #entry(
     entry: string,
   ): Promise<{ readonly keys: readonly string[]; readonly expiresAtMs: number | undefined }> {
-    const raw = await this.#store.getRaw<unknown>(entry);
-    return { keys: keysSchema.safeParse(raw?.value).data ?? [], expiresAtMs: raw?.expires };
+    const raw = entrySchema.safeParse(await this.#store.getRaw(entry)).data;
+    return { keys: raw?.value ?? [], expiresAtMs: raw?.expires ?? undefined };
   }
 
   #oneByOne<T>(work: () => Promise<T>): Promise<T> {
