@@ -31,7 +31,7 @@ export type Backlog = {
 };
 
 /** Bots say once a minute at most that they hear; one that has said nothing for so long does not. */
-export const HEARD_WITHIN_MS = 180_000;
+const HEARD_WITHIN_MS = 180_000;
 /** Of exchanges without any feedback only the newest are read again, for what is remembered of them. */
 const NEWEST = 500;
 const NEWEST_WINDOW_MS = 30 * 24 * 60 * 60 * 1_000;
