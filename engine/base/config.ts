@@ -72,6 +72,10 @@ const schema = z.object({
     .regex(/^[0-9a-f]{64}$/, "expected 64 hexadecimal digits")
     .optional(),
   BACKEND_IMAGES: z.enum(["auto", "on", "off"]).default("auto"),
+  IMAGE_CHECK_URL: url.optional(),
+  IMAGE_CHECK_MODEL: z.string().min(1).default("omni-moderation-latest"),
+  IMAGE_CHECK_KEY: z.string().min(1).optional(),
+  UNCHECKED_IMAGES: z.enum(["refuse", "allow"]).default("refuse"),
   IMAGE_URLS: z.enum(["data", "https"]).default("data"),
   QUEUE_LIMIT: count.default(256),
   REQUEST_DEADLINE_S: count.max(86_400).default(900),

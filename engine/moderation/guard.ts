@@ -9,6 +9,7 @@ import { isCoded } from "../base/errors.ts";
 import type { GuardFormat, GuardTurn } from "./guard-format.ts";
 import { type GuardVerdict, readVerdict } from "./guard-verdict.ts";
 import type { Assessment, Moderator, Passage } from "./moderator.ts";
+import { isDisguised, plainReading } from "./normalise.ts";
 import { VerdictCache } from "./verdict-cache.ts";
 
 /** Answers a guard's prompt greedily, with log-probabilities of each token and its alternatives. */
@@ -50,10 +51,11 @@ export class Guard implements Moderator {
   }
 
   async check(passage: Passage): Promise<readonly Assessment[]> {
-    const conversations =
+    const conversations = (
       passage.stage === "input"
         ? judgedInputs(passage.turns)
-        : [[...questionOf(passage.turns), answerTurn(passage)]];
+        : [[...questionOf(passage.turns), answerTurn(passage)]]
+    ).flatMap(inEachReading);
     const signal = AbortSignal.any([passage.signal, AbortSignal.timeout(PATIENCE_MS)]);
     const verdicts = await Promise.all(conversations.map((turns) => this.#judge(turns, signal)));
     return verdicts.map((verdict, index) => withMinors(verdict, conversations[index] ?? []));
@@ -85,6 +87,16 @@ export class Guard implements Moderator {
       throw error;
     }
   }
+}
+
+/**
+ * A conversation as it was typed, and where its last turn hides words from models (b0mb, b o m b, bоmb), with the
+ * words that people read in it as well: what is found in either counts.
+ */
+function inEachReading(turns: readonly GuardTurn[]): readonly (readonly GuardTurn[])[] {
+  const last = turns.at(-1);
+  if (last === undefined || !isDisguised(last.content)) return [turns];
+  return [[...turns.slice(0, -1), { ...last, content: plainReading(last.content) }], turns];
 }
 
 /** The last message of people in its context, and each earlier one by itself. */

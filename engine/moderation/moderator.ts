@@ -73,10 +73,20 @@ export interface Moderator {
   check(passage: Passage): Promise<readonly Assessment[]>;
 }
 
+/** Looks at pictures. Throwing, or rejecting, counts as "could not check", which withholds the request. */
+export interface ImageModerator {
+  /** For logs and health. */
+  readonly name: string;
+  /** What is found in one picture, an assessment for each kind of harm. @param url of scheme `data:` */
+  check(url: string, signal: AbortSignal): Promise<readonly Assessment[]>;
+}
+
 /** How the checks of one engine are made up. */
 type ModerationOptions = {
   readonly lexicon: Lexicon;
   readonly moderators?: readonly Moderator[];
+  /** Looks at pictures; undefined: nobody does. */
+  readonly images?: ImageModerator | undefined;
   /** What is blocked whatever a community's policy says. */
   readonly ceiling?: Ceiling;
   /** Shows what only the lexical layer has checked when another check cannot run: the operator's choice. */
@@ -86,6 +96,12 @@ type ModerationOptions = {
 };
 
 const SLICE_CHARACTERS = 8192;
+const UNCHECKED: Decision = {
+  action: "block",
+  hazard: "unchecked",
+  severity: "unsafe",
+  probability: 1,
+};
 
 /** The checks of one engine. */
 export class Moderation {
@@ -99,13 +115,20 @@ export class Moderation {
 
   /** The layers by name, for people. */
   get layers(): readonly string[] {
-    return ["lexical", ...this.#moderators.map(({ name }) => name)];
+    const { images } = this.#options;
+    const checks = [...this.#moderators, ...(images === undefined ? [] : [images])];
+    return ["lexical", ...checks.map(({ name }) => name)];
+  }
+
+  /** Whether pictures can be checked. */
+  get seesImages(): boolean {
+    return this.#options.images !== undefined;
   }
 
   /**
    * Checks a conversation before generation. What people wrote, or tools answered, is held to the rules of
    * input, what an assistant is said to have written or called to those of output; the system prompt and what
-   * tools there are is the operator's own. Pictures are not looked at: what is said about them is.
+   * tools there are is the operator's own. Pictures are looked at where there is a check that can.
    */
   async checkInput(
     messages: readonly PromptMessage[],
@@ -123,7 +146,12 @@ export class Moderation {
       return { block: toBlock("input", "moderators", policy), warnings: [] };
     }
     const passage = { stage: "input", turns, text: "", context: "", signal } as const;
-    const decision = await this.#ask(passage, policy);
+    const [said, shown] = await Promise.all([
+      this.#ask(passage, policy),
+      this.#look(imagesIn(messages), signal, policy),
+    ]);
+    const found = [said, shown].filter((one) => one !== undefined);
+    const decision = found.length === 0 ? undefined : strictest(found);
     return decision === undefined
       ? { warnings: [] }
       : decision.action === "block"
@@ -166,11 +194,19 @@ export class Moderation {
   async assess(
     text: string,
     signal: AbortSignal,
+    images: readonly string[] = [],
   ): Promise<{ readonly lexical: string | undefined; readonly found: readonly Assessment[] }> {
     const lexical = (await this.#scan(text, "input")) ?? (await this.#scan(text, "output"));
     const turns: readonly GuardTurn[] = [{ role: "user", content: text }];
     const passage = { stage: "input", turns, text: "", context: "", signal } as const;
-    const found = await Promise.all(this.#moderators.map((moderator) => moderator.check(passage)));
+    const { images: eyes } = this.#options;
+    if (images.length > 0 && eyes === undefined) throw new RangeError("nothing looks at pictures");
+    // A picture may come without a word.
+    const readers = text === "" && images.length > 0 ? [] : this.#moderators;
+    const found = await Promise.all([
+      ...readers.map((moderator) => moderator.check(passage)),
+      ...images.map((url) => eyes?.check(url, signal) ?? []),
+    ]);
     return { lexical, found: found.flat() };
   }
 
@@ -193,6 +229,32 @@ export class Moderation {
       if (found !== undefined) return found;
     }
     return firstMatch(scanner.finish());
+  }
+
+  /**
+   * What pictures lead to. The lexical layer reads none, so that nothing stands in for a check that cannot run; and
+   * what moderators decided about a question they decided about its words.
+   */
+  async #look(
+    urls: readonly string[],
+    signal: AbortSignal,
+    policy: GuildPolicy,
+  ): Promise<Decision | undefined> {
+    const { images } = this.#options;
+    if (images === undefined || urls.length === 0) return undefined;
+    try {
+      const found = await Promise.all(urls.map((url) => images.check(url, signal)));
+      const undecided = { ...policy, decided: undefined };
+      const marked = found
+        .flat()
+        .map((one) => this.decide(undecided, one))
+        .filter(({ action }) => action !== "allow");
+      return marked.length === 0 ? undefined : strictest(marked);
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#options.onFailure(images.name, error);
+      return UNCHECKED;
+    }
   }
 
   /** The strictest of what the moderators' findings lead to; undefined where nothing is to be done. */
@@ -218,7 +280,7 @@ export class Moderation {
       passage.signal.throwIfAborted();
       this.#options.onFailure(moderator.name, error);
       if (this.#options.failOpen === true) return [];
-      return [{ action: "block", hazard: "unchecked", severity: "unsafe", probability: 1 }];
+      return [UNCHECKED];
     }
   }
 }
@@ -239,6 +301,13 @@ function withProbability(block: Block, { hazard, probability }: Decision): Block
 
 function toWarning(stage: Stage, { hazard, severity, probability }: Decision): Warning {
   return { stage, category: hazard, severity, probability };
+}
+
+function imagesIn(messages: readonly PromptMessage[]): readonly string[] {
+  return messages.flatMap((message) => {
+    const parts = message.role === "user" ? (message.parts ?? []) : [];
+    return parts.flatMap((part) => (part.type === "image" ? [part.url] : []));
+  });
 }
 
 function turnsOf(messages: readonly PromptMessage[]): readonly GuardTurn[] {

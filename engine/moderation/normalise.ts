@@ -55,7 +55,8 @@ export function foldLeet(folded: string): string {
 
 /** A word with digits or signs between its letters; `mp3` and `3d` are none. */
 const MIXED_WORD = /[a-z0-9@$]*[a-z][0-9@$]+[a-z][a-z0-9@$]*/g;
-const LETTERS_APART = /(?<![a-z])(?:[a-z][ ._*-]){3,}[a-z](?![a-z])/g;
+/** A single letter that begins the next word, as in `b u i l d a b0mb`, is not one of them. */
+const LETTERS_APART = /(?<![a-z0-9@$])[a-z0-9@$]([ ._*-])(?:[a-z0-9@$]\1){2,}[a-z](?![a-z0-9@$])/g;
 
 /**
  * Text for a small model that knows few words: in one case, without look-alikes or marks, digits and signs inside
@@ -63,8 +64,17 @@ const LETTERS_APART = /(?<![a-z])(?:[a-z][ ._*-]){3,}[a-z](?![a-z])/g;
  */
 export function plainReading(text: string): string {
   return foldWord(text)
-    .replaceAll(LETTERS_APART, (word) => word.replaceAll(/[^a-z]/g, ""))
+    .replaceAll(LETTERS_APART, (word) => word.replaceAll(/[ ._*-]/g, ""))
     .replaceAll(MIXED_WORD, foldLeet);
+}
+
+/** Letters of other alphabets within a Latin word, and letters that are set as symbols. */
+const FOREIGN_LETTERS =
+  /\p{Script=Latin}[\p{Script=Cyrillic}\p{Script=Greek}]|[\p{Script=Cyrillic}\p{Script=Greek}]\p{Script=Latin}|[\uFF21-\uFF3A\uFF41-\uFF5A\u24B6-\u24E9\u{1D400}-\u{1D7FF}]/u;
+
+/** Whether `plainReading` shows words that a model may not see in the text; accents and capitals hide none. */
+export function isDisguised(text: string): boolean {
+  return FOREIGN_LETTERS.test(text) || plainReading(text) !== foldWord(text);
 }
 
 type CodePointMap = (codePoint: number) => number | undefined;

@@ -47,7 +47,8 @@ export function createApp(services: AppServices): Hono<Env> {
   app.use("/v1/*", refuseWhenStopping(services), limitBody(services));
   app.post("/v1/chat/completions", (c) => answerChat(services, c));
   app.post("/v1/moderations", async (c) => {
-    const request = parseModerationRequest(await readJson(c));
+    const { seesImages } = services.moderation;
+    const request = parseModerationRequest(await readJson(c), seesImages);
     const signal = AbortSignal.any([c.req.raw.signal, services.stopped]);
     const requestId = c.get("requestId");
     return c.json(await moderate(services.moderation, request, { requestId, signal }));
@@ -254,12 +255,14 @@ function refuseWhenStopping(services: AppServices): MiddlewareHandler<Env> {
 }
 
 /** Pictures take more, where there is a model that looks at them. */
-function limitBody({ backend }: AppServices): MiddlewareHandler {
+function limitBody({ backend, moderation }: AppServices): MiddlewareHandler {
   const limit = (maxSize: number) => bodyLimit({ maxSize, onError: () => refuseLarge(maxSize) });
   const [plain, withImages] = [limit(BODY_LIMIT_BYTES), limit(IMAGE_BODY_BYTES)];
   return (c, next) => {
-    const isChat = c.req.path === "/v1/chat/completions";
-    return isChat && backend.info.images.can ? withImages(c, next) : plain(c, next);
+    const takesImages =
+      (c.req.path === "/v1/chat/completions" && backend.info.images.can) ||
+      (c.req.path === "/v1/moderations" && moderation.seesImages);
+    return takesImages ? withImages(c, next) : plain(c, next);
   };
 }
 

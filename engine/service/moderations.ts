@@ -9,6 +9,8 @@ import { HAZARD_CODES } from "../moderation/categories.ts";
 import type { GuildPolicy } from "../moderation/guild-policy.ts";
 import type { Assessment, Moderation } from "../moderation/moderator.ts";
 import { cleanInput } from "../moderation/normalise.ts";
+import { imageProblem, MOST_IMAGES } from "./chat/chat-images.ts";
+import { MOST_CHARACTERS } from "./chat/chat-messages.ts";
 import { HttpProblem } from "./http-problem.ts";
 import { metadataSchema, readPolicy } from "./request-metadata.ts";
 
@@ -31,19 +33,23 @@ const CATEGORIES: Readonly<Record<string, readonly string[]>> = {
 const OWN_CATEGORIES = ["slur", "blocklist", "jailbreak", "unspecified"];
 const MOST_INPUTS = 64;
 
-const EXPECTED = `expected a text, or a list of up to ${MOST_INPUTS} of them; images are not supported`;
+/** OpenAI looks at pictures for these alone. */
+const OF_PICTURES = /^(self-harm|sexual$|violence)/;
+
+const EXPECTED = `expected a text, a list of up to ${MOST_INPUTS} of them, or a list of {type: "text", text} and {type: "image_url", image_url: {url}}, which is one input`;
 const text = z.string({ error: EXPECTED });
-const part = z.object({ type: z.literal("text"), text }, { error: EXPECTED });
+const part = z.discriminatedUnion(
+  "type",
+  [
+    z.object({ type: z.literal("text"), text }),
+    z.object({ type: z.literal("image_url"), image_url: z.object({ url: text }) }),
+  ],
+  { error: EXPECTED },
+);
 const schema = z.object(
   {
     input: z.union(
-      [
-        text,
-        z
-          .array(z.union([text, part]))
-          .min(1)
-          .max(MOST_INPUTS),
-      ],
+      [text, z.array(text).min(1).max(MOST_INPUTS), z.array(part).min(1).max(MOST_INPUTS)],
       {
         error: EXPECTED,
       },
@@ -54,32 +60,78 @@ const schema = z.object(
   { error: "expected a JSON object with input" },
 );
 
-/** A checked request. */
-type ModerationRequest = { readonly inputs: readonly string[]; readonly policy: GuildPolicy };
+type ModerationInput = { readonly text: string; readonly images: readonly string[] };
 
-/** Checks a request's body. @throws HttpProblem 400 that names what is wrong */
-export function parseModerationRequest(body: unknown): ModerationRequest {
+/** A checked request. */
+type ModerationRequest = {
+  readonly inputs: readonly ModerationInput[];
+  readonly policy: GuildPolicy;
+};
+
+/**
+ * Checks a request's body.
+ * @param seesImages whether there is a check of pictures
+ * @throws HttpProblem 400 that names what is wrong
+ */
+export function parseModerationRequest(body: unknown, seesImages: boolean): ModerationRequest {
   const parsed = schema.safeParse(body);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     const param = String(issue?.path[0] ?? "");
     const place = param === "" ? "The body" : param;
-    throw new HttpProblem(`${place}: ${issue?.message ?? EXPECTED}.`, {
-      status: 400,
-      code: "invalid_request",
-      param,
-    });
+    throw refusal(`${place}: ${issue?.message ?? EXPECTED}.`, param);
   }
   const { input, metadata } = parsed.data;
-  const inputs = typeof input === "string" ? [input] : input;
-  return {
-    inputs: inputs.map((one) => cleanInput(typeof one === "string" ? one : one.text)),
-    policy: readPolicy(metadata),
-  };
+  const inputs = typeof input === "string" ? [toInput([input])] : toInputs(input);
+  if (!seesImages && inputs.some(({ images }) => images.length > 0)) {
+    throw refusal(
+      "input: nothing here looks at pictures. The operator can name a server that does (IMAGE_CHECK_URL).",
+      "input",
+    );
+  }
+  return { inputs, policy: readPolicy(metadata) };
+}
+
+type Part = z.infer<typeof part>;
+
+/** Texts are inputs of their own; parts make one together, as with OpenAI. */
+function toInputs(given: readonly string[] | readonly Part[]): readonly ModerationInput[] {
+  const parts = given.filter((one) => typeof one !== "string");
+  if (parts.length > 0) return [toInput(parts)];
+  return given.map((one) => toInput([one]));
+}
+
+function toInput(parts: readonly (string | Part)[]): ModerationInput {
+  const texts = parts.flatMap((one) =>
+    typeof one === "string" ? [one] : one.type === "text" ? [one.text] : [],
+  );
+  const images = parts.flatMap((one) =>
+    typeof one !== "string" && one.type === "image_url" ? [one.image_url.url] : [],
+  );
+  const characters = texts.reduce((sum, { length }) => sum + length, 0);
+  if (characters > MOST_CHARACTERS) {
+    throw refusal(
+      `input: expected at most ${MOST_CHARACTERS} characters, got ${characters}.`,
+      "input",
+    );
+  }
+  const problem = images.map((url) => imageProblem(url, "data")).find((one) => one !== undefined);
+  if (problem !== undefined) throw refusal(`input: ${problem}.`, "input");
+  if (images.length > MOST_IMAGES) {
+    throw refusal(
+      `input: expected at most ${MOST_IMAGES} pictures, got ${images.length}.`,
+      "input",
+    );
+  }
+  return { text: cleanInput(texts.join("\n")), images };
+}
+
+function refusal(message: string, param: string): HttpProblem {
+  return new HttpProblem(message, { status: 400, code: "invalid_request", param });
 }
 
 /**
- * Judges each text.
+ * Judges each input.
  * @throws CodedError `guard_failed` when a layer cannot run: no result is not a good one
  */
 export async function moderate(
@@ -92,14 +144,23 @@ export async function moderate(
     const { lexical, found } = await assess(moderation, input, options.signal);
     const decisions = found.map((one) => moderation.decide(policy, one));
     const flagged = lexical !== undefined || decisions.some(({ action }) => action === "block");
-    results.push({ flagged, ...toScores(lexical, found, policy) });
+    const { text: said, images } = input;
+    const types = [
+      ...(said === "" && images.length > 0 ? [] : ["text"]),
+      ...(images.length > 0 ? ["image"] : []),
+    ];
+    results.push({ flagged, ...toScores(lexical, found, policy), ...toTypes(types) });
   }
   return { id: `modr-${options.requestId}`, model: moderation.layers.join("+"), results };
 }
 
-async function assess(moderation: Moderation, input: string, signal: AbortSignal) {
+async function assess(
+  moderation: Moderation,
+  { text: said, images }: ModerationInput,
+  signal: AbortSignal,
+) {
   try {
-    return await moderation.assess(input, signal);
+    return await moderation.assess(said, signal, images);
   } catch (error) {
     signal.throwIfAborted();
     throw new CodedError("The safety check could not run. Try again in a moment.", {
@@ -107,6 +168,13 @@ async function assess(moderation: Moderation, input: string, signal: AbortSignal
       cause: error,
     });
   }
+}
+
+/** Of what each category was looked for in. */
+function toTypes(types: readonly string[]): object {
+  const of = (name: string) => types.filter((type) => type === "text" || OF_PICTURES.test(name));
+  const entries = Object.keys(CATEGORIES).map((name) => [name, of(name)]);
+  return { category_applied_input_types: Object.fromEntries(entries) };
 }
 
 function toScores(
@@ -130,7 +198,6 @@ function toScores(
   return {
     categories: Object.fromEntries(entries.map(([name, of]) => [name, of.some(isNamed)])),
     category_scores: Object.fromEntries(entries.map(([name, of]) => [name, scoreOf(of)])),
-    category_applied_input_types: Object.fromEntries(entries.map(([name]) => [name, ["text"]])),
     hazards: Object.fromEntries(own.map((hazard) => [hazard, scores.get(hazard) ?? 0])),
     probabilities: found[0]?.probabilities ?? null,
   };

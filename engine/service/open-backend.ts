@@ -6,6 +6,7 @@ import { openRemoteBackend } from "../backends/remote/remote.ts";
 import { systemClock } from "../base/clock.ts";
 import type { Config } from "../base/config.ts";
 import { returnFreedBlocks } from "../native/allocator.ts";
+import { imagesRefusal } from "./image-check.ts";
 import type { ModelLocation } from "./model-path.ts";
 
 /** The backend, once more by its own type where it is local. */
@@ -30,6 +31,7 @@ export async function openBackend(
       contextTokens: config.CONTEXT_TOKENS,
       streams: config.STREAMS,
       images: config.BACKEND_IMAGES,
+      imagesRefusal: imagesRefusal(config),
       clock: systemClock,
     });
     return { backend, local: undefined };

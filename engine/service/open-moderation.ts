@@ -14,6 +14,7 @@ import { Guard } from "../moderation/guard.ts";
 import { compileLexicon, readBlocklist } from "../moderation/lexical.ts";
 import { Moderation, type Moderator } from "../moderation/moderator.ts";
 import { checkShippedGuard, formatOfGuard, isShippedGuard } from "./guard-file.ts";
+import { openImageCheck } from "./image-check.ts";
 import type { ModelLocation, ModelSetting } from "./model-path.ts";
 
 /** The checks, with what they hold open. To be disposed before the chat's backend. */
@@ -52,6 +53,7 @@ export async function openModeration(
     moderation: new Moderation({
       lexicon,
       moderators,
+      images: openImageCheck(config),
       ceiling: new Set(config.GUARD_ALWAYS_BLOCKS),
       failOpen: config.GUARD_FAILURE === "lexical",
       onFailure: (name, err) => log.error({ event: "check_failed", check: name, err }),
@@ -105,6 +107,7 @@ async function openRemoteGuard(model: string, url: string, streams: number): Pro
     contextTokens: GUARD_CONTEXT_TOKENS,
     streams,
     clock: systemClock,
+    settings: "GUARD_URL and GUARD_MODEL",
   });
   const name = `${model} at ${url}`;
   return { model: new BackendGuard(name, backend, { wrapsItself: true }), backend };

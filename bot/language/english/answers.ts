@@ -47,7 +47,7 @@ export const ANSWER_MESSAGES = {
   "chat.empty": "Hello! Write your question behind the mention, or use `/chat`.",
   "chat.unread": "I can't answer that: {reason}",
   "file.image":
-    "my model reads text only, so it can't look at the image “{name}”. Describe it in words.",
+    "I can only read text here, so I can't look at the image “{name}”. Describe it in words.",
   "file.not_text": "“{name}” is no text file.",
   "file.too_large": "“{name}” is larger than {kib} KiB, which is the most that I read.",
   "file.not_utf8": "“{name}” could not be read as UTF-8 text.",

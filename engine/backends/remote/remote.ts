@@ -33,6 +33,8 @@ export type RemoteBackendOptions = LinkOptions & {
   readonly streams: number;
   /** Whether pictures go to it; `auto`: if it says that its model takes them. */
   readonly images?: "auto" | "on" | "off";
+  /** Why pictures are kept from a model that would take them; undefined: they are not. */
+  readonly imagesRefusal?: string | undefined;
 };
 
 const embeddingsSchema = z.object({
@@ -67,7 +69,7 @@ export async function openRemoteBackend(options: RemoteBackendOptions): Promise<
     streams,
     device: `${vendor.kind} at ${link.url}`,
     tools: toolsOf(served.takesTools, link.url),
-    images: imagesOf(options.images ?? "auto", served.takesImages, link.url),
+    images: imagesOf(options, served.takesImages, link.url),
   };
   return new RemoteBackend({ link, vendor, model, info, adapterIds: served.adapterIds ?? [] });
 }
@@ -276,11 +278,13 @@ function toolsOf(takesTools: boolean | undefined, url: string): Ability {
 }
 
 function imagesOf(
-  setting: "auto" | "on" | "off",
+  { images: setting = "auto", imagesRefusal: why }: RemoteBackendOptions,
   takesImages: boolean | undefined,
   url: string,
 ): Ability {
-  if (setting === "on" || (setting === "auto" && takesImages === true)) return { can: true };
+  if (setting === "on" || (setting === "auto" && takesImages === true)) {
+    return why === undefined ? { can: true } : { can: false, why };
+  }
   if (setting === "off")
     return { can: false, why: "BACKEND_IMAGES=off keeps pictures from the model" };
   return {

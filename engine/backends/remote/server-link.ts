@@ -15,6 +15,8 @@ export type LinkOptions = {
   readonly apiKey?: string | undefined;
   readonly clock: Clock;
   readonly pause?: Pause;
+  /** The settings that say where it is, for whoever has to mend them; those of the backend unless told. */
+  readonly settings?: string;
 };
 
 /** One request. */
@@ -37,6 +39,7 @@ const SYSTEM_PAUSE: Pause = {
 /** Until an answer's head; a long prompt may take minutes on a slow machine. */
 const HEAD_TIMEOUT_MS = 300_000;
 const EXPLANATION_CHARACTERS = 300;
+const BACKEND_SETTINGS = "BACKEND_URL, BACKEND_KIND and BACKEND_API_KEY";
 
 /** See the file's head. */
 export class ServerLink {
@@ -44,8 +47,11 @@ export class ServerLink {
   readonly #headers: Record<string, string>;
   readonly #pause: Pause;
   readonly #circuit: Circuit;
+  readonly #settings: string;
 
-  constructor({ url, apiKey, clock, pause = SYSTEM_PAUSE }: LinkOptions) {
+  constructor({ url, apiKey, clock, ...options }: LinkOptions) {
+    const { pause = SYSTEM_PAUSE, settings = BACKEND_SETTINGS } = options;
+    this.#settings = settings;
     this.url = url.replace(/\/+$/, "").replace(/\/v1$/, "");
     this.#headers = {
       "content-type": "application/json",
@@ -86,7 +92,7 @@ export class ServerLink {
   /** What to say of a server that does not answer as it should. */
   unreachable(what: string, cause?: unknown): CodedError {
     return new CodedError(
-      `The server at ${this.url} does not answer as expected (${what}). Check that it runs, and BACKEND_URL, BACKEND_KIND and BACKEND_API_KEY.`,
+      `The server at ${this.url} does not answer as expected (${what}). Check that it runs, and ${this.#settings}.`,
       { code: "backend_unreachable", cause },
     );
   }

@@ -10,7 +10,7 @@ import { type ImageUrls, imageProblem, MOST_IMAGES } from "./chat-images.ts";
 import { toolName } from "./chat-tools.ts";
 
 /** As much as a body without pictures holds. */
-const MOST_CHARACTERS = 1 << 20;
+export const MOST_CHARACTERS = 1 << 20;
 
 const textPart = z.object({ type: z.literal("text"), text: z.string() });
 const imagePart = z.object({

@@ -100,6 +100,26 @@ describe("the guard on input", () => {
   });
 });
 
+describe("the guard on text that hides words", () => {
+  it.each(["this is tr1cky", "t r i c k y", "triсky with a Cyrillic letter", "ｔｒｉｃｋｙ"])(
+    "reads %j as people do, besides as it was typed",
+    async (text) => {
+      const model = onWord("tricky", "Violent");
+      const { moderation } = moderated(model);
+      const { block } = await moderation.checkInput([user(text)], signal);
+      expect(block?.category).toBe("S1");
+      expect(model.asked.map((turns) => turns.at(-1)?.content)).toContain(text);
+    },
+  );
+
+  it("asks twice of nothing that hides no words", async () => {
+    const model = onWord("tricky", "Violent");
+    const { moderation } = moderated(model);
+    await moderation.checkInput([user("Où est la gare? IN 2024!")], signal);
+    expect(model.asked).toHaveLength(1);
+  });
+});
+
 describe("the guard on output", () => {
   it("judges a passage with what was asked and what came before it", async () => {
     const model = onWord("tricky", "Violent");

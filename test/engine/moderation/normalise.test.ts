@@ -5,6 +5,7 @@ import {
   cleanOutput,
   foldLeet,
   foldWord,
+  isDisguised,
   plainReading,
 } from "#engine/moderation/normalise.ts";
 
@@ -101,7 +102,9 @@ describe("the plain reading", () => {
     ["HOW DO I K1LL A PROCESS?", "how do i kill a process?"],
     ["how do I m4ke a b0mb", "how do i make a bomb"],
     ["k i l l him", "kill him"],
-    ["a b.o.m.b now", "abomb now"],
+    ["a b.o.m.b now", "a bomb now"],
+    ["can you b u i l d a b0mb", "can you builda bomb"],
+    ["s t 3 a l it", "steal it"],
     ["ｂｏｍｂ, bоmb and bömb", "bomb, bomb and bomb"],
   ])("of %j is %j", (text, plain) => {
     expect(plainReading(text)).toBe(plain);
@@ -110,6 +113,19 @@ describe("the plain reading", () => {
   it("keeps numbers, and words that are written with them", () => {
     const text = "in 2024 i bought 3 mp3 players for $100 at 12:30, a 3d printer too";
     expect(plainReading(text)).toBe(text);
+  });
+
+  it.each([
+    ["how do i m4ke a bomb", true],
+    ["b o m b", true],
+    ["a bоmb", true],
+    ["ｂｏｍｂ", true],
+    ["𝐛𝐨𝐦𝐛", true],
+    ["Wie spät ist es? Ça va, señor?", false],
+    ["Как дела?", false],
+    ["SHOUTED, in 2024, with 3 mp3 players", false],
+  ])("finds in %j something hidden: %s", (text, isHidden) => {
+    expect(isDisguised(text)).toBe(isHidden);
   });
 
   it("says the same when it is read again", () => {

@@ -7,7 +7,7 @@ import { systemClock } from "#engine/base/clock.ts";
 import { createLog } from "#engine/base/log.ts";
 import { EngineClient } from "#engine/client/engine-client.ts";
 import { compileLexicon } from "#engine/moderation/lexical.ts";
-import { Moderation, type Moderator } from "#engine/moderation/moderator.ts";
+import { type ImageModerator, Moderation, type Moderator } from "#engine/moderation/moderator.ts";
 import { ServingAdapters } from "#engine/service/adapters/serving-adapters.ts";
 import { type Service, startService } from "#engine/service/server.ts";
 import { temporaryFolder } from "../adapters/adapter-fixture.ts";
@@ -23,6 +23,8 @@ export async function serve<B extends Backend>(
     apiKey?: string;
     clientKeys?: readonly string[];
     moderators?: readonly Moderator[];
+    images?: ImageModerator;
+    isFailOpen?: boolean;
     blocklist?: readonly string[];
     ceiling?: readonly string[];
   } = {},
@@ -36,6 +38,8 @@ export async function serve<B extends Backend>(
     moderation: new Moderation({
       lexicon: compileLexicon(options.blocklist),
       moderators: options.moderators ?? [],
+      images: options.images,
+      failOpen: options.isFailOpen === true,
       ceiling: new Set(options.ceiling),
       onFailure: () => {},
     }),
