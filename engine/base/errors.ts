@@ -29,6 +29,7 @@ export const ERROR_CODES = {
   disk_full: "the disk that holds the data folder is full",
   engine_stopping: "the engine is shutting down and takes no new requests",
   engine_unreachable: "the engine does not answer at its address",
+  erased_meanwhile: "what a training run learns from was erased while it ran",
   gate_refused: "a trained adapter did not pass the gate",
   guard_failed: "the guard model gave no verdict",
   internal_error: "something failed that should not have; the log says what",

@@ -1,38 +1,37 @@
 /**
- * One measurement for `data.ts`, in a process of its own: reads pairs from a file of JSON lines, encodes them
- * into a store, goes through a whole epoch, and prints its memory.
+ * One measurement for `data.ts`, in a process of its own: reads the pairs that `writeDataFiles` wrote, encodes them
+ * into a store, sealed for the people whose words they are, goes through a whole epoch, and prints its memory.
  *
  *   node --expose-gc test/bench/data-child.ts <pairs> <folder>
  */
-import { createWriteStream, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
+import { hashFile } from "#engine/adapters/files.ts";
 import { Vocabulary } from "#engine/llama/vocabulary.ts";
 import { EpochBatches } from "#trainer/data/batches.ts";
 import { ExampleStore } from "#trainer/data/example-store.ts";
 import { pairsOfFile } from "#trainer/data/pair-file.ts";
-import { SeededRandom } from "#trainer/data/random.ts";
+import type { PreferencePair } from "#trainer/data/preference.ts";
+import { KeyRing } from "#trainer/feedback/key-ring.ts";
 import { storedPairs } from "#trainer/run/dpo.ts";
 import { cpuLibraries } from "../model/libraries.ts";
-import { writeRandomModel } from "../model/random-model.ts";
+import { modelIn, pairsIn } from "./data-files.ts";
 
 const BATCH = 16;
-const WORDS = "the hello you and ing or is en it on at he we tea rain chess bread".split(" ");
+const PEOPLE = 500;
 
 const [countText = "1000", folder = "."] = process.argv.slice(2);
 const count = Number(countText);
-mkdirSync(folder, { recursive: true });
-const path = join(folder, `pairs-${count}.jsonl`);
-if (!existsSync(path)) await pipeline(lines(count), createWriteStream(path));
-const modelPath = join(folder, "model.gguf");
 const libraries = cpuLibraries();
-const { sha256: modelSha256 } = writeRandomModel(modelPath, { libraries });
+const modelPath = modelIn(folder);
+const modelSha256 = await hashFile(modelPath);
 using vocabulary = Vocabulary.open(modelPath, libraries);
-using store = ExampleStore.open(join(folder, `examples-${count}.db`));
+using keys = KeyRing.open({ DATA_DIR: folder });
+using store = ExampleStore.open(join(folder, `examples-${count}.db`), keys);
 const liveBefore = liveBytes();
 const startMs = performance.now();
 const limits = { maxTokens: 256, maxPromptTokens: 128 };
-const pairs = pairsOfFile(path);
+const pairs = ofPeople(pairsOfFile(pairsIn(folder, count)));
 const outcome = await store.fill(storedPairs({ vocabulary, pairs, modelSha256 }, limits));
 const filledMs = performance.now() - startMs;
 const batches = new EpochBatches(store, BATCH, 1);
@@ -54,15 +53,13 @@ const figures = {
 };
 process.stdout.write(`${JSON.stringify(figures)}\n`);
 
-function* lines(total: number): Generator<string> {
-  const random = SeededRandom.from(1);
-  const words = (most: number) =>
-    Array.from({ length: 1 + random.below(most) }, () => WORDS[random.below(WORDS.length)]).join(
-      " ",
-    );
-  for (let i = 0; i < total; i++) {
-    const prompt = [{ role: "user", content: `${i}: ${words(10)}?` }];
-    yield `${JSON.stringify({ id: `pair ${i}`, prompt, chosen: words(12), rejected: `${words(12)}!` })}\n`;
+/** Each pair with the words of one or two of the people. */
+function* ofPeople(given: Iterable<PreferencePair>): Generator<PreferencePair> {
+  let index = 0;
+  for (const pair of given) {
+    const personKeys = [index % PEOPLE, (index * 7) % PEOPLE].map((person) => `person ${person}`);
+    yield { ...pair, personKeys };
+    index += 1;
   }
 }
 

@@ -9,6 +9,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { TRAINER_ENVIRONMENT, TRAINER_NODE_FLAGS } from "#deploy/start/trainer-process.ts";
+import { writeDataFiles } from "./data-files.ts";
 
 const CHILD = join(import.meta.dirname, "data-child.ts");
 const given = process.argv.slice(2);
@@ -20,6 +21,7 @@ try {
   );
   process.stdout.write("|---|---|---|---|---|---|\n");
   for (const count of counts) {
+    await writeDataFiles(folder, Number(count));
     const [first, again] = [measure(count), measure(count)];
     const peak = Math.max(first.peakMegabytes, again.peakMegabytes);
     const cells = [first.pairs, first.tokens, peak, first.encodeSeconds, again.encodeSeconds];

@@ -1,7 +1,7 @@
 /**
  * Encoded examples in a file: a million of them take no more memory than a thousand, and what was encoded
- * once is not encoded again. It holds people's words as tokens, so it belongs into a run's folder, which is
- * cleared when the run is over. It does not know how examples are encoded.
+ * once is not encoded again. Tokens are words, so each example is sealed for the people whose words it holds; and
+ * it belongs into a run's folder, which is cleared when the run is over. It does not know how examples are encoded.
  */
 import { createHash } from "node:crypto";
 import type { StatementSync } from "node:sqlite";
@@ -12,6 +12,8 @@ import {
   inTransaction,
   openDatabase,
 } from "#engine/base/database.ts";
+import { erasedMeanwhile } from "../feedback/erased.ts";
+import type { KeyRing } from "../feedback/key-ring.ts";
 import type { Sequence } from "../model/trainable.ts";
 import { type ExampleSource, hashExample } from "./example-source.ts";
 import { LengthFile } from "./length-file.ts";
@@ -31,8 +33,13 @@ export type StoredItem = {
   readonly weight: number;
   /** Of everything that its encoding depends on: an item under a known key is not encoded again. */
   readonly key: Uint8Array;
+  /** Pseudonyms of the people whose words it holds; nobody's when left out. */
+  readonly personKeys?: readonly string[];
   readonly encode: () => EncodedItem;
 };
+
+/** What seals examples for people, and opens them as long as none of their keys is destroyed. */
+export type ExampleSeal = Pick<KeyRing, "sealBytes" | "openBytes">;
 
 /** Ids, and how many there are in all: the list ends at a hundred. */
 export type IdTally = { readonly count: number; readonly ids: readonly string[] };
@@ -55,6 +62,9 @@ const MIGRATIONS = [
    ) STRICT;`,
   // Another layout of the sequences; and what is no longer used is found without a list of what is.
   `DELETE FROM places; DELETE FROM encodings; CREATE INDEX places_by_encoding ON places (encoding);`,
+  // Sealed from now on: what is in the clear goes.
+  `DELETE FROM places; DELETE FROM encodings;
+   ALTER TABLE encodings ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0;`,
 ];
 /** Items in a transaction; between two, other work of the process gets its turn. */
 const CHUNK = 256;
@@ -65,6 +75,7 @@ const WORD = Int32Array.BYTES_PER_ELEMENT;
 export class ExampleStore implements ExampleSource, Disposable {
   readonly #path: string;
   readonly #database: Database;
+  readonly #seal: ExampleSeal | undefined;
   readonly #read: StatementSync;
   /** Apart, since the order asks for each many times. */
   readonly #lengths: LengthFile;
@@ -72,18 +83,23 @@ export class ExampleStore implements ExampleSource, Disposable {
   #count = 0;
   #sha256 = createHash("sha256").digest("hex");
 
-  private constructor(path: string, database: Database) {
+  private constructor(path: string, database: Database, seal: ExampleSeal | undefined) {
     this.#path = path;
     this.#database = database;
+    this.#seal = seal;
     this.#lengths = new LengthFile(`${path}-lengths`);
     this.#read = database.prepare(
-      "SELECT id, weight, sequences FROM places JOIN encodings ON number = encoding WHERE place = ?",
+      "SELECT id, weight, key, sealed, sequences FROM places JOIN encodings ON number = encoding WHERE place = ?",
     );
   }
 
-  /** Opens or creates the file; it has no example until it is filled. @throws CodedError `database_failed` */
-  static open(path: string): ExampleStore {
-    return new ExampleStore(path, openDatabase(path, MIGRATIONS));
+  /**
+   * Opens or creates the file; it has no example until it is filled.
+   * @param seal without it, examples of people are refused
+   * @throws CodedError `database_failed`
+   */
+  static open(path: string, seal?: ExampleSeal): ExampleStore {
+    return new ExampleStore(path, openDatabase(path, MIGRATIONS), seal);
   }
 
   /**
@@ -96,7 +112,7 @@ export class ExampleStore implements ExampleSource, Disposable {
   async fill(items: Iterable<StoredItem>, signal?: AbortSignal): Promise<FillOutcome | undefined> {
     this.#count = 0;
     this.#lengths.clear();
-    const filling = new Filling(this.#database, this.#lengths);
+    const filling = new Filling(this.#database, this.#lengths, this.#seal);
     this.#run(() => this.#database.exec("DELETE FROM places"));
     const iterator = items[Symbol.iterator]();
     for (let done = false; !done; ) {
@@ -126,18 +142,15 @@ export class ExampleStore implements ExampleSource, Disposable {
     return this.#lengths.at(place);
   }
 
+  /** @throws CodedError `erased_meanwhile` where a key of somebody whose words it holds was destroyed */
   read(place: number): Example {
     const row = this.#read.get(place);
-    const blob = row?.["sequences"];
-    if (row === undefined || !(blob instanceof Uint8Array)) {
-      throw new RangeError(`there is no example ${place} in ${this.#path}`);
-    }
-    return {
-      id: String(row["id"]),
-      // SQLite keeps NaN as NULL; the loop names the example that has such a weight.
-      weight: Number(row["weight"] ?? Number.NaN),
-      sequences: unpackSequences(blob),
-    };
+    if (row === undefined) throw new RangeError(`there is no example ${place} in ${this.#path}`);
+    const id = String(row["id"]);
+    const sequences = openSequences(row, this.#seal);
+    if (sequences === undefined) throw erasedMeanwhile(id);
+    // SQLite keeps NaN as NULL; the loop names the example that has such a weight.
+    return { id, weight: Number(row["weight"] ?? Number.NaN), sequences };
   }
 
   [Symbol.dispose](): void {
@@ -161,17 +174,20 @@ class Filling implements FillOutcome {
   readonly dropped = { count: 0, ids: [] as string[] };
   encoded = 0;
   readonly #lengths: LengthFile;
+  readonly #seal: ExampleSeal | undefined;
   readonly #known: StatementSync;
   readonly #addEncoding: StatementSync;
   readonly #addPlace: StatementSync;
 
-  constructor(database: Database, lengths: LengthFile) {
+  constructor(database: Database, lengths: LengthFile, seal: ExampleSeal | undefined) {
     this.#lengths = lengths;
+    this.#seal = seal;
     this.#known = database.prepare(
-      "SELECT number, truncated, sequences FROM encodings WHERE key = ?",
+      "SELECT number, key, truncated, sealed, sequences FROM encodings WHERE key = ?",
     );
+    // What cannot be opened any more makes room.
     this.#addEncoding = database.prepare(
-      "INSERT INTO encodings (key, truncated, sequences) VALUES (?, ?, ?)",
+      "INSERT OR REPLACE INTO encodings (key, truncated, sealed, sequences) VALUES (?, ?, ?, ?)",
     );
     this.#addPlace = database.prepare(
       "INSERT INTO places (place, id, weight, encoding) VALUES (?, ?, ?, ?)",
@@ -201,24 +217,44 @@ class Filling implements FillOutcome {
     this.#lengths.add(longest(sequences));
   }
 
-  #lookUp(key: Uint8Array): (EncodedItem & { readonly number: number | bigint }) | undefined {
+  #lookUp(key: Uint8Array): Known | undefined {
     const row = this.#known.get(key);
-    const blob = row?.["sequences"];
-    if (row === undefined || !(blob instanceof Uint8Array)) return undefined;
-    return {
-      number: Number(row["number"]),
-      truncated: row["truncated"] === 1,
-      sequences: unpackSequences(blob),
-    };
+    const sequences = row === undefined ? undefined : openSequences(row, this.#seal);
+    if (row === undefined || sequences === undefined) return undefined;
+    return { number: Number(row["number"]), truncated: row["truncated"] === 1, sequences };
   }
 
-  #encode({ key, encode }: StoredItem): EncodedItem & { readonly number: number | bigint } {
+  #encode({ id, key, personKeys = [], encode }: StoredItem): Known {
     const { sequences, truncated } = encode();
     this.encoded += 1;
-    const blob = packSequences(sequences);
-    const { lastInsertRowid: number } = this.#addEncoding.run(key, truncated ? 1 : 0, blob);
+    const packed = packSequences(sequences);
+    const isSealed = personKeys.length > 0;
+    if (isSealed && this.#seal === undefined) {
+      throw new RangeError(`${id} holds words of people, and there is nothing to seal them with`);
+    }
+    const stored = isSealed ? this.#seal?.sealBytes(personKeys, packed, contextOf(key)) : packed;
+    const flags = [truncated, isSealed].map(Number);
+    const { lastInsertRowid: number } = this.#addEncoding.run(key, ...flags, stored ?? packed);
     return { number, sequences, truncated };
   }
+}
+
+type Known = EncodedItem & { readonly number: number | bigint };
+
+/** The sequences of a row; undefined where a key that closes them is gone. */
+function openSequences(
+  row: Readonly<Record<string, unknown>>,
+  seal: ExampleSeal | undefined,
+): Sequence[] | undefined {
+  const { key, sequences: stored, sealed } = row;
+  if (!(key instanceof Uint8Array && stored instanceof Uint8Array)) return undefined;
+  if (sealed !== 1) return unpackSequences(stored);
+  const opened = seal?.openBytes(stored, contextOf(key));
+  return opened === undefined ? undefined : unpackSequences(opened);
+}
+
+function contextOf(key: Uint8Array): string {
+  return `example ${Buffer.from(key).toString("hex")}`;
 }
 
 function note(tally: { count: number; ids: string[] }, id: string): void {

@@ -24,4 +24,6 @@ export type PreferencePair = {
   readonly rejected: string;
   /** Share in the loss, above 0. */
   readonly weight: number;
+  /** Pseudonyms of the people whose words it holds: it is sealed with their keys wherever it lies. */
+  readonly personKeys?: readonly string[];
 };

@@ -13,7 +13,7 @@ import {
   preparingOnce,
 } from "#engine/base/database.ts";
 import { CodedError } from "#engine/base/errors.ts";
-import { openText, type PersonKey, sealText } from "./sealed-text.ts";
+import { openBytes, openText, type PersonKey, sealBytes, sealText } from "./sealed-text.ts";
 import { readSecret } from "./secret-file.ts";
 
 const MIGRATIONS = [
@@ -71,13 +71,22 @@ export class KeyRing implements Disposable {
    * @param context what the text belongs to; it opens nowhere else
    */
   seal(personKeys: readonly string[], text: string, context: string): string {
-    const keys = [...new Set(personKeys)].map((personKey) => this.#keyOf(personKey));
-    return sealText(keys, text, context);
+    return sealText(this.#keysOf(personKeys), text, context);
   }
 
   /** Opens sealed text. @returns undefined when a key of it was destroyed */
   open(sealed: string, context: string): string | undefined {
     return openText(sealed, context, (id) => this.#find("id", id));
+  }
+
+  /** Seals bytes as `seal` does text. @param personKeys at least one */
+  sealBytes(personKeys: readonly string[], bytes: Uint8Array, context: string): Uint8Array {
+    return sealBytes(this.#keysOf(personKeys), bytes, context);
+  }
+
+  /** Opens sealed bytes. @returns undefined when a key of them was destroyed */
+  openBytes(sealed: Uint8Array, context: string): Uint8Array | undefined {
+    return openBytes(sealed, context, (id) => this.#find("id", id));
   }
 
   /** Destroys a person's key. @returns whether there was one */
@@ -93,6 +102,10 @@ export class KeyRing implements Disposable {
   [Symbol.dispose](): void {
     this.#opened?.database.close();
     this.#opened = undefined;
+  }
+
+  #keysOf(personKeys: readonly string[]): readonly PersonKey[] {
+    return [...new Set(personKeys)].map((personKey) => this.#keyOf(personKey));
   }
 
   #keyOf(personKey: string): PersonKey {

@@ -30,6 +30,7 @@ import {
   storeDataset,
 } from "../pairs/dataset.ts";
 import { loneAnswers } from "../pairs/lone.ts";
+import type { RowSeal } from "../pairs/sealed-rows.ts";
 import { HELD_OUT_MIN_PAIRS } from "../pairs/split.ts";
 import { answerTokens, openBackend, openRefusalJudge, type Surroundings } from "./surroundings.ts";
 
@@ -84,19 +85,20 @@ export async function buildData(
   return { dataset, anchors };
 }
 
-/** Writes a data set into a run's folder. @throws CodedError `disk_full` */
+/** Writes a data set into a run's folder, people's words sealed. @throws CodedError `disk_full`, `database_failed` */
 export function storeData(
   folder: string,
   { dataset, anchors }: Awaited<ReturnType<typeof buildData>>,
+  seal: RowSeal,
 ): RunData {
   writeFileAtomic(join(folder, ANCHORS_FILE), `${JSON.stringify(anchors, null, 2)}\n`);
-  return { ...storeDataset(folder, dataset), anchors };
+  return { ...storeDataset(folder, dataset, seal), anchors };
 }
 
-/** Reads it back. @throws CodedError `checkpoint_corrupt` */
-export function readData(folder: string): RunData {
+/** Reads it back. @throws CodedError `checkpoint_corrupt`, `erased_meanwhile` */
+export function readData(folder: string, seal: RowSeal): RunData {
   const anchors = anchorsSchema.parse(JSON.parse(readFileSync(join(folder, ANCHORS_FILE), "utf8")));
-  return { ...readDataset(folder), anchors };
+  return { ...readDataset(folder, seal), anchors };
 }
 
 /**
@@ -104,26 +106,30 @@ export function readData(folder: string): RunData {
  * or refused since, `unsure` where that may have happened unheard.
  */
 export function eligibility(
-  data: RunData,
+  data: Pick<RunData, "evidence">,
   { config, clock }: Pick<Surroundings, "config" | "clock">,
 ): "eligible" | "gone" | "unsure" {
-  const evidence = [...data.train, ...data.heldOut, ...data.lone].map((one) => one.evidence);
-  const used = new Set(evidence.flatMap((one) => [...one.candidateIds, ...one.exchangeIds]));
-  const { exchanges, votes, unsure, refusal } = readFeedback(config, clock.nowMs());
+  using log = FeedbackLog.openIn(config);
+  using book = ConsentBook.openIfThere(config.DATA_DIR);
+  const unsure = log.hearing.unsure(clock.nowMs());
+  const isGone = (exchangeId: string, candidateIds: ReadonlySet<string>): boolean => {
+    const found = log.exchange(exchangeId);
+    if (found === undefined || found.deleted) return true;
+    const { source, guildId, authorKey, participantKeys = [] } = found.exchange;
+    const from = { source, guildId, personKeys: [authorKey, ...participantKeys] };
+    if (learningRefusal(book, config, from) !== undefined) return true;
+    return found.candidates.some(({ id, deleted }) => deleted && candidateIds.has(id));
+  };
+  const raters = new Set<string>();
   let isSure = true;
-  for (const { exchange, candidates, deleted } of exchanges) {
-    const isUsed = used.has(exchange.id) || candidates.some(({ id }) => used.has(id));
-    if (!isUsed) continue;
-    const { source, guildId, authorKey, participantKeys = [] } = exchange;
-    const personKeys = [authorKey, ...participantKeys];
-    if (deleted || refusal({ source, guildId, personKeys }) !== undefined) return "gone";
-    if (candidates.some((one) => one.deleted && used.has(one.id))) return "gone";
-    if (unsure?.has(exchange.id) === true) isSure = false;
+  for (const { exchangeIds, candidateIds, raterKeys } of data.evidence) {
+    const used = new Set(candidateIds);
+    if (exchangeIds.some((id) => isGone(id, used))) return "gone";
+    if (exchangeIds.some((id) => unsure.has(id))) isSure = false;
+    for (const rater of raterKeys) raters.add(rater);
   }
   // A rater without any vote that stands has withdrawn them, was banned, or wants to be forgotten.
-  const raters = new Set(votes.map(({ raterKey }) => raterKey));
-  const isGone = evidence.some(({ raterKeys }) => raterKeys.some((rater) => !raters.has(rater)));
-  if (isGone) return "gone";
+  if ([...raters].some((rater) => log.standingOf(rater).length === 0)) return "gone";
   return isSure ? "eligible" : "unsure";
 }
 

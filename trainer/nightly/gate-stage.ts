@@ -13,7 +13,6 @@ import { measureLikelihood } from "../gate/likelihood.ts";
 import { loadLora, readLoraOptions } from "../gate/load-adapter.ts";
 import { formatReport } from "../gate/report.ts";
 import { openTrainable } from "../model/open-trainable.ts";
-import { fromUnseenRaters } from "../pairs/split.ts";
 import type { RunData } from "./data-stage.ts";
 import type { Hyperparameters } from "./hyperparameters.ts";
 import {
@@ -96,7 +95,7 @@ async function likelihoodOf(
   const scored = {
     vocabulary,
     heldOut: data.heldOut,
-    unseen: fromUnseenRaters(data),
+    unseen: data.unseen,
     keepSet: loadKeepSet(),
     limits: settings.dpo,
   };

@@ -51,7 +51,7 @@ export async function beginWith(
     const startsFrom = { name, sha256: manifest.sha256 };
     return noteStage({ ...run, note: { ...run.note, startsFrom } }, "data");
   }
-  storeData(run.folder, await buildData(at));
+  storeData(run.folder, await buildData(at), at.keys);
   copyFileSync(path, join(run.folder, ADAPTER_FILE));
   return noteStage({ ...run, note: { ...run.note, judges: name } }, "gate");
 }

@@ -35,8 +35,8 @@ export async function publish(
         baseSha256: at.model.sha256,
         parent: registry.current(),
         data: {
-          pairs: data.train.length,
-          heldOutPairs: data.heldOut.length,
+          pairs: data.manifest.trainPairs,
+          heldOutPairs: data.manifest.heldOutPairs,
           anchors: data.anchors.length,
           manifestSha256: data.manifestSha256,
           fromMs: data.manifest.fromMs,

@@ -7,6 +7,7 @@ import type { Config } from "#engine/base/config.ts";
 import type { NativeLibraries } from "#engine/native/library.ts";
 import type { ModelLocation } from "#engine/service/model-path.ts";
 import { loadKeepSet, loadPrompt, type Prompt } from "#prompts/load.ts";
+import type { KeyRing } from "../feedback/key-ring.ts";
 import {
   type ChosenRefusalJudge,
   chooseRefusalJudge,
@@ -21,6 +22,8 @@ export type Surroundings = {
   readonly libraries: NativeLibraries;
   readonly model: ModelLocation & { readonly sha256: string };
   readonly systemPrompt: Prompt;
+  /** With which people's words are sealed wherever a run puts them down. */
+  readonly keys: KeyRing;
   /** Aborting ends the run where it can be taken up again. */
   readonly signal: AbortSignal;
   /** What is being done now, for people. */

@@ -15,6 +15,7 @@ import { loadLibraries } from "#engine/native/library.ts";
 import { locateModel } from "#engine/service/model-path.ts";
 import { loadPrompt } from "#prompts/load.ts";
 import { type ExportedRows, type ExportFormat, writeExport } from "../export/folder.ts";
+import { KeyRing } from "../feedback/key-ring.ts";
 import { describeFailures } from "../gate/report.ts";
 import { ratedCompletions } from "../pairs/completions.ts";
 import { describeDataset } from "../pairs/dataset.ts";
@@ -92,7 +93,7 @@ export async function trainNightly(request: TrainRequest): Promise<RunResult> {
     );
   }
   using _ = lock;
-  const at = await openSurroundings(request, clock);
+  using at = await openSurroundings(request, clock);
   const given = await givenAdapter(at, request);
   await untilCaughtUp(at);
   const cutShort = given === undefined ? takeUp(at) : undefined;
@@ -119,7 +120,7 @@ export type TrainingPlan =
 
 /** Only what would be done. @throws CodedError as `trainNightly`, but for a lack of memory */
 export async function planTraining(request: TrainRequest): Promise<TrainingPlan> {
-  const at = await openSurroundings(request, request.clock ?? systemClock);
+  using at = await openSurroundings(request, request.clock ?? systemClock);
   // How many examples there are does not matter to memory.
   const memory = chooseMemory(at, settingsForExamples(at, 1));
   if (!memory.fits) return { fits: false, memory };
@@ -142,7 +143,7 @@ export async function exportTraining(
   request: TrainRequest,
   { folder, format, baseModel }: ExportRequest,
 ): Promise<ExportedRows> {
-  const at = await openSurroundings(request, request.clock ?? systemClock);
+  using at = await openSurroundings(request, request.clock ?? systemClock);
   await untilCaughtUp(at);
   const { dataset, anchors } = await buildData(at);
   const data = { ...dataset, anchors };
@@ -158,18 +159,24 @@ export async function exportTraining(
   });
 }
 
-async function openSurroundings(request: TrainRequest, clock: Clock): Promise<Surroundings> {
+async function openSurroundings(
+  request: TrainRequest,
+  clock: Clock,
+): Promise<Surroundings & Disposable> {
   const { config, signal, say, onProgress } = request;
   const location = await locateModel(config.MODEL, config.DATA_DIR, (uri, folder) =>
     downloadModel(uri, { folder, signal, onProgress: () => {} }),
   );
   const build = await chooseBuild(config.GPU);
+  const keys = KeyRing.open(config);
   return {
     config,
     clock,
     libraries: loadLibraries(build.folder),
     model: { ...location, sha256: await hashFile(location.path) },
     systemPrompt: loadPrompt("system/default"),
+    keys,
+    [Symbol.dispose]: () => keys[Symbol.dispose](),
     signal,
     say,
     onProgress,
@@ -194,8 +201,9 @@ function whyNotTakenUp(at: Surroundings, run: Run): string | undefined {
   if (run.note.baseSha256 !== at.model.sha256) return "MODEL is another one now.";
   if (run.note.stage === "data") return undefined;
   try {
-    return NOT_TAKEN_UP[eligibility(readData(run.folder), at)];
+    return NOT_TAKEN_UP[eligibility(readData(run.folder, at.keys), at)];
   } catch (error) {
+    if (isCoded(error, "erased_meanwhile")) return NOT_TAKEN_UP.gone;
     if (isCoded(error, "checkpoint_corrupt")) return error.message;
     throw error;
   }
@@ -210,10 +218,10 @@ const NOT_TAKEN_UP = {
 async function runStages(at: Surroundings, begun: Run, doActivate: boolean): Promise<RunResult> {
   let run = begun;
   if (run.note.stage === "data") {
-    storeData(run.folder, await buildData(at));
+    storeData(run.folder, await buildData(at), at.keys);
     run = noteStage(run, "training");
   }
-  const data = readData(run.folder);
+  const data = readData(run.folder, at.keys);
   const settings = settingsOf(at, run, data);
   const ids = { run: run.note.id, folder: run.folder };
   if (run.note.stage === "training") {
@@ -232,12 +240,7 @@ async function runStages(at: Surroundings, begun: Run, doActivate: boolean): Pro
   await untilCaughtUp(at);
   const still = eligibility(data, at);
   if (still === "unsure") return aborted(run, UNSURE_AT_THE_END);
-  if (still === "gone") {
-    const message =
-      "Something that the adapter learned from was deleted while it was trained; it is not published. The next training goes without it.";
-    noteStage(run, "refused", message);
-    return { status: "refused", ...ids, failed: ["deleted_meanwhile"], message };
-  }
+  if (still === "gone") return deletedMeanwhile(run);
   const adapter = await publish(at, run, data, settings, report);
   const activated = doActivate ? await activate(at, adapter) : "no";
   const message = `Adapter ${adapter} passed the gate and ${SERVES[activated]}${leftOutNotice(data.manifest.dropped)} Report: ${join(run.folder, "report.md")}`;
@@ -256,11 +259,24 @@ function endEarly(error: unknown, run: Run, signal: AbortSignal): RunResult {
   if (signal.aborted && (error === signal.reason || !(error instanceof CodedError))) {
     return aborted(run);
   }
+  if (isCoded(error, "erased_meanwhile")) {
+    tidyRun(run);
+    return deletedMeanwhile(run);
+  }
   if (!isCoded(error, "disk_full")) {
     noteStage(run, "failed", error instanceof Error ? error.message : String(error));
     tidyRun(run);
   }
   throw error;
+}
+
+/** The next training goes without what is gone. */
+function deletedMeanwhile(run: Run): RunResult {
+  const message =
+    "Something that the adapter learned from was deleted while it was trained; it is not published. The next training goes without it.";
+  noteStage(run, "refused", message);
+  const { folder, note } = run;
+  return { status: "refused", run: note.id, folder, failed: ["deleted_meanwhile"], message };
 }
 
 const UNSURE_AT_THE_END =

@@ -4,7 +4,7 @@ import { CodedError } from "#engine/base/errors.ts";
 import { Vocabulary } from "#engine/llama/vocabulary.ts";
 import { GgufFile } from "#engine/native/gguf.ts";
 import { loadKeepSet } from "#prompts/load.ts";
-import type { RatedCompletion } from "../data/preference.ts";
+import type { PreferencePair, RatedCompletion } from "../data/preference.ts";
 import { loadLora } from "../gate/load-adapter.ts";
 import { writeLoraGguf } from "../gguf/lora.ts";
 import { fileAlpha } from "../model/lora-scale.ts";
@@ -30,9 +30,9 @@ const REFERENCE_CACHE = "reference-logps.db";
 
 /** The settings for a run's data. */
 export function settingsFor(at: Surroundings, data: TrainingData): Hyperparameters {
-  const pairs = data.train.length + data.anchors.length;
   const isUnpaired = at.config.TRAIN_LOSS === "kto";
-  return settingsForExamples(at, isUnpaired ? answersOf(data).length : pairs);
+  const examples = isUnpaired ? answersOf(data).length : countOf(data.train) + data.anchors.length;
+  return settingsForExamples(at, examples);
 }
 
 /**
@@ -58,6 +58,12 @@ export function settingsForExamples(at: Surroundings, examples: number): Hyperpa
 /** What is learnt from. */
 type TrainingData = Pick<RunData, "train" | "anchors" | "lone">;
 
+function countOf(items: Iterable<unknown>): number {
+  let count = 0;
+  for (const _ of items) count += 1;
+  return count;
+}
+
 /** The pairs' answers, liked and disliked, and those that stand alone. */
 export function answersOf(data: TrainingData): readonly RatedCompletion[] {
   return [...ratedCompletions([...data.train, ...data.anchors]), ...data.lone];
@@ -75,7 +81,7 @@ export async function trainAdapter(
 ): Promise<TrainOutcome> {
   const { startsFrom } = settings;
   at.say(
-    `Training on ${data.train.length} pairs and ${data.anchors.length} fixed refusals, from ${startsFrom?.name ?? "the base"} …`,
+    `Training on ${data.manifest.trainPairs} pairs and ${data.anchors.length} fixed refusals, from ${startsFrom?.name ?? "the base"} …`,
   );
   const memory = chooseMemory(at, settings);
   if (!memory.fits) throw new CodedError(memory.message, { code: "out_of_memory" });
@@ -93,6 +99,7 @@ export async function trainAdapter(
   const outcome = await trainOn(data, settings, {
     model,
     vocabulary,
+    seal: at.keys,
     modelSha256: at.model.sha256,
     ...(startsFrom === undefined ? {} : { startAdapterSha256: startsFrom.sha256 }),
     keepSet: loadKeepSet(),
@@ -113,14 +120,23 @@ export async function trainAdapter(
   return outcome;
 }
 
+/** One at a time: there may be more than memory holds. */
+function pairsOf({ train, anchors }: TrainingData): Iterable<PreferencePair> {
+  return {
+    *[Symbol.iterator]() {
+      yield* train;
+      yield* anchors;
+    },
+  };
+}
+
 function trainOn(
   data: RunData,
   { loss, dpo }: Hyperparameters,
   run: PreferenceSurroundings,
 ): Promise<TrainOutcome> {
   if (loss !== "kto") {
-    const pairs = [...data.train, ...data.anchors];
-    return trainDpo({ ...run, pairs, evalPairs: data.heldOut, options: dpo });
+    return trainDpo({ ...run, pairs: pairsOf(data), evalPairs: data.heldOut, options: dpo });
   }
   const evalCompletions = ratedCompletions(data.heldOut);
   return trainKto({ ...run, completions: answersOf(data), evalCompletions, options: dpo });

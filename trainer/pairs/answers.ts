@@ -16,6 +16,8 @@ export type RatedAnswer = {
   readonly candidateIds: readonly string[];
   readonly exchangeIds: readonly string[];
   readonly opinions: readonly Opinion[];
+  /** Pseudonyms of all whose words led to it, sorted. */
+  readonly personKeys: readonly string[];
   /** Mean points of its opinions. */
   readonly score: number;
   readonly atMs: number;
@@ -79,12 +81,8 @@ function whyUnusable(
 ): DropReason | undefined {
   if (deleted || candidate.deleted) return "deleted";
   if (feedback.unsure?.has(exchange.id) === true) return "not_caught_up";
-  const { source, guildId, authorKey, participantKeys = [] } = exchange;
-  const refusal = feedback.refusal({
-    source,
-    guildId,
-    personKeys: [authorKey, ...participantKeys],
-  });
+  const { source, guildId } = exchange;
+  const refusal = feedback.refusal({ source, guildId, personKeys: peopleIn(exchange) });
   if (refusal !== undefined) return refusal;
   const isAnswered = exchange.messages.at(-1)?.role === "user" && candidate.text.trim() !== "";
   const isWhole = candidate.finishReason === "stop" || candidate.finishReason === "length";
@@ -117,7 +115,13 @@ function toAnswer(text: string, same: readonly Usable[]): RatedAnswer {
     candidateIds: same.map(({ candidate }) => candidate.id).sort(),
     exchangeIds: [...new Set(same.map(({ recorded }) => recorded.exchange.id))].sort(),
     opinions,
+    personKeys: [...new Set(same.flatMap(({ recorded }) => peopleIn(recorded.exchange)))].sort(),
     score: mean(opinions.map(({ points }) => points)),
     atMs: Math.max(...same.map(({ candidate }) => candidate.createdAtMs)),
   };
+}
+
+/** Everyone whose words an exchange holds. */
+function peopleIn({ authorKey, participantKeys = [] }: RecordedExchange["exchange"]): string[] {
+  return [authorKey, ...participantKeys];
 }

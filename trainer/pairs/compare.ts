@@ -91,6 +91,7 @@ function toPair(prompt: RatedPrompt, { better, worse }: Comparison): EvidencedPa
     rejected: worse.text,
     weight: weightOf(raterKeys),
     origin: "feedback",
+    personKeys: [...new Set([...better.personKeys, ...worse.personKeys])].sort(),
     evidence: {
       candidateIds: [...better.candidateIds, ...worse.candidateIds],
       exchangeIds: [...new Set([...better.exchangeIds, ...worse.exchangeIds])],

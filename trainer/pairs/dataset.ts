@@ -5,8 +5,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { writeFileAtomic } from "#engine/base/atomic-file.ts";
-import { CodedError } from "#engine/base/errors.ts";
+import { writeChunksAtomic, writeFileAtomic } from "#engine/base/atomic-file.ts";
+import { linesOf } from "../data/lines.ts";
 import { type Feedback, ratedPrompts } from "./answers.ts";
 import { capRaters, type RaterCap } from "./caps.ts";
 import { compareAnswers } from "./compare.ts";
@@ -14,7 +14,8 @@ import { compareWithFresh, type FreshAnswers } from "./fresh.ts";
 import { dropsBeside, type LoneAnswer, loneAnswers } from "./lone.ts";
 import { DROP_REASONS, type Drop, type DropReason, type EvidencedPair, sha256 } from "./pair.ts";
 import { type Screen, screenLone, screenPairs } from "./screen.ts";
-import { beside, fromUnseenRaters, type Split, splitPairs } from "./split.ts";
+import { type RowSeal, sealedRows, verifySealedRows, writeSealedRows } from "./sealed-rows.ts";
+import { beside, fromUnseenRaters, ratersOf, type Split, splitPairs } from "./split.ts";
 
 /** What the building of a data set needs besides the log. */
 export type DatasetOptions = {
@@ -32,16 +33,18 @@ export type Dataset = Split & {
   readonly drops: readonly Drop[];
 };
 
+const evidenceSchema = z.object({
+  candidateIds: z.array(z.string()),
+  exchangeIds: z.array(z.string()),
+  raterKeys: z.array(z.string()),
+});
 const evidencedSchema = z.object({
   id: z.string(),
   prompt: z.array(z.object({ role: z.enum(["system", "user", "assistant"]), content: z.string() })),
   promptKey: z.string(),
   weight: z.number(),
-  evidence: z.object({
-    candidateIds: z.array(z.string()),
-    exchangeIds: z.array(z.string()),
-    raterKeys: z.array(z.string()),
-  }),
+  personKeys: z.array(z.string()),
+  evidence: evidenceSchema,
   atMs: z.number(),
 });
 const pairSchema = evidencedSchema.extend({
@@ -74,8 +77,15 @@ const manifestSchema = z.object({
 export type DatasetManifest = z.infer<typeof manifestSchema>;
 
 /** A data set as it lies in a run's folder; `manifestSha256` goes into the adapter's manifest. */
-export type StoredDataset = Split & {
+export type StoredDataset = {
+  /** Read one at a time, each time anew, so that there may be more than memory holds. */
+  readonly train: Iterable<EvidencedPair>;
+  readonly heldOut: readonly EvidencedPair[];
+  /** Held-out pairs all of whose raters are unknown to the training side. */
+  readonly unseen: readonly EvidencedPair[];
   readonly lone: readonly LoneAnswer[];
+  /** What all of it rests on, likewise one at a time. */
+  readonly evidence: Iterable<EvidencedPair["evidence"]>;
   readonly manifest: DatasetManifest;
   readonly manifestSha256: string;
 };
@@ -126,36 +136,41 @@ export function describeDrops(dropped: Readonly<Record<string, number>>): string
 }
 
 /**
- * Writes a data set into a run's folder, the manifest last.
- * @throws CodedError `disk_full`
+ * Writes a data set into a run's folder, people's words sealed, the manifest last.
+ * @throws CodedError `disk_full`, `database_failed`
  */
-export function storeDataset(folder: string, dataset: Dataset): StoredDataset {
+export function storeDataset(folder: string, dataset: Dataset, seal: RowSeal): StoredDataset {
   const { train, heldOut, lone } = dataset;
-  const manifest = describeDataset(dataset);
-  const text = `${JSON.stringify(manifest, null, 2)}\n`;
-  writeFileAtomic(join(folder, TRAIN_FILE), toJsonLines(train));
-  writeFileAtomic(join(folder, HELD_OUT_FILE), toJsonLines(heldOut));
-  writeFileAtomic(join(folder, LONE_FILE), toJsonLines(lone));
-  writeFileAtomic(join(folder, EVIDENCE_FILE), evidenceLines(dataset));
-  writeFileAtomic(join(folder, MANIFEST_FILE), text);
-  return { train, heldOut, lone, manifest, manifestSha256: sha256(text) };
+  writeSealedRows(join(folder, TRAIN_FILE), train, seal);
+  writeSealedRows(join(folder, HELD_OUT_FILE), heldOut, seal);
+  writeSealedRows(join(folder, LONE_FILE), lone, seal);
+  writeChunksAtomic(join(folder, EVIDENCE_FILE), evidenceLines(dataset));
+  const manifest = `${JSON.stringify(describeDataset(dataset), null, 2)}\n`;
+  writeFileAtomic(join(folder, MANIFEST_FILE), manifest);
+  return readDataset(folder, seal);
 }
 
 /**
  * Reads a data set back from a run's folder.
- * @throws CodedError `checkpoint_corrupt` when the files are not what the manifest says
+ * @throws CodedError `checkpoint_corrupt` when the files are not what the manifest says, `erased_meanwhile`
+ *   when they cannot be opened any more
  */
-export function readDataset(folder: string): StoredDataset {
+export function readDataset(folder: string, seal: RowSeal): StoredDataset {
   const text = readFileSync(join(folder, MANIFEST_FILE), "utf8");
   const manifest = manifestSchema.parse(JSON.parse(text));
+  const verified = <T>(name: string, sha256Expected: string, schema: z.ZodType<T>): Iterable<T> => {
+    const path = join(folder, name);
+    verifySealedRows(path, sha256Expected, seal);
+    return sealedRows(path, schema, seal);
+  };
+  const heldOut = [...verified(HELD_OUT_FILE, manifest.heldOutSha256, pairSchema)];
+  const evidence = evidenceOf(folder);
   return {
-    train: readRows(join(folder, TRAIN_FILE), manifest.trainSha256, pairSchema),
-    heldOut: readRows(join(folder, HELD_OUT_FILE), manifest.heldOutSha256, pairSchema),
-    // A run that an older release began has no such file.
-    lone:
-      manifest.loneAnswers === 0
-        ? []
-        : readRows(join(folder, LONE_FILE), manifest.loneSha256, loneSchema),
+    train: verified(TRAIN_FILE, manifest.trainSha256, pairSchema),
+    heldOut,
+    unseen: fromUnseenRaters(heldOut, teachersIn(folder)),
+    lone: [...verified(LONE_FILE, manifest.loneSha256, loneSchema)],
+    evidence,
     manifest,
     manifestSha256: sha256(text),
   };
@@ -169,7 +184,7 @@ export function describeDataset(dataset: Dataset): DatasetManifest {
   return {
     trainPairs: dataset.train.length,
     heldOutPairs: dataset.heldOut.length,
-    heldOutPairsOfUnseenRaters: fromUnseenRaters(dataset).length,
+    heldOutPairsOfUnseenRaters: fromUnseenRaters(dataset.heldOut, ratersOf(dataset.train)).length,
     loneAnswers: dataset.lone.length,
     raters: new Set(all.flatMap(({ evidence }) => evidence.raterKeys)).size,
     origins: countBy(pairs.map(({ origin }) => origin)),
@@ -182,35 +197,41 @@ export function describeDataset(dataset: Dataset): DatasetManifest {
   };
 }
 
-function readRows<T>(path: string, expectedSha256: string, schema: z.ZodType<T>): T[] {
-  const text = readFileSync(path, "utf8");
-  if (sha256(text) !== expectedSha256) {
-    throw new CodedError(
-      `Expected ${path} to have sha256 ${expectedSha256.slice(0, 12)}…, it has ${sha256(text).slice(0, 12)}…. Remove the run's folder and train again.`,
-      { code: "checkpoint_corrupt" },
-    );
+/** A line of what the pairs rest on. */
+const evidenceLine = evidenceSchema.extend({ side: z.enum(["train", "held-out"]) });
+
+function evidenceOf(folder: string): Iterable<z.infer<typeof evidenceLine>> {
+  return {
+    *[Symbol.iterator]() {
+      for (const line of linesOf(join(folder, EVIDENCE_FILE))) {
+        if (line !== "") yield evidenceLine.parse(JSON.parse(line));
+      }
+    },
+  };
+}
+
+/** Who decided what is trained on; only people, however many pairs there are. */
+function teachersIn(folder: string): ReadonlySet<string> {
+  const teachers = new Set<string>();
+  for (const { side, raterKeys } of evidenceOf(folder)) {
+    if (side === "train") for (const rater of raterKeys) teachers.add(rater);
   }
-  return text
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => schema.parse(JSON.parse(line)));
+  return teachers;
 }
 
 function toJsonLines(rows: readonly object[]): string {
   return rows.map((row) => `${JSON.stringify(row)}\n`).join("");
 }
 
-function evidenceLines({ train, heldOut, lone }: Dataset): string {
+function* evidenceLines({ train, heldOut, lone }: Dataset): Generator<Uint8Array> {
   const line = (
     side: string,
     origin: string,
     { id, weight, evidence }: EvidencedPair | LoneAnswer,
-  ) => `${JSON.stringify({ id, side, origin, weight, ...evidence })}\n`;
-  return [
-    ...train.map((pair) => line("train", pair.origin, pair)),
-    ...heldOut.map((pair) => line("held-out", pair.origin, pair)),
-    ...lone.map((answer) => line("train", "lone", answer)),
-  ].join("");
+  ) => Buffer.from(`${JSON.stringify({ id, side, origin, weight, ...evidence })}\n`);
+  for (const pair of train) yield line("train", pair.origin, pair);
+  for (const pair of heldOut) yield line("held-out", pair.origin, pair);
+  for (const answer of lone) yield line("train", "lone", answer);
 }
 
 function countBy(values: readonly string[]): Record<string, number> {

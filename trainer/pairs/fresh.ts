@@ -59,6 +59,7 @@ async function compareOne(
     rejected: answer.text,
     weight: JUDGED_WEIGHT,
     origin: "judged",
+    personKeys: answer.personKeys,
     evidence: {
       candidateIds: answer.candidateIds,
       exchangeIds: answer.exchangeIds,

@@ -8,7 +8,8 @@ import { ratersOf, weightOf } from "./compare.ts";
 import { type Drop, type EvidencedPair, pairId } from "./pair.ts";
 
 /** A rated answer with what it rests on. */
-export type LoneAnswer = RatedCompletion & Pick<EvidencedPair, "promptKey" | "evidence" | "atMs">;
+export type LoneAnswer = RatedCompletion &
+  Pick<EvidencedPair, "promptKey" | "personKeys" | "evidence" | "atMs">;
 
 /** Points from which an answer counts as liked, and below which with a minus as disliked: one thumb. */
 const CLEAR = 1;
@@ -43,6 +44,7 @@ function toLone(prompt: RatedPrompt, answer: RatedAnswer): LoneAnswer {
     completion: answer.text,
     isDesirable,
     weight: weightOf(raterKeys),
+    personKeys: answer.personKeys,
     evidence: { candidateIds: answer.candidateIds, exchangeIds: answer.exchangeIds, raterKeys },
     atMs: answer.atMs,
   };

@@ -17,6 +17,8 @@ export type EvidencedPair = {
   /** (0, 1]: a preference that two people share weighs twice what one person's does. */
   readonly weight: number;
   readonly origin: PairOrigin;
+  /** Pseudonyms of all whose words are in it, sorted. */
+  readonly personKeys: readonly string[];
   readonly evidence: {
     readonly candidateIds: readonly string[];
     readonly exchangeIds: readonly string[];

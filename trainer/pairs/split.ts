@@ -47,8 +47,6 @@ export function beside<T extends Pick<EvidencedPair, "promptKey" | "evidence">>(
   items: readonly T[],
   { train, heldOut }: Split,
 ): readonly T[] {
-  const ratersOf = (pairs: readonly EvidencedPair[]) =>
-    new Set(pairs.flatMap(({ evidence }) => evidence.raterKeys));
   const prompts = new Set(heldOut.map(({ promptKey }) => promptKey));
   const judges = ratersOf(heldOut);
   const teachers = ratersOf(train);
@@ -58,10 +56,19 @@ export function beside<T extends Pick<EvidencedPair, "promptKey" | "evidence">>(
   );
 }
 
-/** Held-out pairs all of whose raters are unknown to the training side. */
-export function fromUnseenRaters({ train, heldOut }: Split): readonly EvidencedPair[] {
-  const seen = new Set(train.flatMap(({ evidence }) => evidence.raterKeys));
-  return heldOut.filter(({ evidence }) => evidence.raterKeys.every((rater) => !seen.has(rater)));
+/** Held-out pairs all of whose raters are unknown to the training side, which `teachers` decided. */
+export function fromUnseenRaters(
+  heldOut: readonly EvidencedPair[],
+  teachers: ReadonlySet<string>,
+): readonly EvidencedPair[] {
+  return heldOut.filter(({ evidence }) => !evidence.raterKeys.some((rater) => teachers.has(rater)));
+}
+
+/** Who decided these pairs. */
+export function ratersOf(pairs: Iterable<Pick<EvidencedPair, "evidence">>): ReadonlySet<string> {
+  const raters = new Set<string>();
+  for (const { evidence } of pairs) for (const rater of evidence.raterKeys) raters.add(rater);
+  return raters;
 }
 
 type ByPrompt = ReadonlyMap<string, readonly EvidencedPair[]>;

@@ -65,7 +65,7 @@ export type DpoOutcome = TrainOutcome & {
   readonly dropped: IdTally;
 };
 
-/** Encoded pairs; people's words as tokens, which go with the run's folder. */
+/** Encoded pairs: people's words as tokens, sealed, which go with the run's folder. */
 const EXAMPLES_FILE = "examples.db";
 
 /**
@@ -77,7 +77,7 @@ export async function trainDpo(run: DpoRun): Promise<DpoOutcome> {
   const options = { ...DPO_DEFAULTS, ...run.options };
   // Both answers of a pair stand in one batch.
   const limits = fittingLimits(options, options.maxTokensPerBatch, 2);
-  using examples = ExampleStore.open(join(run.runDir, EXAMPLES_FILE));
+  using examples = ExampleStore.open(join(run.runDir, EXAMPLES_FILE), run.seal);
   const filled = await examples.fill(storedPairs(run, limits), run.signal);
   if (filled === undefined) return { ...NOT_BEGUN, ...NOTHING_READ };
   const { truncated, dropped } = filled;
@@ -111,10 +111,10 @@ export function* storedPairs(
 ): Generator<StoredItem> {
   const encoder = JSON.stringify([ENCODING_VERSION, modelSha256, limits]);
   for (const pair of pairs) {
-    const { id, weight, prompt, chosen, rejected } = pair;
+    const { id, weight, prompt, chosen, rejected, personKeys = [] } = pair;
     const words = JSON.stringify([prompt, chosen, rejected]);
     const key = createHash("sha256").update(encoder).update(words).digest();
-    yield { id, weight, key, encode: () => encodePair(vocabulary, pair, limits) };
+    yield { id, weight, key, personKeys, encode: () => encodePair(vocabulary, pair, limits) };
   }
 }
 

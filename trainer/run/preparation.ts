@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { CodedError } from "#engine/base/errors.ts";
 import { type ChatEncoder, encodeDialogues, type LengthLimits } from "../data/chat.ts";
 import type { ExampleSource } from "../data/example-source.ts";
+import type { ExampleSeal } from "../data/example-store.ts";
 import type { Dialogue } from "../data/preference.ts";
 import { type Example, scoredTokens, sequenceLogp } from "../data/sequence.ts";
 import { type SplitLogp, tailStartOf } from "../losses/ld-dpo.ts";
@@ -17,6 +18,8 @@ import type { RunSurroundings, TrainOutcome, Watch } from "./run.ts";
 /** What a preference run takes beside its data and settings. */
 export type PreferenceSurroundings = RunSurroundings & {
   readonly vocabulary: ChatEncoder;
+  /** Seals what of people's words lies in `runDir` as tokens; needed where examples name people. */
+  readonly seal?: ExampleSeal;
   /** sha256 of the model's file, under which reference log-probabilities are cached. */
   readonly modelSha256: string;
   /**

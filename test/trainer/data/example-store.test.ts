@@ -1,13 +1,16 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { TRAINER_ENVIRONMENT, TRAINER_NODE_FLAGS } from "#deploy/start/trainer-process.ts";
+import { CodedError } from "#engine/base/errors.ts";
 import { sourceOf } from "#trainer/data/example-source.ts";
 import { ExampleStore, type StoredItem } from "#trainer/data/example-store.ts";
 import type { Example } from "#trainer/data/sequence.ts";
+import { KeyRing } from "#trainer/feedback/key-ring.ts";
+import { writeDataFiles } from "../../bench/data-files.ts";
 
 const newPath = () => join(mkdtempSync(join(tmpdir(), "store-")), "examples.db");
 
@@ -136,23 +139,76 @@ test("stopped halfway, it keeps what it has encoded", async () => {
   expect(store.count).toBe(1000);
 });
 
-test("thirty times the pairs take no more memory: encoding and a shuffled epoch, each in a process", () => {
+describe("examples of people", () => {
+  const WORDS = Int32Array.of(71_001, 71_002, 71_003, 71_004);
+  const sequences = [{ tokens: WORDS, scored: Uint8Array.of(0, 1, 1, 1) }];
+  const itemOf = (id: string, ...personKeys: string[]): StoredItem => {
+    return {
+      id,
+      weight: 1,
+      key: Buffer.from(id),
+      personKeys,
+      encode: () => ({ sequences, truncated: false }),
+    };
+  };
+  const filesOf = (path: string) =>
+    readdirSync(dirname(path)).map((name) => readFileSync(join(dirname(path), name)));
+
+  test("are read back, and no file holds their tokens in the clear", async () => {
+    using keys = KeyRing.beside(":memory:");
+    const path = newPath();
+    using store = ExampleStore.open(path, keys);
+    await store.fill([itemOf("one", "ann"), itemOf("two", "ann", "bob"), itemOf("none")]);
+    expect([0, 1, 2].map((place) => store.read(place).sequences)).toEqual([
+      sequences,
+      sequences,
+      sequences,
+    ]);
+    const found = filesOf(path).filter((bytes) => bytes.includes(Buffer.from(WORDS.buffer)));
+    // Only the example that is nobody's.
+    expect(found).toHaveLength(1);
+    await store.fill([itemOf("one", "ann"), itemOf("two", "ann", "bob")]);
+    expect(store.count).toBe(2);
+  });
+
+  test("stay closed once one of them is forgotten, and others' do not", async () => {
+    using keys = KeyRing.beside(":memory:");
+    using store = ExampleStore.open(newPath(), keys);
+    await store.fill([itemOf("hers", "ann"), itemOf("theirs", "ann", "bob"), itemOf("his", "bob")]);
+    keys.destroy("ann");
+    expect(() => store.read(0)).toThrow(/hers has asked to be forgotten/);
+    expect(() => store.read(1)).toThrow(CodedError);
+    expect(store.read(2).sequences).toEqual(sequences);
+    // Filled anew they are encoded again: the ring makes new keys.
+    expect((await store.fill([itemOf("theirs", "ann", "bob")]))?.encoded).toBe(1);
+    expect(store.read(0).sequences).toEqual(sequences);
+  });
+
+  test("are refused where there is nothing to seal them with", async () => {
+    using store = ExampleStore.open(newPath());
+    await expect(store.fill([itemOf("one", "ann")])).rejects.toThrow(/nothing to seal/);
+  });
+});
+
+test("thirty times the pairs take no more memory: encoding and a shuffled epoch, each in a process", async () => {
   const folder = mkdtempSync(join(tmpdir(), "memory-"));
   const child = join(import.meta.dirname, "../../bench/data-child.ts");
   const flags = [...TRAINER_NODE_FLAGS, "--expose-gc"];
-  const measure = (
+  const measure = async (
     pairs: number,
-  ): { peakMegabytes: number; liveKilobytes: number; pairs: number } =>
-    JSON.parse(
-      execFileSync(process.execPath, [...flags, child, String(pairs), folder], {
-        encoding: "utf8",
-        env: { ...process.env, ...TRAINER_ENVIRONMENT },
-      }),
-    );
-  const [few, many] = [measure(500), measure(15_000)];
+  ): Promise<{ peakMegabytes: number; liveKilobytes: number; pairs: number }> => {
+    await writeDataFiles(folder, pairs);
+    const output = execFileSync(process.execPath, [...flags, child, String(pairs), folder], {
+      encoding: "utf8",
+      env: { ...process.env, ...TRAINER_ENVIRONMENT },
+    });
+    return JSON.parse(output);
+  };
+  const few = await measure(500);
+  const many = await measure(15_000);
   expect(many.pairs).toBe(15_000);
   // In memory these pairs' tokens and masks alone would take 9 MB, their objects and texts about 30.
-  expect(many.peakMegabytes - few.peakMegabytes).toBeLessThan(15);
+  expect(many.peakMegabytes).toBeLessThan(1.12 * few.peakMegabytes);
   // What JavaScript cannot let go: 200 bytes a pair would be too many.
   expect(many.liveKilobytes - few.liveKilobytes).toBeLessThan(3_000);
 });

@@ -158,6 +158,14 @@ test("sealed text opens for what it belongs to and nowhere else; a changed byte 
         const at = sealed.lastIndexOf(".") + 5;
         const changed = `${sealed.slice(0, at)}${sealed[at] === "A" ? "B" : "A"}${sealed.slice(at + 1)}`;
         expect(() => keys.open(changed, "here")).toThrow();
+
+        const bytes = keys.sealBytes(people, Buffer.from(text), "here");
+        expect(Buffer.from(keys.openBytes(bytes, "here") ?? []).toString()).toBe(
+          Buffer.from(text).toString(),
+        );
+        expect(() => keys.openBytes(bytes, "there")).toThrow();
+        bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
+        expect(() => keys.openBytes(bytes, "here")).toThrow();
       },
     ),
     { numRuns: 30 },

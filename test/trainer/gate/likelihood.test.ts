@@ -42,6 +42,7 @@ function pair(id: string, chosen: string, rejected: string): EvidencedPair {
     chosen,
     rejected,
     weight: 1,
+    personKeys: ["asker"],
     origin: "feedback",
     evidence: { candidateIds: [], exchangeIds: [], raterKeys: [] },
     atMs: 0,

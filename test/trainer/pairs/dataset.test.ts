@@ -1,12 +1,29 @@
-import { appendFileSync, mkdtempSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
-import { isCoded } from "#engine/base/errors.ts";
+import { beforeEach, describe, expect, test } from "vitest";
+import { CodedError } from "#engine/base/errors.ts";
+import { KeyRing } from "#trainer/feedback/key-ring.ts";
 import { buildDataset, describeDrops, readDataset, storeDataset } from "#trainer/pairs/dataset.ts";
 import type { EvidencedPair } from "#trainer/pairs/pair.ts";
 import { beside } from "#trainer/pairs/split.ts";
 import { feedbackOf, type Said } from "./feedback-fixture.ts";
+
+let keys: KeyRing;
+beforeEach(() => {
+  keys = KeyRing.beside(":memory:");
+});
+
+/** The code of the error that `work` throws. */
+function codeOf(work: () => void): string | undefined {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof CodedError) return error.code;
+    throw error;
+  }
+  return undefined;
+}
 
 /** A world in which the fresh answer is always "fresh" and liked, and only these texts refuse. */
 function options(change: { fresh?: object; screen?: object } = {}, takesLone = false) {
@@ -103,27 +120,61 @@ describe("a stored data set", () => {
 
   test("is read back as it was written, and the same feedback gives the same hash", async () => {
     const folder = mkdtempSync(join(tmpdir(), "dataset-"));
-    const stored = storeDataset(folder, await buildDataset(feedbackOf(said), options()));
-    expect(readDataset(folder)).toEqual(stored);
+    const built = await buildDataset(feedbackOf(said), options());
+    const stored = storeDataset(folder, built, keys);
+    const read = readDataset(folder, keys);
+    expect([...read.train]).toEqual(built.train);
+    expect(read.heldOut).toEqual(built.heldOut);
+    expect(read.manifest).toEqual(stored.manifest);
+    expect(read.manifestSha256).toBe(stored.manifestSha256);
+    expect([...read.evidence]).toHaveLength(12);
     expect(stored.manifest).toMatchObject({ raters: 2, fromMs: 2, toMs: 24, dropped: {} });
     expect(stored.manifest.trainPairs + stored.manifest.heldOutPairs).toBe(12);
     const again = mkdtempSync(join(tmpdir(), "dataset-"));
-    const other = storeDataset(again, await buildDataset(feedbackOf(said.toReversed()), options()));
+    const other = storeDataset(
+      again,
+      await buildDataset(feedbackOf(said.toReversed()), options()),
+      keys,
+    );
     expect(other.manifest.trainPairs).toBe(stored.manifest.trainPairs);
-    const same = storeDataset(again, await buildDataset(feedbackOf(said), options()));
+    const same = storeDataset(again, await buildDataset(feedbackOf(said), options()), keys);
     expect(same.manifestSha256).toBe(stored.manifestSha256);
   });
 
   test("that was changed afterwards is refused", async () => {
     const folder = mkdtempSync(join(tmpdir(), "dataset-"));
-    storeDataset(folder, await buildDataset(feedbackOf(said), options()));
-    appendFileSync(join(folder, "pairs.jsonl"), "\n");
-    try {
-      readDataset(folder);
-      expect.unreachable();
-    } catch (error) {
-      expect(isCoded(error, "checkpoint_corrupt")).toBe(true);
+    storeDataset(folder, await buildDataset(feedbackOf(said), options()), keys);
+    const path = join(folder, "pairs.jsonl");
+    const lines = readFileSync(path, "utf8").trimEnd().split("\n");
+    const [first = ""] = lines;
+    const changes = {
+      "half a line": first.slice(0, 40),
+      "a line less": lines.slice(1).join("\n"),
+      "a line twice": [first, ...lines].join("\n"),
+      "another order": lines.toReversed().join("\n"),
+      "a changed letter": lines.join("\n").replace(/.(?="})/, (last) => (last === "A" ? "Q" : "A")),
+      "another id": lines
+        .join("\n")
+        .replace(/"id":"./, (id) => (id.endsWith("0") ? '"id":"1' : '"id":"0')),
+    };
+    for (const [what, text] of Object.entries(changes)) {
+      writeFileSync(path, text);
+      expect(
+        codeOf(() => readDataset(folder, keys)),
+        what,
+      ).toBe("checkpoint_corrupt");
     }
+  });
+
+  test("holds no word in the clear, and is closed for good once somebody in it is forgotten", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "dataset-"));
+    storeDataset(folder, await buildDataset(feedbackOf(said), options()), keys);
+    for (const name of readdirSync(folder)) {
+      expect(readFileSync(join(folder, name), "latin1")).not.toMatch(/question|good|bad/);
+    }
+    expect([...readDataset(folder, keys).train][0]?.prompt[0]?.content).toMatch(/^question/);
+    keys.destroy("asker");
+    expect(codeOf(() => readDataset(folder, keys))).toBe("erased_meanwhile");
   });
 });
 
@@ -134,10 +185,10 @@ test("drops are told in words, the most frequent first", () => {
   );
 });
 
+const lone: Said[] = Array.from({ length: 20 }, (_, i): Said => {
+  return { asked: `Thing ${i}?`, answer: `good ${i}`, says: { ann: "👍", ben: "👍" } };
+});
 describe("single answers", () => {
-  const lone: Said[] = Array.from({ length: 20 }, (_, i): Said => {
-    return { asked: `Thing ${i}?`, answer: `good ${i}`, says: { ann: "👍", ben: "👍" } };
-  });
   const indifferent: Said = { asked: "So?", answer: "so so", says: { ann: 3 } };
   const single = async (said: readonly Said[], change: Parameters<typeof options>[0] = {}) =>
     buildDataset(feedbackOf(said), options(change, true));
@@ -181,6 +232,7 @@ describe("single answers", () => {
         ...about(promptKey, ...raterKeys),
         weight: 1,
         origin: "feedback",
+        personKeys: ["asker"],
       };
     };
     const split = { train: [pair("t", "ann")], heldOut: [pair("h", "ann", "eve")] };
@@ -205,13 +257,15 @@ describe("single answers", () => {
     const { lone: none } = await single(lone, { screen: unsafe });
     expect(none).toEqual([]);
   });
+});
 
-  test("are stored with the rest, and a changed file is found out", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "lone-"));
-    const stored = storeDataset(folder, await single(lone));
-    expect(stored.manifest.loneAnswers).toBe(stored.lone.length);
-    expect(readDataset(folder)).toEqual(stored);
-    appendFileSync(join(folder, "lone.jsonl"), "\n");
-    expect(() => readDataset(folder)).toThrow(/sha256/);
-  });
+test("single answers are stored with the rest, and a changed file is found out", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "lone-"));
+  const built = await buildDataset(feedbackOf(lone), options({}, true));
+  const stored = storeDataset(folder, built, keys);
+  expect(stored.manifest.loneAnswers).toBe(built.lone.length);
+  expect(readDataset(folder, keys).lone).toEqual(built.lone);
+  const path = join(folder, "lone.jsonl");
+  writeFileSync(path, readFileSync(path, "utf8").split("\n").slice(1).join("\n"));
+  expect(() => readDataset(folder, keys)).toThrow(/sha256/);
 });

@@ -16,6 +16,7 @@ export function evidencedPair(
     rejected: "b",
     weight: 1,
     origin: "feedback",
+    personKeys: ["asker"],
     evidence: { candidateIds: [`c${index}`], exchangeIds: [], raterKeys },
     atMs: index,
     votedAtMs,

@@ -1,8 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { EvidencedPair } from "#trainer/pairs/pair.ts";
-import { fromUnseenRaters, HELD_OUT_MIN_PAIRS, splitPairs } from "#trainer/pairs/split.ts";
+import {
+  fromUnseenRaters,
+  HELD_OUT_MIN_PAIRS,
+  ratersOf,
+  type Split,
+  splitPairs,
+} from "#trainer/pairs/split.ts";
 import { evidencedPair } from "./evidenced-pair.ts";
+
+const unseenOf = ({ train, heldOut }: Split) => fromUnseenRaters(heldOut, ratersOf(train));
 
 const pairs = fc
   .array(
@@ -67,11 +75,11 @@ describe("in a community of forty", () => {
     const trained = people(split.train);
     const unseen = [...people(split.heldOut)].filter((rater) => !trained.has(rater));
     expect(unseen.length).toBeGreaterThanOrEqual(2);
-    expect(fromUnseenRaters(split)).toHaveLength(10 * unseen.length);
+    expect(unseenOf(split)).toHaveLength(10 * unseen.length);
   });
 
   test("the newest votes are held out: nothing is trained on that was voted on later than these", () => {
-    const unseen = new Set(fromUnseenRaters(split));
+    const unseen = new Set(unseenOf(split));
     const byTime = split.heldOut.filter((one) => !unseen.has(one));
     const oldest = Math.min(...byTime.map(({ votedAtMs }) => votedAtMs));
     expect(byTime.length).toBeGreaterThanOrEqual(40);
@@ -82,8 +90,8 @@ describe("in a community of forty", () => {
     const later = splitPairs(community(40, 40));
     const laterHeldOut = new Set(later.heldOut.map(({ id }) => id));
     expect(split.train.filter(({ id }) => laterHeldOut.has(id))).toEqual([]);
-    const stillUnseen = new Set(fromUnseenRaters(later).map(({ id }) => id));
-    expect(fromUnseenRaters(split).filter(({ id }) => !stillUnseen.has(id))).toEqual([]);
+    const stillUnseen = new Set(unseenOf(later).map(({ id }) => id));
+    expect(unseenOf(split).filter(({ id }) => !stillUnseen.has(id))).toEqual([]);
   });
 });
 
@@ -110,5 +118,5 @@ test("held-out pairs of raters who gave no training pair are told apart", () => 
     train: [evidencedPair(0, "a", ["r"])],
     heldOut: [evidencedPair(1, "b", ["r", "s"]), evidencedPair(2, "c", ["s"])],
   };
-  expect(fromUnseenRaters(split).map(({ id }) => id)).toEqual(["p2"]);
+  expect(unseenOf(split).map(({ id }) => id)).toEqual(["p2"]);
 });
