@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
-import { readDialoguePairs, splitDialogues } from "./dialogue-pairs.ts";
+import { foldsOf, readDialoguePairs, splitDialogues } from "./dialogue-pairs.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "dialogues-"));
 const dialogue = (...turns: readonly string[]) =>
@@ -48,12 +48,20 @@ test("conversations that begin alike lie on one side, and every pair lies on one
     rejected: dialogue(`Question ${i % 150}?`, `no ${i}`),
   }));
   const { pairs } = readDialoguePairs(fileOf(lines));
-  const { train, develop, judge } = splitDialogues(pairs);
-  expect(train.length + develop.length + judge.length).toBe(300);
-  const openings = [train, develop, judge].map(
-    (side) => new Set(side.map(({ prompt }) => prompt[0]?.content)),
-  );
-  expect(openings.reduce((sum, { size }) => sum + size, 0)).toBe(150);
+  const openingsOf = (side: typeof pairs) => new Set(side.map(({ prompt }) => prompt[0]?.content));
+  const { learn, judge } = splitDialogues(pairs);
+  expect(learn.length + judge.length).toBe(300);
+  expect(openingsOf(learn).size + openingsOf(judge).size).toBe(150);
   expect(judge.length).toBeGreaterThan(70);
   expect(judge.length).toBeLessThan(130);
+  const folds = foldsOf(learn, 2);
+  expect(folds.flatMap(({ leftOut }) => leftOut.map(({ id }) => id)).sort()).toEqual(
+    learn.map(({ id }) => id).sort(),
+  );
+  for (const fold of folds) {
+    expect(fold.leftOut.length).toBeGreaterThan(learn.length / 3);
+    expect(openingsOf(fold.learn).size + openingsOf(fold.leftOut).size).toBe(
+      openingsOf(learn).size,
+    );
+  }
 });

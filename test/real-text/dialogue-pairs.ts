@@ -47,23 +47,37 @@ function pairOf(
   return [{ id, prompt, chosen: better.content, rejected: worse.content, weight: 1 }];
 }
 
-/** Pairs to train on, to choose settings by, and to judge by. */
-export type DialogueSplit = Readonly<Record<"train" | "develop" | "judge", PreferencePair[]>>;
+/** Pairs to learn from and to choose settings by, and pairs to judge by. */
+export type DialogueSplit = Readonly<Record<"learn" | "judge", PreferencePair[]>>;
 
 const JUDGE_SHARE = 1 / 3;
-const DEVELOP_SHARE = 0.1;
 
 /** Conversations that begin alike lie on one side, by a hash of how they begin. */
 export function splitDialogues(pairs: readonly PreferencePair[]): DialogueSplit {
-  const placeOf = ({ prompt }: PreferencePair): number => {
-    const opening = (prompt[0]?.content ?? "").toLowerCase();
-    return createHash("sha256").update(opening).digest().readUInt32BE() / 2 ** 32;
-  };
-  const between = (low: number, high: number) =>
-    pairs.filter((pair) => placeOf(pair) >= low && placeOf(pair) < high);
+  const isToJudge = (pair: PreferencePair) => placeOf(pair) < JUDGE_SHARE;
   return {
-    judge: between(0, JUDGE_SHARE),
-    develop: between(JUDGE_SHARE, JUDGE_SHARE + DEVELOP_SHARE),
-    train: between(JUDGE_SHARE + DEVELOP_SHARE, 1),
+    judge: pairs.filter(isToJudge),
+    learn: pairs.filter((pair) => !isToJudge(pair)),
   };
+}
+
+/** Pairs to learn from beside those left out, each pair once among the latter; conversations as above. */
+export type Fold = Readonly<Record<"learn" | "leftOut", PreferencePair[]>>;
+
+/** Cross-validation: as many folds as said, of about one size. */
+export function foldsOf(pairs: readonly PreferencePair[], count: number): Fold[] {
+  const foldOf = (pair: PreferencePair) => Math.floor(placeOf(pair) * FINE) % count;
+  return Array.from({ length: count }, (_, fold) => ({
+    learn: pairs.filter((pair) => foldOf(pair) !== fold),
+    leftOut: pairs.filter((pair) => foldOf(pair) === fold),
+  }));
+}
+
+/** Cuts places finer than any split, so that folds are as random as the hash. */
+const FINE = 2 ** 20;
+
+/** [0, 1), by how the conversation begins. */
+function placeOf({ prompt }: PreferencePair): number {
+  const opening = (prompt[0]?.content ?? "").toLowerCase();
+  return createHash("sha256").update(opening).digest().readUInt32BE() / 2 ** 32;
 }

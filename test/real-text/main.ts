@@ -1,205 +1,229 @@
 /**
- * DPO on people's preferences in real text: trains an adapter on the small model and says how often it agrees with
- * pairs that it has not seen, beside the untrained model and a bag of words. The data set is not part of the project.
+ * DPO on people's preferences in real text: trains the small model and says how often it agrees with pairs that it
+ * has not seen, beside the untrained model and a bag of words. The data set is not part of the project.
  *
- *   npm run real-text -- [--data hh-rlhf.jsonl.gz] [--rate 5e-4] [--beta 0.1] [--epochs 3] [--tokens 320]
- *     [--seed 42] [--threads 2] [--folder FOLDER] [--keep-plot FILE] [--choose]
+ *   npm run real-text -- [--data hh-rlhf.jsonl.gz] [--seeds 42,43] [--folder FOLDER] [--threads 2] [--choose]
+ *     [--loss sigmoid] [--beta 0.1] [--ld-alpha 1] [--rate 5e-4] [--epochs 3] [--rank 16, or 0 for every parameter]
+ *     [--sft-epochs 0] [--sft-rate 2e-4] [--replay 0] [--tokens 320] [--precision f32]
  *
- * With `--choose` the pairs to judge by are left alone: figures of the pairs to stop by only, to choose settings with.
- * With `--folder` the run is kept there, and goes on from there when it was interrupted.
+ * With `--choose` the pairs to judge by are left alone: both halves of the others are judged by a model of the other
+ * half, to choose settings with. With `--folder` runs are kept there with their curves (metrics.jsonl, metrics.svg)
+ * and every pair's figures (pairs.jsonl), and go on from there when they were interrupted.
  */
-import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { Vocabulary } from "#engine/llama/vocabulary.ts";
-import { loadKeepSet } from "#prompts/load.ts";
-import { encodePairs } from "#trainer/data/chat.ts";
+import { z } from "zod";
 import type { PreferencePair } from "#trainer/data/preference.ts";
-import { scoredTokens, sequenceLogp } from "#trainer/data/sequence.ts";
-import { proportionOf, shareOf, wilsonInterval } from "#trainer/gate/proportion.ts";
-import { openTrainable } from "#trainer/model/open-trainable.ts";
-import type { Trainable } from "#trainer/model/trainable.ts";
-import { type DpoOptions, type DpoOutcome, trainDpo } from "#trainer/run/dpo.ts";
-import { readMetrics } from "#trainer/run/metrics.ts";
 import { openProgressBar } from "#trainer/run/progress-bar.ts";
 import { cpuLibraries } from "../model/libraries.ts";
+import { agreements, differenceOf, type Estimate, estimateOf, meanOfRuns } from "./agreement.ts";
 import { fitWords, wordMargin } from "./bag-of-words.ts";
-import { type DialogueSplit, readDialoguePairs, splitDialogues } from "./dialogue-pairs.ts";
+import { foldsOf, readDialoguePairs, splitDialogues } from "./dialogue-pairs.ts";
+import { runVariant, type Score, type Variant, type Words } from "./run-variant.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const { values } = parseArgs({
   options: {
     data: { type: "string", default: join(ROOT, "../shared/data/hh-rlhf-harmless-1500.jsonl.gz") },
     model: { type: "string", default: join(ROOT, "deploy/models/nano/nano.gguf") },
-    rate: { type: "string", default: "5e-4" },
-    beta: { type: "string", default: "0.1" },
-    epochs: { type: "string", default: "3" },
-    tokens: { type: "string", default: "320" },
-    seed: { type: "string", default: "42" },
+    seeds: { type: "string", default: "42,43" },
     folder: { type: "string" },
-    choose: { type: "boolean", default: false },
     threads: { type: "string", default: String(Math.min(2, availableParallelism())) },
-    "keep-plot": { type: "string" },
+    choose: { type: "boolean", default: false },
+    loss: { type: "string", default: "sigmoid" },
+    beta: { type: "string", default: "0.1" },
+    "ld-alpha": { type: "string", default: "1" },
+    rate: { type: "string", default: "5e-4" },
+    epochs: { type: "string", default: "3" },
+    rank: { type: "string", default: "16" },
+    "sft-epochs": { type: "string", default: "0" },
+    "sft-rate": { type: "string", default: "2e-4" },
+    replay: { type: "string", default: "0" },
+    tokens: { type: "string", default: "320" },
+    precision: { type: "string", default: "f32" },
   },
 });
-const LORA = {
-  rank: 16,
-  alpha: 16,
-  targets: ["q", "k", "v", "o", "gate", "up", "down"],
-  seed: Number(values.seed),
-} as const;
-const TOKENS = Number(values.tokens);
-/** Of a prompt and an answer together; the prompt gives way first. */
-const LIMITS = { maxTokens: TOKENS, maxPromptTokens: Math.floor(0.6 * TOKENS) };
-const OPTIONS: Partial<DpoOptions> = {
-  ...LIMITS,
-  seed: Number(values.seed),
-  learningRate: Number(values.rate),
+const VARIANT: Variant = {
+  loss: z
+    .enum(["sigmoid", "robust", "hinge", "ipo", "sigmoid_norm", "orpo", "simpo"])
+    .parse(values.loss),
   beta: Number(values.beta),
+  ldAlpha: Number(values["ld-alpha"]),
+  rate: Number(values.rate),
   epochs: Number(values.epochs),
-  batchSize: 16,
-  maxTokensPerBatch: 2048,
-  evalEverySteps: 15,
-  earlyStop: { figure: "eval_loss", goal: "lowest", patience: 4, minDelta: 0 },
+  rank: Number(values.rank),
+  sftEpochs: Number(values["sft-epochs"]),
+  sftRate: Number(values["sft-rate"]),
+  replay: Number(values.replay),
+  tokens: Number(values.tokens),
+  precision: z.enum(["f32", "bf16"]).parse(values.precision),
 };
-const L2_TRIED = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3];
+const SEEDS = values.seeds.split(",").map(Number);
+const L2_TRIED = [0.01, 0.03, 0.1, 0.3];
+const FOLDS = 2;
 
 if (existsSync(values.data)) await measure();
 else print(`skipped: ${values.data} is not there; give a file of hh-rlhf's form by --data`);
 
 async function measure(): Promise<void> {
   const { pairs, unusable } = readDialoguePairs(values.data);
-  const split = splitDialogues(pairs);
-  const { train, develop, judge } = split;
-  print(
-    `${train.length} pairs to train on, ${develop.length} to stop by, ${judge.length} to judge by; ${unusable} unusable`,
-  );
+  const { learn, judge } = splitDialogues(pairs);
+  print(`${learn.length} pairs to learn from, ${judge.length} to judge by; ${unusable} unusable`);
   const folder = values.folder ?? mkdtempSync(join(tmpdir(), "zephyr-real-text-"));
   mkdirSync(folder, { recursive: true });
+  const parts = values.choose
+    ? foldsOf(learn, FOLDS).map((fold) => ({ learn: fold.learn, judge: fold.leftOut }))
+    : [{ learn, judge }];
+  const l2 = chooseL2(learn);
   try {
-    await trainAndTell(folder, split);
+    const runs = [];
+    for (const seed of SEEDS) runs.push(await runOf(seed, parts, folder));
+    const judged = parts.flatMap((part) => part.judge);
+    const byWords = parts.flatMap((part) => wordMargins(part.learn, part.judge, l2));
+    writePairs(folder, judged, runs);
+    tell(judged, runs, agreements(byWords));
   } finally {
     if (values.folder === undefined) rmSync(folder, { recursive: true, force: true });
   }
 }
 
-async function trainAndTell(folder: string, split: DialogueSplit): Promise<void> {
-  const libraries = cpuLibraries();
-  using vocabulary = Vocabulary.open(values.model, libraries);
-  using model = openTrainable({
-    ggufPath: values.model,
-    lora: LORA,
-    precision: "f32",
-    threads: Number(values.threads),
-    maxTokensPerBatch: 2048,
-    libraries,
-  });
-  const judged = values.choose ? split.develop : split.judge;
-  const scored = encodePairs(vocabulary, judged, LIMITS);
-  print(
-    `${scored.truncated.length} of the ${judged.length} were cut to ${LIMITS.maxTokens} tokens`,
+type Part = {
+  readonly learn: readonly PreferencePair[];
+  readonly judge: readonly PreferencePair[];
+};
+
+/** One seed's words on all parts' pairs. */
+async function runOf(seed: number, parts: readonly Part[], folder: string): Promise<Words[]> {
+  const words: Words[] = [];
+  for (const [index, part] of parts.entries()) {
+    using bar = openProgressBar(process.stderr);
+    words.push(
+      await runVariant({
+        ...part,
+        variant: VARIANT,
+        modelPath: values.model,
+        libraries: cpuLibraries(),
+        threads: Number(values.threads),
+        seed,
+        folder: join(folder, `seed-${seed}-${index}`),
+        curve: values.choose,
+        onProgress: bar.show,
+      }),
+    );
+  }
+  return words;
+}
+
+/** λ by the pairs to learn from alone: each half judged by the other's words. */
+function chooseL2(learn: readonly PreferencePair[]): number {
+  const agreement = (l2: number): number => {
+    const margins = foldsOf(learn, FOLDS).flatMap((fold) =>
+      wordMargins(fold.learn, fold.leftOut, l2),
+    );
+    return estimateOf(agreements(margins)).mean;
+  };
+  return L2_TRIED.reduce((best, l2) => (agreement(l2) > agreement(best) ? l2 : best));
+}
+
+function wordMargins(
+  learn: readonly PreferencePair[],
+  judge: readonly PreferencePair[],
+  l2: number,
+): number[] {
+  const weights = fitWords(learn, l2);
+  return judge.map((pair) => wordMargin(weights, pair));
+}
+
+const MARGINS = {
+  likelihood: ({ chosen, rejected }: Score) => chosen - rejected,
+  perToken: ({ chosenPerToken, rejectedPerToken }: Score) => chosenPerToken - rejectedPerToken,
+};
+/** What the loss makes its margin of: log-ratios to the reference whole, or per token. */
+const REWARD =
+  VARIANT.loss === "ipo" || VARIANT.loss === "sigmoid_norm" ? "perToken" : "likelihood";
+
+function tell(
+  judged: readonly PreferencePair[],
+  runs: readonly (readonly Words[])[],
+  byWords: readonly number[],
+): void {
+  const pooled = (marginsOf: (words: Words) => number[]) =>
+    meanOfRuns(runs.map((parts) => agreements(parts.flatMap(marginsOf))));
+  const by = (stage: keyof Words, margin: keyof typeof MARGINS) =>
+    pooled((words) => words[stage].scores.map(MARGINS[margin]));
+  const untrained = by("untrained", REWARD);
+  const rows: [name: string, agreeing: readonly number[]][] = [
+    [
+      "the shorter answer",
+      agreements(judged.map(({ chosen, rejected }) => rejected.length - chosen.length)),
+    ],
+    ["bag of words", byWords],
+    ["untrained, by likelihood", by("untrained", "likelihood")],
+    ["untrained, by likelihood a token", by("untrained", "perToken")],
+  ];
+  if (VARIANT.sftEpochs > 0) {
+    rows.push(["after dSFT, by likelihood a token", by("reference", "perToken")]);
+  }
+  rows.push(
+    ["DPO, by its reward", pooled(({ trained, reference }) => rewards(trained, reference))],
+    ["DPO, by likelihood a token", by("trained", "perToken")],
   );
-  const before = await scoresOf(model, scored.examples);
-  using bar = openProgressBar(process.stderr);
-  const outcome = await trainDpo({
-    model,
-    vocabulary,
-    pairs: split.train,
-    evalPairs: split.develop,
-    keepSet: loadKeepSet(),
-    modelSha256: createHash("sha256").update(readFileSync(values.model)).digest("hex"),
-    runDir: folder,
-    options: OPTIONS,
-    onProgress: bar.show,
-  });
-  const after = await scoresOf(model, scored.examples);
-  tellCurve(folder, outcome);
   print("");
-  print(`| on the pairs to ${values.choose ? "stop" : "judge"} by | agrees | 95% interval |`);
+  print(
+    `| on ${judged.length} pairs, seeds ${SEEDS.join(", ")} | agrees, 95% interval | less the untrained |`,
+  );
   print("|---|---|---|");
-  tell(
-    "untrained, by likelihood",
-    before.map(({ logp }) => logp),
-  );
-  tell(
-    "untrained, by likelihood a token",
-    before.map(({ perToken }) => perToken),
-  );
-  // Its λ is chosen by the pairs to stop by: on these it would look better than it is.
-  if (!values.choose) tell("bag of words", wordMargins(split));
-  tell(
-    "the shorter answer",
-    judged.map(({ chosen, rejected }) => rejected.length - chosen.length),
-  );
-  tell(
-    "DPO, by implicit reward",
-    after.map(({ logp }, i) => logp - (before[i]?.logp ?? Number.NaN)),
-  );
-  tell(
-    "DPO, by likelihood a token",
-    after.map(({ perToken }) => perToken),
-  );
-  const keptPlot = values["keep-plot"];
-  if (keptPlot !== undefined) copyFileSync(join(folder, "metrics.svg"), keptPlot);
-}
-
-/** Chosen less rejected: log-likelihood, whole and per token. */
-type Score = { readonly logp: number; readonly perToken: number };
-
-async function scoresOf(
-  model: Trainable,
-  examples: ReturnType<typeof encodePairs>["examples"],
-): Promise<Score[]> {
-  const scores: Score[] = [];
-  for (const { sequences } of examples) {
-    const [chosen = 0, rejected = 0] = (await model.logps(sequences)).map(sequenceLogp);
-    const [chosenTokens = 1, rejectedTokens = 1] = sequences.map(scoredTokens);
-    const perToken = chosen / chosenTokens - rejected / rejectedTokens;
-    scores.push({ logp: chosen - rejected, perToken });
-  }
-  return scores;
-}
-
-/** λ is the one that agrees best with the pairs to stop by. */
-function wordMargins({ train, develop, judge }: DialogueSplit): number[] {
-  const agreement = (weights: ReturnType<typeof fitWords>, pairs: readonly PreferencePair[]) =>
-    shareOf(proportionOf(pairs.map((pair) => wordMargin(weights, pair) > 0)));
-  const fits = L2_TRIED.map((l2) => fitWords(train, l2));
-  const best = fits.reduce((a, b) => (agreement(b, develop) > agreement(a, develop) ? b : a));
-  return judge.map((pair) => wordMargin(best, pair));
-}
-
-function tellCurve(folder: string, { status, step, totalSteps, best }: DpoOutcome): void {
-  print("");
-  print("| step | loss held out | agrees | margin | logp of chosen | keep-set's NLL, rise |");
-  print("|---|---|---|---|---|---|");
-  for (const line of readMetrics(join(folder, "metrics.jsonl"))) {
-    if (line["eval_loss"] === undefined) continue;
-    const figure = (name: string, digits: number) =>
-      (line[`eval_${name}`] ?? Number.NaN).toFixed(digits);
-    const rise = `${(100 * (line["eval_keep_nll_rise"] ?? Number.NaN)).toFixed(2)}%`;
-    const cells = [
-      figure("loss", 4),
-      figure("rewards/accuracies", 3),
-      figure("rewards/margins", 3),
-    ];
-    print(`| ${[line.step, ...cells, figure("logps/chosen", 1), rise].join(" | ")} |`);
+  for (const [name, agreeing] of rows) {
+    print(
+      `| ${name} | ${percent(estimateOf(agreeing))} | ${percent(differenceOf(agreeing, untrained))} |`,
+    );
   }
   print("");
-  print(`${status} at step ${step} of ${totalSteps}; kept the parameters of step ${best?.step}`);
+  print(`keep-set's NLL: ${runs.flat().map(keepRises).join("; ")}`);
 }
 
-/** A tie agrees by half. */
-function tell(name: string, margins: readonly number[]): void {
-  const ties = margins.filter((margin) => margin === 0).length;
-  const count = margins.filter((margin) => margin > 0).length + ties / 2;
-  const { low, high } = wilsonInterval({ count, total: margins.length });
-  const percent = (share: number) => (100 * share).toFixed(1);
-  print(
-    `| ${name} | ${percent(count / margins.length)}% of ${margins.length} | ${percent(low)}–${percent(high)}% |`,
-  );
+function rewards(trained: Words["trained"], reference: Words["reference"]): number[] {
+  const margin = MARGINS[REWARD];
+  return trained.scores.map((score, pair) => {
+    const before = reference.scores[pair];
+    return margin(score) - (before === undefined ? Number.NaN : margin(before));
+  });
+}
+
+function keepRises({ untrained, reference, trained }: Words): string {
+  const rise = ({ keepNll }: { keepNll: number }) =>
+    `${(100 * (keepNll / untrained.keepNll - 1)).toFixed(2)}%`;
+  const afterSft = VARIANT.sftEpochs > 0 ? `${rise(reference)} after dSFT, ` : "";
+  return `${afterSft}${rise(trained)} after DPO`;
+}
+
+/** Each pair's figures by its id, so that two variants can be compared pair by pair. */
+function writePairs(
+  folder: string,
+  judged: readonly PreferencePair[],
+  runs: readonly (readonly Words[])[],
+): void {
+  const lines = runs.flatMap((parts, run) => {
+    const of = (stage: keyof Words) => parts.flatMap((words) => words[stage].scores);
+    const [untrained, reference, trained] = [of("untrained"), of("reference"), of("trained")];
+    return judged.map(({ id }, pair) =>
+      JSON.stringify({
+        id,
+        seed: SEEDS[run],
+        untrained: untrained[pair],
+        reference: reference[pair],
+        trained: trained[pair],
+      }),
+    );
+  });
+  writeFileSync(join(folder, "pairs.jsonl"), `${lines.join("\n")}\n`);
+}
+
+function percent({ mean, low, high }: Estimate): string {
+  const [middle, from, to] = [mean, low, high].map((share) => (100 * share).toFixed(1));
+  return `${middle}% (${from} to ${to})`;
 }
 
 function print(line: string): void {
