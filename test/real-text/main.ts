@@ -21,7 +21,7 @@ import { cpuLibraries } from "../model/libraries.ts";
 import { agreements, differenceOf, type Estimate, estimateOf, meanOfRuns } from "./agreement.ts";
 import { fitWords, wordMargin } from "./bag-of-words.ts";
 import { foldsOf, readDialoguePairs, splitDialogues } from "./dialogue-pairs.ts";
-import { runVariant, type Score, type Variant, type Words } from "./run-variant.ts";
+import { runVariant, type Score, type Variant, type Word, type Words } from "./run-variant.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const { values } = parseArgs({
@@ -63,6 +63,13 @@ const VARIANT: Variant = {
 const SEEDS = values.seeds.split(",").map(Number);
 const L2_TRIED = [0.01, 0.03, 0.1, 0.3];
 const FOLDS = 2;
+const MARGINS = {
+  likelihood: ({ chosen, rejected }: Score) => chosen - rejected,
+  perToken: ({ chosenPerToken, rejectedPerToken }: Score) => chosenPerToken - rejectedPerToken,
+};
+/** What the loss makes its margin of: log-ratios to the reference whole, or per token. */
+const REWARD =
+  VARIANT.loss === "ipo" || VARIANT.loss === "sigmoid_norm" ? "perToken" : "likelihood";
 
 if (existsSync(values.data)) await measure();
 else print(`skipped: ${values.data} is not there; give a file of hh-rlhf's form by --data`);
@@ -136,14 +143,6 @@ function wordMargins(
   return judge.map((pair) => wordMargin(weights, pair));
 }
 
-const MARGINS = {
-  likelihood: ({ chosen, rejected }: Score) => chosen - rejected,
-  perToken: ({ chosenPerToken, rejectedPerToken }: Score) => chosenPerToken - rejectedPerToken,
-};
-/** What the loss makes its margin of: log-ratios to the reference whole, or per token. */
-const REWARD =
-  VARIANT.loss === "ipo" || VARIANT.loss === "sigmoid_norm" ? "perToken" : "likelihood";
-
 function tell(
   judged: readonly PreferencePair[],
   runs: readonly (readonly Words[])[],
@@ -181,7 +180,24 @@ function tell(
     );
   }
   print("");
-  print(`keep-set's NLL: ${runs.flat().map(keepRises).join("; ")}`);
+  print(`NLL of an answer's token, nats: ${told(runs, nllOf)}`);
+  print(`keep-set's NLL, nats: ${told(runs, ({ keepNll }) => keepNll)}`);
+}
+
+/** A figure of each stage, mean of all runs, with what it rose by since the untrained model. */
+function told(runs: readonly (readonly Words[])[], figureOf: (word: Word) => number): string {
+  const mean = (stage: keyof Words) =>
+    estimateOf(runs.flat().map((words) => figureOf(words[stage]))).mean;
+  const untrained = mean("untrained");
+  const after = (stage: keyof Words) =>
+    `${mean(stage).toFixed(3)} (${(100 * (mean(stage) / untrained - 1)).toFixed(2)}%)`;
+  const afterSft = VARIANT.sftEpochs > 0 ? `${after("reference")} after dSFT, ` : "";
+  return `${untrained.toFixed(3)} untrained, ${afterSft}${after("trained")} after DPO`;
+}
+
+function nllOf({ scores }: Word): number {
+  return -estimateOf(scores.flatMap((score) => [score.chosenPerToken, score.rejectedPerToken]))
+    .mean;
 }
 
 function rewards(trained: Words["trained"], reference: Words["reference"]): number[] {
@@ -190,13 +206,6 @@ function rewards(trained: Words["trained"], reference: Words["reference"]): numb
     const before = reference.scores[pair];
     return margin(score) - (before === undefined ? Number.NaN : margin(before));
   });
-}
-
-function keepRises({ untrained, reference, trained }: Words): string {
-  const rise = ({ keepNll }: { keepNll: number }) =>
-    `${(100 * (keepNll / untrained.keepNll - 1)).toFixed(2)}%`;
-  const afterSft = VARIANT.sftEpochs > 0 ? `${rise(reference)} after dSFT, ` : "";
-  return `${afterSft}${rise(trained)} after DPO`;
 }
 
 /** Each pair's figures by its id, so that two variants can be compared pair by pair. */

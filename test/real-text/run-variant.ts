@@ -5,12 +5,13 @@ import { join } from "node:path";
 import { Vocabulary } from "#engine/llama/vocabulary.ts";
 import type { NativeLibraries } from "#engine/native/library.ts";
 import { loadKeepSet } from "#prompts/load.ts";
+import { splitStep } from "#trainer/data/batches.ts";
 import { encodeDialogues, encodePairs, type LengthLimits } from "#trainer/data/chat.ts";
 import type { Dialogue, PreferencePair } from "#trainer/data/preference.ts";
 import { scoredTokens, sequenceLogp } from "#trainer/data/sequence.ts";
 import type { PairLossName } from "#trainer/losses/preference.ts";
 import { openTrainable } from "#trainer/model/open-trainable.ts";
-import type { LoraTarget, Trainable } from "#trainer/model/trainable.ts";
+import type { LoraTarget, Sequence, Trainable } from "#trainer/model/trainable.ts";
 import { loadCorpus } from "#trainer/nano/corpus/corpus.ts";
 import { drawDialogues } from "#trainer/nano/corpus/dialogues.ts";
 import { trainDpo } from "#trainer/run/dpo.ts";
@@ -165,18 +166,33 @@ async function wordOf(
   pairs: readonly PreferencePair[],
   limits: LengthLimits,
 ): Promise<Word> {
-  const scores: Score[] = [];
-  for (const { sequences } of encodePairs(vocabulary, pairs, limits).examples) {
-    const [chosen = 0, rejected = 0] = (await model.logps(sequences)).map(sequenceLogp);
-    const [chosenTokens = 1, rejectedTokens = 1] = sequences.map(scoredTokens);
-    scores.push({
-      chosen,
-      rejected,
-      chosenPerToken: chosen / chosenTokens,
-      rejectedPerToken: rejected / rejectedTokens,
+  const scores = new Map<string, Score>();
+  const { examples } = encodePairs(vocabulary, pairs, limits);
+  for (const part of splitStep(examples, TOKENS_PER_BATCH).parts) {
+    const sequences = part.map((example) => example.sequences);
+    const logps = await model.logps(sequences.flat());
+    part.forEach(({ id }, i) => {
+      scores.set(id, scoreOf(sequences[i] ?? [], logps.slice(2 * i, 2 * i + 2)));
     });
   }
-  return { scores, keepNll: await keepNllOf(model, vocabulary, limits) };
+  const scoreById = ({ id }: PreferencePair): Score => {
+    const score = scores.get(id);
+    if (score === undefined) throw new RangeError(`${id} holds nothing to judge by`);
+    return score;
+  };
+  return { scores: pairs.map(scoreById), keepNll: await keepNllOf(model, vocabulary, limits) };
+}
+
+/** @param logps [2][tokens], of the chosen answer and of the rejected one */
+function scoreOf(sequences: readonly Sequence[], logps: readonly Float32Array[]): Score {
+  const [chosen = 0, rejected = 0] = logps.map(sequenceLogp);
+  const [chosenTokens = 1, rejectedTokens = 1] = sequences.map(scoredTokens);
+  return {
+    chosen,
+    rejected,
+    chosenPerToken: chosen / chosenTokens,
+    rejectedPerToken: rejected / rejectedTokens,
+  };
 }
 
 async function keepNllOf(
