@@ -10,6 +10,8 @@ export type EngineFigures = {
   readonly seesImages: boolean;
   /** The one that serves by default; null: the bare weights. */
   readonly adapter: string | null;
+  /** Changes when the engine judges by other rules. */
+  readonly policy: string;
 };
 
 const FRESH_MS = 30_000;
@@ -26,12 +28,13 @@ export function cacheEngineFigures(
   let cached: { readonly figures: EngineFigures; readonly atMs: number } | undefined;
   return async () => {
     if (cached !== undefined && clock.monotonicMs() - cached.atMs < FRESH_MS) return cached.figures;
-    const { model, adapter } = await engine.health(AbortSignal.timeout(TIMEOUT_MS));
+    const { model, adapter, policy } = await engine.health(AbortSignal.timeout(TIMEOUT_MS));
     const figures = {
       modelId: model.id,
       contextTokens: model.context_tokens,
       seesImages: model.input_modalities.includes("image"),
       adapter,
+      policy,
     };
     cached = { figures, atMs: clock.monotonicMs() };
     return figures;

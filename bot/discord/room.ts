@@ -19,6 +19,7 @@ import type { Languages } from "../language/languages.ts";
 import type { CaseBook } from "../moderation/case-book.ts";
 import type { ModerationChoicesBook } from "../moderation/choices.ts";
 import type { PersonalData } from "../privacy/personal-data.ts";
+import type { Instructions } from "../settings/instructions.ts";
 import type { SettingsBook } from "../settings/settings-book.ts";
 import type { Absence } from "./gateway/absence.ts";
 import type { Stamps } from "./gateway/stamps.ts";
@@ -55,11 +56,8 @@ export type Room = {
   readonly heardLocales: HeardLocales;
   /** Blind comparisons that are open. */
   readonly comparisons: Comparisons;
-  /** Why what managers write may not go into the system prompt; undefined where it may. */
-  readonly instructionProblem: (
-    language: Language,
-    texts: readonly string[],
-  ) => Promise<string | undefined>;
+  /** What managers write for the system prompt. */
+  readonly instructions: Instructions;
   /** The adapters that there are; none when the engine is away. */
   readonly adapterNames: () => Promise<readonly string[]>;
   readonly adapters: Pick<EngineClient, "adapters" | "activate" | "deactivate">;

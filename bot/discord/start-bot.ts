@@ -117,8 +117,10 @@ export async function startBot(
   const desks = { ...shown, screens, checks, redis, clock, log };
   const { desk, limits, engine, figures } = openDesk(desks);
   const learning = learningOf(config);
-  const known = { config, store, feedback, engine, client, languages, shard, clock, log };
-  const managed = managedParts(known);
+  const managed = managedParts({
+    ...{ config, store, feedback, engine, figures, client, languages, shard, clock, log },
+    ...{ modLog: moderated.modLog, languageOf: speech.languageOf },
+  });
   opened.use(managed.comparisons);
   if (isFirst(shard)) await moderated.moderation.moveLogChannels(speech.settings);
   opening.resolve({

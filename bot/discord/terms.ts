@@ -1,7 +1,12 @@
 /** On which terms a question is answered: what the server's managers set, for this place and person. */
 import type { Channel, GuildMember } from "discord.js";
 import { conversationKey } from "../conversation/memory.ts";
-import { isServed, personaText, personLimit } from "../settings/guild-settings.ts";
+import {
+  type GuildSettings,
+  isServed,
+  personaText,
+  personLimit,
+} from "../settings/guild-settings.ts";
 import type { Place, Room } from "./room.ts";
 
 /** A member as discord.js has one, or as an interaction brings one from a server that is not cached. */
@@ -50,8 +55,7 @@ export async function termsFor(
   if (served !== "served") {
     return { kind: "refused", isSilent: served === "channel", notice: `refused.${served}` };
   }
-  const persona = personaText(settings, chosen.persona);
-  const instructions = [persona, settings.promptAddition].filter(Boolean).join("\n");
+  const instructions = await instructionsOf(room, place.guildId, settings, chosen.persona);
   const adapter = chosen.adapter ?? settings.adapter ?? undefined;
   const perMinute = personLimit(settings, roleIds);
   return {
@@ -64,6 +68,22 @@ export async function termsFor(
       ...(perMinute === undefined ? {} : { perMinute }),
     },
   };
+}
+
+/** What managers wrote, as far as it may stand by the rules of today. */
+async function instructionsOf(
+  room: Room,
+  guildId: string | null,
+  settings: GuildSettings,
+  chosen: string | undefined,
+): Promise<string> {
+  if (guildId === null) return "";
+  const name = chosen ?? settings.persona ?? undefined;
+  const written = [
+    { persona: name, text: personaText(settings, name) ?? "" },
+    { persona: undefined, text: settings.promptAddition },
+  ].filter(({ text }) => text !== "");
+  return (await room.instructions.fitting(guildId, written)).join("\n");
 }
 
 function rolesOf(member: Member): readonly string[] {

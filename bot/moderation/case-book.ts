@@ -38,6 +38,7 @@ const MIGRATIONS = [
 const CASE_KINDS = [
   ...(["refused", "output_rule", "automod", "self_harm", "report"] as const),
   ...(["wrongly_refused", "should_have_refused", "ban", "timeout", "left"] as const),
+  "instructions",
 ] as const;
 
 /** One of the kinds. */

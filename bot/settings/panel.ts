@@ -8,7 +8,12 @@ import {
   SelectMenuDefaultValueType,
 } from "discord-api-types/v10";
 import type { Language } from "../language/language.ts";
-import { type GuildSettings, MEMORY_MODES, SERVER_LANGUAGE } from "./guild-settings.ts";
+import {
+  type GuildSettings,
+  MEMORY_MODES,
+  personaText,
+  SERVER_LANGUAGE,
+} from "./guild-settings.ts";
 
 /** The kinds of its controls, before the colon of their custom ids. */
 export const PANEL = { select: "set", button: "setb", form: "setf" } as const;
@@ -22,6 +27,8 @@ export type PanelFacts = {
   readonly isLearning: boolean;
   /** The languages that the bot speaks, as locales. */
   readonly languageCodes: readonly string[];
+  /** Of what managers wrote, what rules of today keep out of the system prompt. */
+  readonly leftOut: ReadonlySet<string>;
 };
 
 type Row = APIActionRowComponent<APIComponentInMessageActionRow>;
@@ -70,14 +77,18 @@ export function panelText(language: Language, settings: GuildSettings, facts: Pa
   const { persona, adapter, promptAddition: text } = settings;
   const limits = settings.roleLimits.map(({ roleId, perMinute }) => `<@&${roleId}> ${perMinute}`);
   const none = language.say("settings.none");
+  const noted = (shown: string, written: string | undefined) =>
+    written !== undefined && facts.leftOut.has(written)
+      ? `${shown} (${language.say("instructions.left_out")})`
+      : shown;
   return [
     language.say("settings.title"),
     language.say("settings.persona_and_adapter", {
-      persona: persona ?? none,
+      persona: noted(persona ?? none, personaText(settings)),
       adapter: adapter ?? language.say("settings.serving"),
     }),
     language.say("settings.prompt", {
-      prompt: text === "" ? none : language.say("settings.quoted", { text }),
+      prompt: text === "" ? none : noted(language.say("settings.quoted", { text }), text),
     }),
     language.say("settings.limits", {
       limits: limits.length === 0 ? language.say("settings.same_for_all") : language.list(limits),

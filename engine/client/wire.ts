@@ -68,6 +68,8 @@ export const healthSchema = z.looseObject({
     input_modalities: z.array(z.string()).default(["text"]),
   }),
   adapter: z.string().nullable(),
+  /** Changes when it judges by other rules; older engines do not say. */
+  policy: z.string().default(""),
   queue: z.object({ waiting: z.number(), running: z.number(), limit: z.number() }),
 });
 

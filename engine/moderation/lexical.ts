@@ -2,6 +2,7 @@
  * The lexical layer: reads a text as it grows and says what of it may be shown and what must not stand.
  * What it finds depends on the text alone, never on the pieces that it came in.
  */
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { CodedError } from "../base/errors.ts";
 import { foldLeet } from "./normalise.ts";
@@ -11,7 +12,10 @@ import { isSlur } from "./slurs.ts";
 import { readingsOf, type Word, WordReader } from "./words.ts";
 
 /** The compiled phrases of both stages. */
-export type Lexicon = Readonly<Record<Stage, PhraseSet>>;
+export type Lexicon = Readonly<Record<Stage, PhraseSet>> & {
+  /** Changes with any of its phrases. */
+  readonly sha256: string;
+};
 
 /** How far a text is known to be harmless, or what in it is not. */
 export type Finding =
@@ -30,9 +34,14 @@ const SPELLED_LEAST = 4;
 export function compileLexicon(blocklist: readonly string[] = []): Lexicon {
   const patterns = blocklist.map(toPattern).filter((pattern) => pattern !== "");
   const operators = { category: "blocklist", patterns };
+  const rules = {
+    input: [...rulesFor("input"), operators],
+    output: [...rulesFor("output"), operators],
+  };
   return {
-    input: compilePhrases([...rulesFor("input"), operators]),
-    output: compilePhrases([...rulesFor("output"), operators]),
+    input: compilePhrases(rules.input),
+    output: compilePhrases(rules.output),
+    sha256: createHash("sha256").update(JSON.stringify(rules)).digest("hex"),
   };
 }
 

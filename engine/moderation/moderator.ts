@@ -3,6 +3,7 @@
  * community's policy decides about what they find.
  * Fails closed: a check that cannot run withholds the text. It knows nothing of HTTP or models.
  */
+import { createHash } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import type { PromptMessage } from "../backends/prompt.ts";
 import type { GuardTurn, Severity } from "./guard-format.ts";
@@ -123,6 +124,13 @@ export class Moderation {
   /** Whether pictures can be checked. */
   get seesImages(): boolean {
     return this.#options.images !== undefined;
+  }
+
+  /** Stays the same for as long as it judges by the same phrases, guards and limits. */
+  get version(): string {
+    const { lexicon, ceiling = new Set(), failOpen = false } = this.#options;
+    const rules = [lexicon.sha256, this.layers, [...ceiling].toSorted(), failOpen];
+    return createHash("sha256").update(JSON.stringify(rules)).digest("hex").slice(0, 16);
   }
 
   /**

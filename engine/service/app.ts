@@ -187,6 +187,7 @@ function health(services: AppServices): object {
     },
     adapter: services.adapters.active,
     checks: services.moderation.layers,
+    policy: services.moderation.version,
     queue: services.queue.counts,
     backend: services.backend.stats(),
   };

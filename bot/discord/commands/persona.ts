@@ -40,7 +40,7 @@ export async function persona(room: Room, interaction: ChatInputCommandInteracti
     case "remove":
       return replyPrivately(interaction, await remove(room, at, name ?? ""));
     default:
-      return replyPrivately(interaction, list(language, await room.settings.of(guildId)));
+      return replyPrivately(interaction, await list(room, at));
   }
 }
 
@@ -74,7 +74,7 @@ async function save(
   if (others.length >= PERSONA_LIMIT) {
     return language.say("persona.too_many", { most: PERSONA_LIMIT });
   }
-  const problem = await room.instructionProblem(language, [written.text]);
+  const problem = await room.instructions.problem(language, [written.text]);
   if (problem !== undefined) return language.say("instructions.refused", { reason: problem });
   await room.settings.change(guildId, () => ({ personas: [...others, written] }));
   return language.say("persona.saved", { name: written.name });
@@ -110,10 +110,18 @@ async function remove(room: Room, { guildId, language }: At, name: string): Prom
   return language.say("persona.removed", { name });
 }
 
-function list(language: Language, { personas, persona: current }: GuildSettings): string {
+async function list(room: Room, { guildId, language }: At): Promise<string> {
+  const settings = await room.settings.of(guildId);
+  const { personas, persona: current } = settings;
   if (personas.length === 0) return language.say("persona.none");
+  const leftOut = await room.instructions.leftOut(settings);
+  const note = (text: string) =>
+    leftOut.has(text) ? ` (${language.say("instructions.left_out")})` : "";
   return personas
-    .map(({ name, text }) => `${name === current ? "▶ " : ""}**${name}**: ${text.slice(0, 60)}`)
+    .map(
+      ({ name, text }) =>
+        `${name === current ? "▶ " : ""}**${name}**${note(text)}: ${text.slice(0, 60)}`,
+    )
     .join("\n");
 }
 

@@ -113,7 +113,7 @@ async function changeAddition(
   else await interaction.deferReply(EPHEMERAL);
   const language = room.languages.of(interaction.locale);
   const promptAddition = interaction.fields.getTextInputValue(FIELD.text).trim();
-  const reason = await room.instructionProblem(language, [promptAddition]);
+  const reason = await room.instructions.problem(language, [promptAddition]);
   if (reason === undefined) await room.settings.change(guildId, () => ({ promptAddition }));
   await interaction.editReply(await panel(room, interaction, guildId, "who"));
   if (reason === undefined) return;
@@ -128,12 +128,16 @@ async function panel(
   page: PanelPage,
 ) {
   const language = room.languages.of(locale);
-  const [current, adapterNames] = await Promise.all([
-    room.settings.of(guildId),
+  const current = await room.settings.of(guildId);
+  const [adapterNames, leftOut] = await Promise.all([
     room.adapterNames(),
+    room.instructions.leftOut(current),
   ]);
   const isLearning = room.consent.guild(guildId)?.allows === true;
-  const facts: PanelFacts = { adapterNames, isLearning, languageCodes: room.languages.codes };
+  const facts: PanelFacts = {
+    ...{ adapterNames, isLearning, leftOut },
+    languageCodes: room.languages.codes,
+  };
   return {
     content: panelText(language, current, facts),
     components: panelRows(language, current, page, facts),
@@ -165,7 +169,9 @@ async function importFile(
   );
   const problem =
     read.kind === "read"
-      ? await room.settings.import(guildId, read.text, language, room.instructionProblem)
+      ? await room.settings.import(guildId, read.text, language, (...judged) =>
+          room.instructions.problem(...judged),
+        )
       : read.reason;
   if (problem === undefined)
     await interaction.editReply(await panel(room, interaction, guildId, "who"));

@@ -100,11 +100,18 @@ export class ModLog {
   }
 }
 
-function buttonsOf(language: Language, { number }: Case): readonly Button[] {
+/** What the rules say of managers' own words is for no moderator to decide. */
+function buttonsOf(language: Language, { number, kind }: Case): readonly Button[] {
   const id = (action: string) => `${CASE_BUTTON}:${action}:${number}`;
+  const note: Button = {
+    id: id("note"),
+    label: language.say("button.case.note"),
+    style: "secondary",
+  };
+  if (kind === "instructions") return [note];
   return [
     { id: id("uphold"), label: language.say("button.case.uphold"), style: "success" },
     { id: id("overturn"), label: language.say("button.case.overturn"), style: "danger" },
-    { id: id("note"), label: language.say("button.case.note"), style: "secondary" },
+    note,
   ];
 }

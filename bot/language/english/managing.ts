@@ -52,6 +52,11 @@ export const MANAGING_MESSAGES = {
   "instructions.flagged": "the safety check objects to it",
   "instructions.flagged_as": "the safety check objects to it ({hazard})",
   "instructions.unchecked": "the safety check could not run, please try again in a moment",
+  "instructions.left_out": "⚠ not used: the rules have changed, and it no longer passes",
+  "instructions.persona_left_out":
+    "The persona “{name}” is no longer used: {reason}. I speak as myself until it is written anew (`/persona write`)",
+  "instructions.addition_left_out":
+    "What was added to the system prompt is no longer used: {reason}. It is left out until it is written anew (`/settings`)",
   "persona.name_wrong": "A name takes letters, digits, spaces, _ and -; a text is needed.",
   "persona.too_many": "There are {most} already. Remove one first.",
   "persona.saved": "Saved **{name}**. `/persona use` lets it speak here.",

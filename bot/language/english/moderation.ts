@@ -51,6 +51,7 @@ export const MODERATION_MESSAGES = {
   "case.kind.ban": "A member was banned",
   "case.kind.timeout": "A member was timed out",
   "case.kind.left": "A member left or was removed",
+  "case.kind.instructions": "What this server's managers wrote for me is left out",
   "label.case.note": "Note",
   "button.case.uphold": "Uphold",
   "button.case.overturn": "Overturn",

@@ -82,6 +82,7 @@ describe("what commands reply", () => {
         device: "CPU: no GPU was found",
       },
       adapter: "night-1",
+      policy: "",
       queue: { waiting: 2, running: 4, limit: 256 },
     },
     counts: { exchanges: 9, candidates: 9, events: 5, standingVotes: 4 },

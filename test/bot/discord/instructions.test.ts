@@ -1,18 +1,25 @@
 /** What managers write for the system prompt is judged when it is saved. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { type RunningBot, startBot } from "#bot/discord/start-bot.ts";
 import type { Person } from "#deploy/playground/people/person.ts";
+import { createLog } from "#engine/base/log.ts";
 import { finishedAnswer, type Lounge, openLounge } from "../support/lounge.ts";
 
 let lounge: Lounge;
 let general: string;
 let mira: Person;
+let bot: RunningBot;
 
 beforeAll(async () => {
   lounge = await openLounge();
+  bot = lounge.bot;
   general = lounge.playground.channelId("general");
   mira = lounge.playground.person("mira");
 });
-afterAll(() => lounge.close());
+afterAll(async () => {
+  await bot.stop(0);
+  await lounge.close();
+});
 afterEach(() => {
   lounge.engine.hazardOf = () => undefined;
 });
@@ -36,6 +43,14 @@ async function writeAddition(text: string): Promise<void> {
   );
   await mira.press(id, "setb:prompt");
   await mira.submitModal({ text });
+}
+
+/** The engine judges by other rules from now on, as after its operator changed them and started it again. */
+async function changePolicy(policy: string, hazardOf: (text: string) => string | undefined) {
+  await bot.stop(0);
+  lounge.engine.policy = policy;
+  lounge.engine.hazardOf = hazardOf;
+  bot = await startBot(lounge.config, createLog("bot", "silent"), { editIntervalMs: 100 });
 }
 
 /** The system prompt of a new question. */
@@ -106,5 +121,58 @@ describe("an addition to the system prompt", () => {
     await mira.slash(general, "settings import", { file });
     expect((await refusal).content).toContain("set my rules aside");
     expect(await systemPrompt()).toContain("Be kind.");
+  });
+});
+
+describe("what was saved before the rules changed", () => {
+  const LOG = () => lounge.playground.channelId("workshop");
+  const cases = () =>
+    lounge.playground
+      .messages(LOG())
+      .filter(({ content }) => content.includes("managers wrote for me is left out"))
+      .map(({ content }) => content);
+  const listed = async () => {
+    const outcome = await mira.slash(general, "persona list");
+    return outcome.kind === "message" ? outcome.message.content : "";
+  };
+
+  test("is judged once by the new ones: what no longer passes is left out, and the managers are told", async () => {
+    await mira.slash(general, "moderation setup", { log: LOG() });
+    const saved = told("Saved **Pirate**");
+    await writePersona("Pirate", "You talk like a pirate who likes rum.");
+    await saved;
+    await mira.slash(general, "persona use", { name: "Pirate" });
+    const judged = lounge.engine.judged;
+    expect(await systemPrompt()).toContain("rum");
+    await changePolicy("second", () => undefined);
+    expect(await systemPrompt()).toContain("rum");
+    expect(await systemPrompt()).toContain("rum");
+    // The persona and the addition, once each.
+    expect(lounge.engine.judged - judged).toBe(2);
+
+    await changePolicy("no drinks", (text) => (text.includes("rum") ? "S2" : undefined));
+    expect(await listed()).toContain("**Pirate** (⚠ not used");
+    for (const _ of [1, 2]) {
+      const prompt = await systemPrompt();
+      expect(prompt).not.toContain("rum");
+      expect(prompt).toContain("Be kind.");
+    }
+    await expect.poll(cases).toHaveLength(1);
+    expect(cases()[0]).toMatch(/persona “Pirate” is no longer used: .*\(S2\).*`\/persona write`/);
+    expect(cases()[0]).not.toContain("likes rum");
+
+    await changePolicy("second", () => undefined);
+    expect(await systemPrompt()).toContain("rum");
+    expect(await listed()).not.toContain("not used");
+  });
+
+  test("is left out, without a case, while nobody can judge it by the new ones", async () => {
+    await changePolicy("third", () => {
+      throw new Error("the check is away");
+    });
+    expect(await systemPrompt()).not.toContain("rum");
+    expect(cases()).toHaveLength(1);
+    lounge.engine.hazardOf = () => undefined;
+    expect(await systemPrompt()).toContain("rum");
   });
 });

@@ -55,6 +55,10 @@ export class ScriptedEngine {
   contextTokens = 2_048;
   /** What the moderation says of a text: a hazard's code, or undefined for none. */
   hazardOf: (text: string) => string | undefined = () => undefined;
+  /** By which rules it says that it judges. */
+  policy = "first";
+  /** How often it was asked to judge. */
+  judged = 0;
   /** Whether it says that its model takes pictures. */
   seesImages = false;
   #canary: { readonly name: string; readonly share: number } | null = null;
@@ -143,6 +147,7 @@ export class ScriptedEngine {
 
   async #moderate(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = z.object({ input: z.array(z.string()) }).parse(JSON.parse(await readAll(request)));
+    this.judged += 1;
     const results = body.input.map((text) => {
       const hazard = this.hazardOf(text);
       const found = hazard === undefined ? {} : { [hazard]: 0.9 };
@@ -188,9 +193,8 @@ export class ScriptedEngine {
     };
     const queue = { waiting: 0, running: 1, limit: 256 };
     response.writeHead(200, { "content-type": "application/json" });
-    response.end(
-      JSON.stringify({ status: "ok", problems: [], model, adapter: this.adapter, queue }),
-    );
+    const { adapter, policy } = this;
+    response.end(JSON.stringify({ status: "ok", problems: [], model, adapter, policy, queue }));
   }
 }
 

@@ -235,3 +235,21 @@ it("alternatives of a token are judged by themselves", () => {
   expect(made.isTokenClean(" hello")).toBe(true);
   expect(made.isTokenClean(" faggot")).toBe(false);
 });
+
+it("says of itself what changes with the operator's words, its guards and what it always blocks", () => {
+  const versionOf = (words: readonly string[], guards: readonly Moderator[], ceiling: string[]) =>
+    new Moderation({
+      lexicon: compileLexicon(words),
+      moderators: guards,
+      ceiling: new Set(ceiling),
+      onFailure: () => {},
+    }).version;
+  const versions = [
+    versionOf([], [], []),
+    versionOf(["rum"], [], []),
+    versionOf([], [guard(() => null)], []),
+    versionOf([], [], ["S2"]),
+  ];
+  expect(new Set(versions).size).toBe(4);
+  expect(versionOf(["rum"], [], ["S2", "S4"])).toBe(versionOf(["rum"], [], ["S4", "S2"]));
+});
