@@ -13,6 +13,8 @@ export type Learning = {
   /** A local time, or `off`. */
   readonly trainAt: string;
   readonly isLearningFromDiscord: boolean;
+  /** Whether people of the local Discord agree unless they refuse. */
+  readonly isConsentAssumed: boolean;
   /** Where the privacy statement can be read. */
   readonly privacyUrl?: string;
 };
@@ -180,22 +182,6 @@ export function swapReply(
   if (canary === null) return serves;
   const percent = Math.round(canary.share * 100);
   return `${serves} ${language.say("adapter.trial_now", { percent, name: canary.name })}`;
-}
-
-/** The text of `/learning status`. */
-export function learningStatus(
-  language: Language,
-  learning: Learning,
-  now: { readonly isPaused: boolean; readonly isAllowedHere: boolean },
-): string {
-  const state = now.isPaused
-    ? language.say("learning.paused_by_operator")
-    : learningLine(language, learning);
-  return [
-    language.say("learning.training", { learning: state }),
-    language.say(now.isAllowedHere ? "learning.allowed_here" : "learning.not_allowed_here"),
-    language.say("learning.each_person"),
-  ].join("\n");
 }
 
 function engineLines(language: Language, health: Health): readonly string[] {

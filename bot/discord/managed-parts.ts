@@ -25,7 +25,7 @@ const TIMEOUT_MS = 2_500;
 type LeftOut = ConstructorParameters<typeof Instructions>[1]["onLeftOut"];
 type Managed = Pick<
   Room,
-  "comparisons" | "adapters" | "wishes" | "isOperator" | "adapterNames" | "instructions"
+  "comparisons" | "adapters" | "wishes" | "isOperator" | "adapterNames" | "instructions" | "unread"
 >;
 
 /** Puts them together. */
@@ -61,6 +61,7 @@ export function managedParts(parts: {
       onLeftOut: (guildId, left) => void noteLeftOut({ modLog, languageOf }, guildId, left),
       log,
     }),
+    unread: () => feedback.hearing.backlog(clock.nowMs()).unread,
     wishes: new TrainingWishes(config.DATA_DIR),
     isOperator: knowOperators(client),
     adapterNames: () => readAdapterNames(engine),

@@ -63,6 +63,8 @@ export type Room = {
   readonly adapters: Pick<EngineClient, "adapters" | "activate" | "deactivate">;
   /** What operators wish of the training. */
   readonly wishes: TrainingWishes;
+  /** Messages that are to be read again, in all servers. @throws CodedError `database_failed` */
+  readonly unread: () => number;
   /** Whether a person runs this bot. */
   readonly isOperator: (personId: string) => Promise<boolean>;
   /** Numbered cases of each server's moderation, and their messages. */

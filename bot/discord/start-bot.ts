@@ -251,6 +251,7 @@ function learningOf(config: Config): Learning {
     source: sourceOf(config.DISCORD_API_URL),
     trainAt: config.TRAIN_AT,
     isLearningFromDiscord: config.LEARN_FROM_DISCORD,
+    isConsentAssumed: config.PLAYGROUND_CONSENT === "given",
     ...(config.PRIVACY_URL === undefined ? {} : { privacyUrl: config.PRIVACY_URL }),
   };
 }

@@ -25,6 +25,8 @@ export type PanelPage = "who" | "how";
 export type PanelFacts = {
   readonly adapterNames: readonly string[];
   readonly isLearning: boolean;
+  /** In the local Discord, where the switch for learning counts for nothing. */
+  readonly isLocal: boolean;
   /** The languages that the bot speaks, as locales. */
   readonly languageCodes: readonly string[];
   /** Of what managers wrote, what rules of today keep out of the system prompt. */
@@ -97,8 +99,13 @@ export function panelText(language: Language, settings: GuildSettings, facts: Pa
       reports: channelName(settings.reportChannelId, none),
       cases: channelName(settings.modLogChannelId, none),
     }),
-    language.say(facts.isLearning ? "settings.learning_on" : "settings.learning_off"),
+    learningText(language, facts),
   ].join("\n");
+}
+
+function learningText(language: Language, { isLearning, isLocal }: PanelFacts): string {
+  const text = language.say(isLearning ? "settings.learning_on" : "settings.learning_off");
+  return isLocal ? `${text} (${language.say("settings.learning_local")})` : text;
 }
 
 /** A select shows what was chosen and no longer what for. */

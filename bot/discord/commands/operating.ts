@@ -1,7 +1,8 @@
 /** `/adapter` and `/learning`: seen by a server's managers, changed by the bot's operators alone. */
 import type { ChatInputCommandInteraction } from "discord.js";
 import { isCoded } from "#engine/base/errors.ts";
-import { adapterList, learningStatus, swapReply } from "../../commands/replies.ts";
+import { learningStatus } from "../../commands/learning-status.ts";
+import { adapterList, swapReply } from "../../commands/replies.ts";
 import type { Language } from "../../language/language.ts";
 import { EPHEMERAL } from "../private-reply.ts";
 import type { Room } from "../room.ts";
@@ -99,7 +100,8 @@ async function learningReply(
     default: {
       const isAllowedHere = guildId !== null && room.consent.guild(guildId)?.allows === true;
       const { isPaused } = room.wishes;
-      return learningStatus(language, room.learning, { isPaused, isAllowedHere });
+      const unread = room.unread();
+      return learningStatus(language, room.learning, { isPaused, isAllowedHere, unread });
     }
   }
 }

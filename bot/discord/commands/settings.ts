@@ -136,6 +136,7 @@ async function panel(
   const isLearning = room.consent.guild(guildId)?.allows === true;
   const facts: PanelFacts = {
     ...{ adapterNames, isLearning, leftOut },
+    isLocal: room.learning.source !== "discord",
     languageCodes: room.languages.codes,
   };
   return {

@@ -8,6 +8,7 @@ export const MANAGING_MESSAGES = {
   "settings.posts": "Reports go to: {reports} · Cases go to: {cases}",
   "settings.learning_on": "Learning from this server: on",
   "settings.learning_off": "Learning from this server: off",
+  "settings.learning_local": "counts on Discord only; in a local Discord each person alone decides",
   "settings.none": "none",
   "settings.serving": "the one that serves",
   "settings.quoted": "“{text}”",
@@ -85,9 +86,27 @@ export const MANAGING_MESSAGES = {
     "A training starts within some seconds, if none runs. `/learning status` shows what serves.",
   "learning.paused": "The nightly training is paused. `/learning pause` again lets it go on.",
   "learning.resumed": "The nightly training goes on.",
-  "learning.training": "**Training:** {learning}",
-  "learning.paused_by_operator": "paused by an operator",
-  "learning.allowed_here": "**This server's managers:** allow it",
-  "learning.not_allowed_here": "**This server's managers:** have not allowed it (`/settings`)",
-  "learning.each_person": "**Each person** decides alone: `/mydata consent`.",
+  "learning.here.nightly":
+    "**I learn from this server**, every night at {time}, from the votes given here.",
+  "learning.here.on_demand":
+    "**I learn from this server**, from the votes given here, whenever my host starts a training.",
+  "learning.here.paused":
+    "**I may learn from this server, but an operator has paused the nightly training.** Votes are kept until it goes on.",
+  "learning.here.off":
+    "**I do not learn from this server.** Votes are kept, but not learnt from while a ❌ stands here:",
+  "learning.host.allows": "✅ My host has stated that Discord permits it.",
+  "learning.host.forbids":
+    "❌ My host has not stated that Discord permits it (`LEARN_FROM_DISCORD`).",
+  "learning.managers.allow": "✅ This server's managers have switched it on (`/settings`).",
+  "learning.managers.forbid": "❌ This server's managers have not switched it on (`/settings`).",
+  "learning.people.asked": "👤 From each person only if they have agreed: `/mydata consent`.",
+  "learning.local.assumed":
+    "👤 This is a local Discord, so neither host nor managers have to allow it. Each person is learnt from unless they refuse: `/mydata consent`.",
+  "learning.local.asked":
+    "👤 This is a local Discord, so neither host nor managers have to allow it. Each person is learnt from only if they have agreed: `/mydata consent`.",
+  "learning.behind": {
+    one: "⏳ One message is being read again, since it may have changed while I did not hear Discord. A training waits for it.",
+    other:
+      "⏳ {count} messages are being read again, since they may have changed while I did not hear Discord. A training waits for them.",
+  },
 } as const;

@@ -13,7 +13,12 @@ import {
 import { ENGLISH } from "#bot/language/english.ts";
 import { english } from "../support/english.ts";
 
-const learning: Learning = { source: "playground", trainAt: "03:00", isLearningFromDiscord: false };
+const learning: Learning = {
+  source: "playground",
+  trainAt: "03:00",
+  isLearningFromDiscord: false,
+  isConsentAssumed: true,
+};
 
 function optionsOf(command: (typeof COMMANDS)[number]): readonly object[] {
   return "options" in command ? (command.options ?? []) : [];
@@ -112,7 +117,12 @@ describe("what commands reply", () => {
       ...figures,
       health: undefined,
       counts: undefined,
-      learning: { source: "discord", trainAt: "03:00", isLearningFromDiscord: false },
+      learning: {
+        source: "discord",
+        trainAt: "03:00",
+        isLearningFromDiscord: false,
+        isConsentAssumed: true,
+      },
     });
     expect(status).toContain("not running");
     expect(status).toContain("can't be read");

@@ -127,7 +127,7 @@ describe("what the panel changes in answers", () => {
     const status = await mira.slash(general, "learning status");
     if (status.kind !== "message") throw new Error("no status");
     await lounge.playground.waitFor(
-      ({ id, content }) => id === status.message.id && content.includes("allow it"),
+      ({ id, content }) => id === status.message.id && content.includes("local Discord"),
     );
     await mira.press(panel.id, "setb:learn:off");
   });

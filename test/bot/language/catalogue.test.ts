@@ -53,6 +53,7 @@ describe("every language that comes with the bot", () => {
       source: "discord",
       trainAt: "off",
       isLearningFromDiscord: false,
+      isConsentAssumed: true,
       privacyUrl: `https://example.org/${"x".repeat(100)}`,
     } as const;
     const help = helpReply(languages.of(code), "A name of thirty-two characters.", learning);
