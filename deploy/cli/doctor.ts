@@ -18,10 +18,12 @@ import { locateModel } from "#engine/service/model-path.ts";
 import { feedbackPath } from "#trainer/feedback/log.ts";
 import { assertPortFree } from "../start/ports.ts";
 import type { CommandResult } from "./adapters.ts";
+import { lookAtBlocklist, lookAtLanguages, lookAtMasterKey, lookAtShards } from "./bot-checks.ts";
 import { checkDiscord } from "./discord-check.ts";
 import { runningEngine } from "./engine-access.ts";
 import { gpuSystem, missingGpuLibraries } from "./gpu-libraries.ts";
 import { guardFile, lookAtGuard } from "./guard-check.ts";
+import { lookAtBackend, lookAtPictures, lookAtStores } from "./server-checks.ts";
 
 /** The outcome of one look. */
 type Finding = { readonly check: string; readonly ok: boolean; readonly detail: string };
@@ -51,15 +53,23 @@ function looksFor(config: Config): readonly Look[] {
   return [
     { check: "libraries", look: () => lookAtLibraries(config) },
     { check: "GPU", look: () => lookAtGpu() },
-    { check: "model", look: () => lookAtModel(config) },
+    config.BACKEND_URL === undefined
+      ? { check: "model", look: () => lookAtModel(config) }
+      : { check: "backend", look: () => lookAtBackend(config) },
     { check: "template", look: () => lookAtTemplate(config) },
     { check: "guard", look: () => lookAtGuard(config) },
+    { check: "blocklist", look: () => lookAtBlocklist(config) },
+    { check: "pictures", look: () => lookAtPictures(config) },
     { check: "memory", look: () => lookAtMemory(config) },
     { check: "data folder", look: () => lookAtDataFolder(config) },
     { check: "feedback", look: () => lookAtFeedback(config) },
     { check: "adapters", look: () => lookAtAdapters(config) },
+    { check: "stores", look: () => lookAtStores(config) },
+    { check: "master key", look: () => lookAtMasterKey(config) },
+    { check: "languages", look: () => lookAtLanguages(config) },
     { check: "ports", look: () => lookAtPorts(config) },
     { check: "Discord token", look: () => lookAtToken(config) },
+    { check: "shards", look: () => lookAtShards(config) },
   ];
 }
 
@@ -107,7 +117,6 @@ function lookAtGpu(): string {
 }
 
 async function lookAtModel(config: Config): Promise<string> {
-  if (config.BACKEND_URL !== undefined) return `that of ${config.BACKEND_URL}`;
   const found = await modelFile(config);
   return found === undefined
     ? `${config.MODEL}, looked for when it is first served; "npx zephyr model get" fetches one before`
@@ -123,6 +132,7 @@ async function modelFile(config: Config) {
 }
 
 async function lookAtTemplate(config: Config): Promise<string> {
+  if (config.BACKEND_URL !== undefined) return "the server's own";
   const found = await modelFile(config);
   if (found === undefined) return "looked at once there is a model";
   const build = await chooseBuild(config.GPU);

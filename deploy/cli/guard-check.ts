@@ -10,6 +10,7 @@ import { GgufFile } from "#engine/native/gguf.ts";
 import { loadLibraries } from "#engine/native/library.ts";
 import { checkShippedGuard, formatOfGuard, isShippedGuard } from "#engine/service/guard-file.ts";
 import { locateModel, type ModelLocation } from "#engine/service/model-path.ts";
+import { lookAtRemoteGuard } from "./server-checks.ts";
 
 const MEBIBYTE = 1 << 20;
 
@@ -25,7 +26,7 @@ export async function guardFile(config: Config): Promise<ModelLocation | undefin
 export async function lookAtGuard(config: Config): Promise<string> {
   const { GUARD_MODEL: name, GUARD_URL: url } = config;
   if (name === "off") return "none: the lexical layer checks alone; GUARD_MODEL names one";
-  if (url !== undefined) return `${name} at ${url}`;
+  if (url !== undefined) return lookAtRemoteGuard(name, url);
   if (name === "judge") return "the chat model itself, on its bare weights";
   const found = await guardFile(config);
   if (found === undefined) return `${name}, fetched when the engine starts`;

@@ -251,10 +251,18 @@ export function vendorOf(kind: BackendKind): Vendor {
  * @throws CodedError `backend_unreachable`
  */
 export async function firstModel({ link, signal }: Omit<VendorCall, "model">): Promise<string> {
-  const parsed = models.safeParse(await link.json({ path: "/v1/models", signal }));
-  const id = parsed.data?.data[0]?.id;
+  const [id] = await listModels({ link, signal });
   if (id === undefined) throw link.unreachable("it serves no model; set BACKEND_MODEL");
   return id;
+}
+
+/** What the server says that it serves. @throws CodedError `backend_unreachable`, `backend_refused` */
+export async function listModels({
+  link,
+  signal,
+}: Omit<VendorCall, "model">): Promise<readonly string[]> {
+  const parsed = models.safeParse(await link.json({ path: "/v1/models", signal }));
+  return (parsed.data?.data ?? []).map(({ id }) => id);
 }
 
 function contextOf(
