@@ -7,7 +7,7 @@
 import { DecodeBatch } from "../../native/decode-batch.ts";
 import type { Llama } from "../../native/llama.ts";
 import type { LlamaContext } from "../context.ts";
-import { countMicroBatches, type Demand, planBatch, type Share } from "./batch-plan.ts";
+import { type Demand, planRound, type Round, type Share } from "./batch-plan.ts";
 import type { Shelf } from "./conversation-store.ts";
 import { type Returning, Sequence } from "./sequence.ts";
 import { commonPrefix, placePrompt } from "./sequence-cache.ts";
@@ -40,6 +40,8 @@ export class Lane implements AsyncDisposable {
   readonly #spare: Sequence;
   #uses = 0;
   #promptBatches = 0;
+  /** The last round, as long as the next one is the same: planning it anew costs as much as sampling a token. */
+  #round: Round | undefined;
   #stats = { decodes: 0, tokens: 0, microBatches: 0, sequences: 0, reusedTokens: 0 };
 
   /**
@@ -61,7 +63,9 @@ export class Lane implements AsyncDisposable {
   }
 
   get busy(): number {
-    return this.#sequences.filter((sequence) => sequence.busy).length;
+    let busy = 0;
+    for (const sequence of this.#sequences) if (sequence.busy) busy += 1;
+    return busy;
   }
 
   get stats(): LaneStats {
@@ -83,6 +87,7 @@ export class Lane implements AsyncDisposable {
     const sequence = placement === undefined ? undefined : this.#sequences[placement.id];
     if (placement === undefined || sequence === undefined) return false;
     if (!this.#makeRoom(sequence, stream)) return false;
+    this.#round = undefined;
     this.#uses += 1;
     // A conversation that goes on, or is answered anew, keeps most of what it holds.
     if (placement.kept < sequence.tokens.length / 2) this.#evict(sequence);
@@ -101,36 +106,41 @@ export class Lane implements AsyncDisposable {
    * @param aside whether other lanes compute meanwhile; until it settles no completion may be admitted
    */
   async step(aside: boolean): Promise<void> {
-    this.#releaseAborted();
-    await this.#prepareCells();
-    const { capacity } = this.#batch;
-    const { pooled } = this.#context.shape;
-    const demands = this.#demands();
-    const shares = planBatch(demands, { capacity, pooled, promptBatches: this.#promptBatches });
-    if (shares.length === 0) {
+    if (this.#round === undefined || this.#someAborted()) {
+      this.#releaseAborted();
+      await this.#prepareCells();
+      this.#round = this.#plan();
+    }
+    const round = this.#round;
+    if (round.shares.length === 0) {
+      this.#round = undefined;
       // Never to be seen; the loop would otherwise spin without ever yielding.
       if (this.busy > 0) throw new Error(`${this.busy} completions run, but none has a next token`);
       return;
     }
-    const rows = this.#fill(shares);
+    if (!round.repeats) this.#round = undefined;
+    const rows = this.#fill(round.shares);
     try {
       if (aside) await this.#context.decodeAside(this.#batch);
       else this.#context.decode(this.#batch);
     } catch (error) {
-      this.#dropAfterFailure(shares, error);
+      this.#dropAfterFailure(round.shares, error);
       return;
     }
-    this.#count(shares, demands);
-    for (const { sequence, tokens } of shares) this.#at(sequence).advance(tokens);
-    this.#serveSpare();
-    for (const [id, row] of rows) this.#sample(this.#at(id), row);
+    this.#count(round);
+    for (const { sequence, tokens } of round.shares) this.#at(sequence).advance(tokens);
+    if (!round.repeats) this.#serveSpare();
+    round.shares.forEach(({ sequence }, i) => {
+      const row = rows[i];
+      if (row !== undefined) this.#sample(this.#at(sequence), row);
+    });
   }
 
   /** Ends every running completion with an error. */
   failAll(error: unknown): void {
     for (const sequence of this.#sequences) {
       sequence.stream?.fail(error);
-      sequence.release();
+      this.#release(sequence);
     }
   }
 
@@ -138,7 +148,7 @@ export class Lane implements AsyncDisposable {
   abortAll(): void {
     for (const sequence of this.#sequences) {
       sequence.stream?.finish("aborted");
-      sequence.release();
+      this.#release(sequence);
     }
   }
 
@@ -291,6 +301,14 @@ export class Lane implements AsyncDisposable {
     }
   }
 
+  #plan(): Round {
+    const { batchTokens, pooled } = this.#context.shape;
+    return planRound(this.#demands(), {
+      ...{ capacity: this.#batch.capacity, pooled, promptBatches: this.#promptBatches },
+      ...{ microBatchTokens: batchTokens, running: this.busy },
+    });
+  }
+
   #demands(): readonly Demand[] {
     const demands = this.#sequences
       .filter((sequence) => sequence.ready)
@@ -308,21 +326,18 @@ export class Lane implements AsyncDisposable {
     return demands;
   }
 
-  /** Writes the batch; gives back the row to sample from for each sequence that completes its demand. */
-  #fill(shares: readonly Share[]): ReadonlyMap<number, number> {
-    const rows = new Map<number, number>();
+  /** Writes the batch; gives back, share by share, the row to sample from where it completes a demand. */
+  #fill(shares: readonly Share[]): readonly (number | undefined)[] {
     this.#batch.clear();
-    for (const share of shares) {
+    return shares.map((share) => {
       const sequence = this.#at(share.sequence);
-      const start = sequence.tokens.length;
-      const sampled = share.complete && sequence.busy;
-      sequence.pending.slice(0, share.tokens).forEach((token, offset) => {
-        const wantsLogits = sampled && offset === share.tokens - 1;
-        const row = this.#batch.add(token, start + offset, sequence.id, wantsLogits);
-        if (wantsLogits) rows.set(sequence.id, row);
-      });
-    }
-    return rows;
+      const { pending, tokens, id } = sequence;
+      for (let i = 0; i < share.tokens; i += 1) {
+        const wantsLogits = share.complete && sequence.busy && i === share.tokens - 1;
+        this.#batch.add(pending[i] ?? 0, tokens.length + i, id, wantsLogits);
+      }
+      return share.complete && sequence.busy ? this.#batch.length - 1 : undefined;
+    });
   }
 
   #sample(sequence: Sequence, row: number): void {
@@ -330,15 +345,24 @@ export class Lane implements AsyncDisposable {
     if (stream === undefined) return;
     if (stream.aborted) return;
     const next = stream.sample(this.#context, row);
-    if (next === undefined) sequence.release();
+    if (next === undefined) this.#release(sequence);
     else sequence.pending.push(next);
+  }
+
+  #release(sequence: Sequence): void {
+    sequence.release();
+    this.#round = undefined;
+  }
+
+  #someAborted(): boolean {
+    return this.#sequences.some(({ stream }) => stream?.aborted === true);
   }
 
   #releaseAborted(): void {
     for (const sequence of this.#sequences) {
       if (sequence.stream?.aborted !== true) continue;
       sequence.stream.finish("aborted");
-      sequence.release();
+      this.#release(sequence);
     }
     if (!this.#isSpareAwaited()) this.#spare.pending = [];
   }
@@ -350,21 +374,17 @@ export class Lane implements AsyncDisposable {
     }
     for (const sequence of failed) {
       sequence.stream?.fail(error);
-      sequence.release();
+      this.#release(sequence);
       this.#context.truncate(sequence.id, 0);
       sequence.tokens = [];
     }
   }
 
-  #count(shares: readonly Share[], demands: readonly Demand[]): void {
-    const { batchTokens, pooled } = this.#context.shape;
-    const isGenerating = demands.some(
-      ({ sequence, decoding }) => decoding && shares.some((share) => share.sequence === sequence),
-    );
-    this.#promptBatches = isGenerating ? 0 : this.#promptBatches + 1;
+  #count({ shares, tokens, microBatches, generates }: Round): void {
+    this.#promptBatches = generates ? 0 : this.#promptBatches + 1;
     this.#stats.decodes += 1;
-    this.#stats.tokens += shares.reduce((sum, share) => sum + share.tokens, 0);
-    this.#stats.microBatches += countMicroBatches(shares, batchTokens, pooled);
+    this.#stats.tokens += tokens;
+    this.#stats.microBatches += microBatches;
     this.#stats.sequences += shares.length;
   }
 }

@@ -31,12 +31,15 @@ export type ToLoop =
     }
   | { readonly type: "close" };
 
-/** From the decoding thread: what a step brought to all its completions is one message, with the figures after it. */
+/**
+ * From the decoding thread: what a step brought to all its completions is one message, with the figures after it.
+ * Where that is text alone they may come with a later step's, at the latest with a completion's end.
+ */
 export type FromLoop =
   | {
       readonly type: "news";
       readonly news: readonly StreamNews[];
-      readonly figures: LoopFigures;
+      readonly figures: LoopFigures | undefined;
     }
   | { readonly type: "done"; readonly call: number; readonly failure: WireError | undefined };
 

@@ -141,9 +141,12 @@ export class Stream {
   #emit({ text, tokens }: Release<SampledToken>): void {
     if (text === "" && tokens.length === 0) return;
     const tokenIds = tokens.map(({ id }) => id);
+    if (this.request.topLogprobs === undefined) {
+      this.#events.push({ type: "text", text, tokenIds });
+      return;
+    }
     const logprobs = tokens.flatMap(({ logprob }) => (logprob === undefined ? [] : [logprob]));
-    const wanted = this.request.topLogprobs !== undefined;
-    this.#events.push({ type: "text", text, tokenIds, ...(wanted ? { logprobs } : {}) });
+    this.#events.push({ type: "text", text, tokenIds, logprobs });
   }
 
   #report(id: number, context: LlamaContext, row: number): SampledToken {
