@@ -1,13 +1,14 @@
 /** Loads and frees a model's weights, and the adapters beside them. */
 import { CodedError } from "../base/errors.ts";
 import { GgufFile } from "../native/gguf.ts";
+import { inHugePages } from "../native/huge-pages.ts";
 import {
   callAsync,
   type NativeLibraries,
   recentNativeLog,
   withNativeLog,
 } from "../native/library.ts";
-import { bindLlama, type Llama } from "../native/llama.ts";
+import { bindLlama, LLAMA_LOAD_MODE, type Llama } from "../native/llama.ts";
 import type { LlamaAdapterPointer, LlamaModelPointer } from "../native/llama-struct.ts";
 import { type BaseModel, checkAdapterFile } from "./adapter-file.ts";
 import { isZephyrTemplate, namesTools } from "./chat-template.ts";
@@ -17,6 +18,14 @@ import { Weights } from "./weights.ts";
 
 /** Validating every weight reads the whole file: done where that takes no more than a second or two. */
 const CHECKED_BYTES = 1 << 30;
+
+/**
+ * Weights of a small model are copied into memory of their own, in huge pages: all of them are read for each token,
+ * and a file's pages are small. Larger ones stay mapped, so that other processes share them and the system may let
+ * go of them.
+ */
+const COPIED_BYTES = 1 << 30;
+const COPIED_SHARE = 1 / 4;
 
 /** What a model is loaded for. */
 export type ModelUse = "chat" | "guard";
@@ -58,19 +67,23 @@ export class LoadedModel implements AsyncDisposable {
   ): Promise<LoadedModel> {
     const { base, bytes } = inspect(path, libraries, use);
     const llama = bindLlama(libraries);
+    const isCopied =
+      gpuLayers === 0 && bytes <= Math.min(COPIED_BYTES, COPIED_SHARE * process.availableMemory());
     const params = {
       ...llama.llama_model_default_params(),
       n_gpu_layers: gpuLayers,
+      load_mode: LLAMA_LOAD_MODE[isCopied ? "none" : "auto"],
       check_tensors: bytes <= CHECKED_BYTES,
     };
     // On the main thread: nothing is served yet, and only here a failure's reason can be heard.
-    const pointer = withNativeLog(libraries, () => llama.llama_model_load_from_file(path, params));
+    const load = () => llama.llama_model_load_from_file(path, params);
+    const pointer = withNativeLog(libraries, () => (isCopied ? inHugePages(load) : load()));
     if (pointer === null) {
       throw invalid(path, `libllama refused it (${recentNativeLog().at(-1) ?? "no reason given"})`);
     }
     try {
       assertUsable(llama, pointer, path, use);
-      const weights = new Weights(libraries, pointer, { path, gpuLayers });
+      const weights = new Weights(libraries, pointer, { path, gpuLayers, isCopied });
       return new LoadedModel(libraries, weights, path, base);
     } catch (error) {
       llama.llama_model_free(pointer);

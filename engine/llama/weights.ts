@@ -23,6 +23,8 @@ export type WeightsAddress = {
   readonly pointer: LlamaModelPointer;
   readonly path: string;
   readonly gpuLayers: number;
+  /** They lie in memory of their own, not in pages of their file. */
+  readonly isCopied: boolean;
 };
 
 /** See the file's head. */
@@ -33,24 +35,26 @@ export class Weights {
   readonly #libraries: NativeLibraries;
   readonly #path: string;
   readonly #gpuLayers: number;
+  readonly #isCopied: boolean;
 
   /** @throws CodedError `model_invalid` when its vocabulary is of no use */
   constructor(
     libraries: NativeLibraries,
     pointer: LlamaModelPointer,
-    { path, gpuLayers }: { readonly path: string; readonly gpuLayers: number },
+    { path, gpuLayers, isCopied }: Pick<WeightsAddress, "path" | "gpuLayers" | "isCopied">,
   ) {
     this.#libraries = libraries;
     this.#path = path;
     this.#gpuLayers = gpuLayers;
+    this.#isCopied = isCopied;
     this.llama = bindLlama(libraries);
     this.pointer = pointer;
     this.vocabulary = Vocabulary.ofModel(this.llama, pointer, path);
   }
 
   /** The weights that another thread of this process loaded, which must outlive this. */
-  static attach({ folder, pointer, path, gpuLayers }: WeightsAddress): Weights {
-    return new Weights(attachLibraries(folder), pointer, { path, gpuLayers });
+  static attach({ folder, pointer, ...facts }: WeightsAddress): Weights {
+    return new Weights(attachLibraries(folder), pointer, facts);
   }
 
   get address(): WeightsAddress {
@@ -60,6 +64,7 @@ export class Weights {
       pointer,
       path: this.#path,
       gpuLayers: this.#gpuLayers,
+      isCopied: this.#isCopied,
     };
   }
 
@@ -111,7 +116,8 @@ export class Weights {
     const share = Math.min(1, this.#gpuLayers / this.llama.llama_model_n_layer(this.pointer));
     const onGpus = share === 0 ? 0 : freeGpuBytes(this.#libraries);
     if (onGpus > 0) return onGpus / share;
-    // Weights are mapped from their file: the system counts their pages as free, though each is needed.
-    return Math.max(0, process.availableMemory() - this.bytes);
+    // Where weights are mapped from their file the system counts their pages as free, though each is needed.
+    const counted = this.#isCopied ? 0 : this.bytes;
+    return Math.max(0, process.availableMemory() - counted);
   }
 }

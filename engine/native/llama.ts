@@ -25,6 +25,8 @@ import {
 
 /** enum llama_vocab_type: what this project serves. */
 export const LLAMA_VOCAB_TYPE = { none: 0, spm: 1, bpe: 2 } as const;
+/** enum llama_load_mode: `auto` maps the file where it can. */
+export const LLAMA_LOAD_MODE = { auto: -1, none: 0 } as const;
 /** enum llama_flash_attn_type */
 export const LLAMA_FLASH_ATTN_TYPE = { auto: -1, disabled: 0, enabled: 1 } as const;
 
