@@ -1,6 +1,6 @@
 /**
  * Compares every loss that TRL's DPOTrainer has, too, with TRL: the loss of each step, on the same weights, pairs and
- * order, as main.ts does for DPO itself; and ORPO and SimPO as functions. Exit code 1 when one disagrees.
+ * order, as main.ts does for DPO itself; KTO likewise with KTOTrainer; and ORPO and SimPO as functions. Exit code 1 when one disagrees.
  *
  *   npm run parity:losses -- [--python /path/to/python] [--steps 6]
  */
@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { DPO_DEFAULTS, type DpoOptions } from "#trainer/run/dpo.ts";
 import { cpuLibraries } from "../model/libraries.ts";
+import { compareKto } from "./kto.ts";
 import { trainOwn } from "./own-run.ts";
 import { comparePureLosses } from "./pure-losses.ts";
 import { missingPackages, TRL_SCRIPT } from "./python.ts";
@@ -48,21 +49,13 @@ async function compareAll(): Promise<number> {
   );
   let agrees = true;
   for (const [name, options] of Object.entries(LOSSES)) {
-    const { own, theirs } = await compare(options);
-    const worst = Math.max(
-      ...own.map((loss, i) => {
-        const other = theirs[i] ?? Number.NaN;
-        return Math.abs(loss - other) / Math.max(LEAST, Math.abs(other));
-      }),
-    );
-    // Written so that NaN disagrees.
-    agrees &&= worst < LIMIT && theirs.length === STEPS;
-    const ends = (losses: readonly number[]) =>
-      [losses[0], losses.at(-1)].map((loss) => loss?.toFixed(6)).join(", ");
-    process.stdout.write(
-      `| ${name} | ${ends(own)} | ${ends(theirs)} | ${worst.toExponential(1)} |\n`,
-    );
+    agrees = tell(name, await compare(options)) && agrees;
   }
+  const { adapter, ...kto } = await compareKto(values.python, STEPS);
+  agrees = tell("KTO", kto) && adapter.relativeDifference < LIMIT && agrees;
+  process.stdout.write(
+    `KTO's adapter at the end: ${adapter.relativeDifference.toExponential(1)} apart, the worst layer ${adapter.worstLayer.toExponential(1)}\n`,
+  );
   for (const [name, { loss, gradient }] of Object.entries(comparePureLosses(values.python))) {
     agrees &&= loss < LIMIT && gradient < LIMIT;
     process.stdout.write(
@@ -73,9 +66,26 @@ async function compareAll(): Promise<number> {
   return agrees ? 0 : 1;
 }
 
-async function compare(
-  changes: Partial<DpoOptions>,
-): Promise<{ own: readonly number[]; theirs: readonly number[] }> {
+type Compared = { readonly own: readonly number[]; readonly theirs: readonly number[] };
+
+/** Prints a line; whether both sides agree. */
+function tell(name: string, { own, theirs }: Compared): boolean {
+  const worst = Math.max(
+    ...own.map((loss, i) => {
+      const other = theirs[i] ?? Number.NaN;
+      return Math.abs(loss - other) / Math.max(LEAST, Math.abs(other));
+    }),
+  );
+  const ends = (losses: readonly number[]) =>
+    [losses[0], losses.at(-1)].map((loss) => loss?.toFixed(6)).join(", ");
+  process.stdout.write(
+    `| ${name} | ${ends(own)} | ${ends(theirs)} | ${worst.toExponential(1)} |\n`,
+  );
+  // Written so that NaN disagrees.
+  return worst < LIMIT && theirs.length === STEPS && own.length === STEPS;
+}
+
+async function compare(changes: Partial<DpoOptions>): Promise<Compared> {
   const folder = mkdtempSync(join(tmpdir(), "zephyr-losses-"));
   try {
     const libraries = cpuLibraries();

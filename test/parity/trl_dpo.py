@@ -1,4 +1,4 @@
-"""The Python half of the comparison with TRL: runs DPOTrainer with a PEFT LoRA adapter on what main.ts wrote.
+"""The Python half of the comparison with TRL: runs DPOTrainer, or KTOTrainer where the request names "kto", with a PEFT LoRA adapter on what main.ts wrote.
 
     python trl_dpo.py compare <folder>   trains the same steps, writes <folder>/trl.json
     python trl_dpo.py measure <folder>   times steps, prints one JSON line
@@ -105,8 +105,8 @@ def read_adapter(path, shape):
     return matrices
 
 
-class ParityTrainer(trl.DPOTrainer):
-    """DPOTrainer on token ids that are there already, in the order in which they stand."""
+class InOrder:
+    """A trainer on token ids that are there already, in the order in which they stand."""
 
     losses = ()
 
@@ -121,6 +121,14 @@ class ParityTrainer(trl.DPOTrainer):
         loss = result[0] if isinstance(result, tuple) else result
         self.losses = (*self.losses, float(loss.detach()))
         return result
+
+
+class OrderedDpo(InOrder, trl.DPOTrainer):
+    pass
+
+
+class OrderedKto(InOrder, trl.KTOTrainer):
+    pass
 
 
 class StepClock(transformers.TrainerCallback):
@@ -170,9 +178,6 @@ def make_trainer(folder, request, clock, **overrides):
         "lr_scheduler_type": "cosine",
         "warmup_steps": 0,
         "beta": options["beta"],
-        "loss_type": options["loss"],
-        "label_smoothing": options["labelSmoothing"],
-        "ld_alpha": None if options["ldAlpha"] == 1 else options["ldAlpha"],
         "adam_beta1": options["beta1"],
         "adam_beta2": options["beta2"],
         "adam_epsilon": options["epsilon"],
@@ -191,9 +196,19 @@ def make_trainer(folder, request, clock, **overrides):
         "dataset_num_proc": None,
         "seed": 1,
     }
-    trainer = ParityTrainer(
+    if "kto" in request:
+        trainer_class, config_class = OrderedKto, trl.KTOConfig
+        weights = request["kto"]
+        config["desirable_weight"] = weights["desirableWeight"]
+        config["undesirable_weight"] = weights["undesirableWeight"]
+    else:
+        trainer_class, config_class = OrderedDpo, trl.DPOConfig
+        config["loss_type"] = options["loss"]
+        config["label_smoothing"] = options["labelSmoothing"]
+        config["ld_alpha"] = None if options["ldAlpha"] == 1 else options["ldAlpha"]
+    trainer = trainer_class(
         model=model,
-        args=trl.DPOConfig(**{**config, **overrides}),
+        args=config_class(**{**config, **overrides}),
         train_dataset=Dataset.from_list(pairs),
         processing_class=tokenizer,
         callbacks=[clock],
@@ -242,14 +257,8 @@ def compare(folder, request):
             deltas.append((scale * ours[b] @ ours[name], scale * theirs[b] @ theirs[name]))
     flat = [np.concatenate([pair[side].ravel() for pair in deltas]).astype(np.float64) for side in (0, 1)]
     worst = max(np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in deltas)
-    # Both ways of carrying an adapter over: ours as PEFT reads it, and PEFT's as we read it.
-    trainer.model.save_pretrained(folder / "trl-adapter")
-    base = transformers.AutoModelForCausalLM.from_pretrained(folder / "hf", dtype=torch.float32)
-    exported = peft.PeftModel.from_pretrained(base, folder / "exported")
-    pairs = [pair for step in request["steps"] for pair in step][:PAIRS_SCORED]
     result = {
-        "exportedLogps": completion_logps(exported, pairs),
-        "trainedLogps": completion_logps(trainer.model, pairs),
+        **({} if "kto" in request else exchanged_logps(folder, request, trainer.model)),
         "losses": trainer.losses,
         "adapter": {
             "relativeDifference": float(np.linalg.norm(flat[0] - flat[1]) / np.linalg.norm(flat[1])),
@@ -259,6 +268,18 @@ def compare(folder, request):
         "versions": versions(),
     }
     (folder / "trl.json").write_text(json.dumps(result))
+
+
+def exchanged_logps(folder, request, trained):
+    """Both ways of carrying an adapter over: ours as PEFT reads it, and PEFT's as we read it."""
+    trained.save_pretrained(folder / "trl-adapter")
+    base = transformers.AutoModelForCausalLM.from_pretrained(folder / "hf", dtype=torch.float32)
+    exported = peft.PeftModel.from_pretrained(base, folder / "exported")
+    pairs = [pair for step in request["steps"] for pair in step][:PAIRS_SCORED]
+    return {
+        "exportedLogps": completion_logps(exported, pairs),
+        "trainedLogps": completion_logps(trained, pairs),
+    }
 
 
 def versions():
