@@ -98,6 +98,7 @@ const schema = z.object({
     ])
     .default("03:00"),
   TRAIN_MIN_PAIRS: count.default(24),
+  TRAIN_MAX_ANSWERS: count.default(20_000),
   TRAIN_MEMORY_MIB: count.optional(),
   TRAIN_LOSS: z
     .enum([

@@ -16,6 +16,7 @@ import {
   readCandidate,
   readExchange,
   readExchanges,
+  readRated,
 } from "./recorded.ts";
 import { erase, insertCandidate, insertEvent, insertExchange } from "./recording.ts";
 import {
@@ -26,7 +27,7 @@ import {
   type StandingVote,
   standingVotes,
 } from "./records.ts";
-import { GUILD_OF, HOLDS, toEvent, VOID } from "./schema.ts";
+import { GUILD_OF, HOLDS, toEvent, VOID, VOTES_ON } from "./schema.ts";
 import { openEvent } from "./sealed-rows.ts";
 import { validEvents } from "./voided.ts";
 
@@ -36,6 +37,12 @@ export type LogCounts = {
   readonly candidates: number;
   readonly events: number;
   readonly standingVotes: number;
+};
+
+/** An exchange and the votes that stand on its answers, without what people wrote to them. */
+export type RatedExchange = {
+  readonly recorded: RecordedExchange;
+  readonly votes: readonly StandingVote[];
 };
 
 /** Where the log lies in a data folder. */
@@ -211,6 +218,14 @@ export class FeedbackLog implements Disposable {
   /** Every exchange with its answers, in the order of arrival. */
   exchanges(): Iterable<RecordedExchange> {
     return readExchanges(this.#log);
+  }
+
+  /** The exchanges that somebody gave feedback on, with the votes that stand now, the newest first, one at a time. */
+  *rated(): Generator<RatedExchange> {
+    for (const recorded of readRated(this.#log)) {
+      const rows = this.#log.all(VOTES_ON, recorded.exchange.id);
+      yield { recorded, votes: standingVotes(this.#valid(rows.map(toEvent))) };
+    }
   }
 
   /** One exchange with its answers. */

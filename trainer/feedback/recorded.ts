@@ -16,9 +16,32 @@ export type CandidateInExchange = { readonly candidate: Candidate; readonly exch
 
 const EXCHANGES = "SELECT *, id IN (SELECT id FROM deletions) AS deleted FROM exchanges";
 
+/** Rows that are in memory at once. */
+const PAGE = 256;
+
 /** Every exchange, in the order of arrival. */
 export function* readExchanges(log: LogDatabase): Generator<RecordedExchange> {
-  for (const row of log.all(`${EXCHANGES} ORDER BY sequence`)) yield recorded(log, row);
+  const page = `${EXCHANGES} WHERE sequence > ? ORDER BY sequence LIMIT ${PAGE}`;
+  for (const row of pages(log, page, 0)) yield recorded(log, row);
+}
+
+/** The exchanges that somebody gave feedback on, the newest first. */
+export function* readRated(log: LogDatabase): Generator<RecordedExchange> {
+  const page = `${EXCHANGES} WHERE sequence < ? AND EXISTS (
+      SELECT 1 FROM candidates c JOIN events v ON v.candidate_id = c.id
+      WHERE c.exchange_id = exchanges.id)
+    ORDER BY sequence DESC LIMIT ${PAGE}`;
+  for (const row of pages(log, page, Number.MAX_SAFE_INTEGER)) yield recorded(log, row);
+}
+
+/** Rows of a question that goes on behind a sequence number, asked again for each page: no reader is held open. */
+function* pages(log: LogDatabase, sql: string, start: number): Generator<Record<string, unknown>> {
+  for (let [behind, isOver] = [start, false]; !isOver; ) {
+    const rows = log.all(sql, behind);
+    yield* rows;
+    isOver = rows.length < PAGE;
+    behind = Number(rows.at(-1)?.["sequence"]);
+  }
 }
 
 /** One exchange. */

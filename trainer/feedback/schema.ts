@@ -154,6 +154,10 @@ export const ERASE: readonly string[] = [
 /** The exchanges that hold a message's text. */
 export const HOLDS = "SELECT 1 FROM exchange_messages WHERE message_id = ? LIMIT 1";
 
+/** The events about an exchange's answers, without comments and the keys that open them. */
+export const VOTES_ON = `SELECT v.*, NULL AS comment
+  FROM candidates c JOIN events v ON v.candidate_id = c.id WHERE c.exchange_id = ? ORDER BY v.sequence`;
+
 /** The server in which an answer was given. */
 export const GUILD_OF =
   "SELECT guild_id FROM exchanges WHERE id = (SELECT exchange_id FROM candidates WHERE id = ?)";

@@ -22,6 +22,7 @@ import { type Feedback, ratedPrompts } from "../pairs/answers.ts";
 import { compareAnswers } from "../pairs/compare.ts";
 import {
   buildDataset,
+  countDrops,
   type Dataset,
   type DatasetOptions,
   describeDrops,
@@ -32,6 +33,7 @@ import {
 import { loneAnswers } from "../pairs/lone.ts";
 import type { RowSeal } from "../pairs/sealed-rows.ts";
 import { HELD_OUT_MIN_PAIRS } from "../pairs/split.ts";
+import { readFeedback } from "./read-feedback.ts";
 import { answerTokens, openBackend, openRefusalJudge, type Surroundings } from "./surroundings.ts";
 
 /** A run's data set with the fixed refusal pairs that go with it. */
@@ -133,31 +135,6 @@ export function eligibility(
   return isSure ? "eligible" : "unsure";
 }
 
-/** The log as the pairs need it, with who may be learnt from. @throws CodedError `database_failed` */
-export function readFeedback(config: Config, nowMs: number): Feedback {
-  using log = FeedbackLog.openIn(config);
-  using book = ConsentBook.openIfThere(config.DATA_DIR);
-  const exchanges = [...log.exchanges()];
-  const votes = log.standing();
-  const unsure = log.hearing.unsure(nowMs);
-  // Read now: the book is closed when the pairs are made.
-  const people = new Set([
-    ...exchanges.flatMap(({ exchange }) => [
-      exchange.authorKey,
-      ...(exchange.participantKeys ?? []),
-    ]),
-    ...votes.map(({ raterKey }) => raterKey),
-  ]);
-  const guilds = new Set(exchanges.flatMap(({ exchange }) => exchange.guildId ?? []));
-  const said = new Map([...people].map((key) => [key, book.person(key)]));
-  const switched = new Map([...guilds].map((id) => [id, book.guild(id)]));
-  const answers = {
-    person: (key: string) => said.get(key),
-    guild: (id: string) => switched.get(id),
-  };
-  return { exchanges, votes, unsure, refusal: (from) => learningRefusal(answers, config, from) };
-}
-
 function datasetOptions(
   at: Surroundings,
   backend: Backend,
@@ -219,20 +196,21 @@ function assertWorthwhile(feedback: Feedback, config: Config): void {
   const single = takesLone(config) ? loneAnswers(rated.prompts, pairs).length : disliked.length;
   const most = pairs.length + single;
   const needed = config.TRAIN_MIN_PAIRS;
-  if (most < needed) throw tooFew(most, needed, [...rated.drops, ...drops]);
+  if (most < needed)
+    throw tooFew(most, needed, countDrops([...rated.drops, ...drops], feedback.left));
 }
 
-function assertEnough({ train, heldOut, lone, drops }: Dataset, needed: number): void {
+function assertEnough({ train, heldOut, lone, drops, left }: Dataset, needed: number): void {
   const found = train.length + heldOut.length + lone.length;
   const isSplit = train.length > 0 && heldOut.length >= HELD_OUT_MIN_PAIRS;
-  if (found < needed || !isSplit) throw tooFew(found, needed, drops);
+  if (found < needed || !isSplit) throw tooFew(found, needed, countDrops(drops, left));
 }
 
-function tooFew(found: number, needed: number, drops: Dataset["drops"]): CodedError {
-  const counts = Object.groupBy(drops, ({ reason }) => reason);
-  const dropped = Object.fromEntries(
-    Object.entries(counts).map(([reason, list]) => [reason, list.length]),
-  );
+function tooFew(
+  found: number,
+  needed: number,
+  dropped: Readonly<Record<string, number>>,
+): CodedError {
   return new CodedError(
     `Training needs at least ${needed} preference pairs on several prompts, the feedback gives ${found}. ${describeDrops(dropped)}. Ask, and rate answers with 👍, 👎 or /rate, then train again (TRAIN_MIN_PAIRS sets how many are needed).`,
     { code: "data_too_small" },

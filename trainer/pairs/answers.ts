@@ -34,6 +34,8 @@ export type RatedPrompt = {
 export type Feedback = {
   readonly exchanges: Iterable<RecordedExchange>;
   readonly votes: readonly StandingVote[];
+  /** Rated answers that were left where they are, counted by what stands against them. */
+  readonly left?: Readonly<Partial<Record<DropReason, number>>>;
   /** Exchanges of which deletions, edits or votes may have been missed; none when left out. */
   readonly unsure?: ReadonlySet<string>;
   /** What stands against learning from these people's words or votes (`learningRefusal`). */

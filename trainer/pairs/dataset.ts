@@ -31,6 +31,8 @@ export type Dataset = Split & {
   /** Answers to learn from that stand in no pair. */
   readonly lone: readonly LoneAnswer[];
   readonly drops: readonly Drop[];
+  /** Rated answers that were not looked at, counted by the reason. */
+  readonly left: Readonly<Record<string, number>>;
 };
 
 const evidenceSchema = z.object({
@@ -114,7 +116,12 @@ export async function buildDataset(feedback: Feedback, options: DatasetOptions):
     : { lone: [], drops: [] };
   const unpaired = [rated, compared, fresh].flatMap((step) => step.drops);
   const drops = [...dropsBeside(unpaired, single.lone), ...capped.drops, ...screened.drops];
-  return { ...split, lone: single.lone, drops: [...drops, ...single.drops] };
+  return {
+    ...split,
+    lone: single.lone,
+    drops: [...drops, ...single.drops],
+    left: feedback.left ?? {},
+  };
 }
 
 async function singleAnswers(
@@ -125,6 +132,16 @@ async function singleAnswers(
   const capped = capRaters(beside(found, split), options.cap);
   const screened = await screenLone(capped.pairs, options.screen);
   return { lone: screened.lone, drops: [...capped.drops, ...screened.drops] };
+}
+
+/** How many were dropped for each reason. @param left counted already */
+export function countDrops(
+  drops: readonly Drop[],
+  left: Readonly<Record<string, number>> = {},
+): Record<string, number> {
+  const counts = new Map(Object.entries(left));
+  for (const { reason } of drops) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+  return Object.fromEntries(counts);
 }
 
 /** How many were dropped for each reason, most first, as a sentence for people. */
@@ -188,7 +205,7 @@ export function describeDataset(dataset: Dataset): DatasetManifest {
     loneAnswers: dataset.lone.length,
     raters: new Set(all.flatMap(({ evidence }) => evidence.raterKeys)).size,
     origins: countBy(pairs.map(({ origin }) => origin)),
-    dropped: countBy(dataset.drops.map(({ reason }) => reason)),
+    dropped: countDrops(dataset.drops, dataset.left),
     fromMs: times.reduce((a, b) => Math.min(a, b), times[0] ?? 0),
     toMs: times.reduce((a, b) => Math.max(a, b), 0),
     trainSha256: sha256(toJsonLines(dataset.train)),

@@ -42,6 +42,7 @@ export const DROP_REASONS = {
   not_finished: "the answer was cut off, blocked or empty",
   gap_too_small: "no other answer to the prompt is clearly better or worse",
   no_counterpart: "liked, but there is no other answer to compare with",
+  enough_newer: "enough newer answers were rated (TRAIN_MAX_ANSWERS)",
   prompt_full: "the prompt has given enough pairs",
   fresh_limit: "enough disliked answers were compared with fresh ones",
   fresh_same: "the fresh answer was the same, empty or unfinished",

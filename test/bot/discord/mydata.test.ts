@@ -4,7 +4,7 @@ import type { APIMessage } from "discord-api-types/v10";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Person } from "#deploy/playground/people/person.ts";
 import { ConsentBook } from "#trainer/feedback/consent.ts";
-import { readFeedback } from "#trainer/nightly/data-stage.ts";
+import { readFeedback } from "#trainer/nightly/read-feedback.ts";
 import { ratedPrompts } from "#trainer/pairs/answers.ts";
 import { compareAnswers } from "#trainer/pairs/compare.ts";
 import { finishedAnswer, type Lounge, openLounge } from "../support/lounge.ts";

@@ -2,8 +2,9 @@ import { expect, test } from "vitest";
 import { parseConfig } from "#engine/base/config.ts";
 import { FeedbackLog } from "#trainer/feedback/log.ts";
 import { untilCaughtUp } from "#trainer/nightly/catch-up.ts";
-import { readFeedback } from "#trainer/nightly/data-stage.ts";
+import { readFeedback } from "#trainer/nightly/read-feedback.ts";
 import { ratedPrompts } from "#trainer/pairs/answers.ts";
+import { countDrops } from "#trainer/pairs/dataset.ts";
 import { freshFolder, HandClock } from "../../deploy/playground/arena.ts";
 
 const ALL = { index: 0, count: 1 };
@@ -38,8 +39,10 @@ function afterGap(source: "discord" | "playground" = "discord") {
   const waiting = { config, clock, say: (what: string) => said.push(what), signal: stop.signal };
   const startMs = clock.nowMs();
   const waitedMs = () => clock.nowMs() - startMs;
-  const dropped = () =>
-    ratedPrompts(readFeedback(config, clock.nowMs())).drops.map(({ reason }) => reason);
+  const dropped = () => {
+    const feedback = readFeedback(config, clock.nowMs());
+    return Object.keys(countDrops(ratedPrompts(feedback).drops, feedback.left));
+  };
   return { clock, log, waiting, said, stop, waitedMs, dropped };
 }
 

@@ -3,7 +3,7 @@ import { startBot } from "#bot/discord/start-bot.ts";
 import { systemClock } from "#engine/base/clock.ts";
 import { createLog } from "#engine/base/log.ts";
 import { untilCaughtUp } from "#trainer/nightly/catch-up.ts";
-import { readFeedback } from "#trainer/nightly/data-stage.ts";
+import { readFeedback } from "#trainer/nightly/read-feedback.ts";
 import { ratedPrompts } from "#trainer/pairs/answers.ts";
 import { finishedAnswer, type Lounge, openLounge } from "../../support/lounge.ts";
 
