@@ -29,6 +29,7 @@ const KEPT_VERDICTS = 4096;
 /** Context of the judged message; a guard's own context is small. */
 const CONTEXT_TURNS = 4;
 const CONTEXT_CHARACTERS = 1200;
+const JUDGED_AT_ONCE = 16;
 /** A text this short that does not fit has no room at all. */
 const HALVED_CHARACTERS = 64;
 /** A hung guard model must not hold an answer for longer. */
@@ -57,8 +58,14 @@ export class Guard implements Moderator {
         : [[...questionOf(passage.turns), answerTurn(passage)]]
     ).flatMap(inEachReading);
     const signal = AbortSignal.any([passage.signal, AbortSignal.timeout(PATIENCE_MS)]);
-    const verdicts = await Promise.all(conversations.map((turns) => this.#judge(turns, signal)));
-    return verdicts.map((verdict, index) => withMinors(verdict, conversations[index] ?? []));
+    const found: Assessment[] = [];
+    // A conversation of hundreds of messages must not fill the guard's own queue.
+    for (let from = 0; from < conversations.length; from += JUDGED_AT_ONCE) {
+      const some = conversations.slice(from, from + JUDGED_AT_ONCE);
+      const verdicts = await Promise.all(some.map((turns) => this.#judge(turns, signal)));
+      found.push(...verdicts.map((verdict, index) => withMinors(verdict, some[index] ?? [])));
+    }
+    return found;
   }
 
   /** The worst verdict on the last turn's parts, each as long as the model can read. */

@@ -155,7 +155,8 @@ function queueState({ queue }: AppServices): object {
 }
 
 /** By the id that the caller gave or was given in `x-request-id`. */
-function findInQueue({ queue }: AppServices, id: string): object {
+function findInQueue({ queue, checks }: AppServices, id: string): object {
+  if (checks.find(id) !== undefined) return { id, state: "checking" };
   const place = queue.find(id);
   if (place === "running") return { id, state: "running" };
   if (place !== undefined) {

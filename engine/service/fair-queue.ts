@@ -92,16 +92,21 @@ export class FairQueue {
   /** Asks for turns. Each promise resolves when its turn comes, and rejects with the signal's reason when that aborts first. */
   admit(claim: Claim, signal: AbortSignal): Admission {
     const { count } = claim;
-    const excess = Math.max(0, count - Math.max(0, this.#slots - this.#runningNow()));
-    const { waiting } = this.counts;
-    if (waiting + excess > this.#limit || this.#isOverShare(claim, excess)) {
-      return { type: "full", waiting, retryAfterMs: this.#retryAfterMs() };
-    }
+    const full = this.fullness(claim);
+    if (full !== undefined) return full;
     const turns = Array.from({ length: count }, (_, index) =>
       this.#enqueue(index === 0 ? claim : { ...claim, onPlace: () => {} }, signal),
     );
     this.#dispatch();
     return { type: "admitted", turns };
+  }
+
+  /** Why the turns would not be given out now; undefined where they would. It takes none. */
+  fullness(claim: Claim): Extract<Admission, { type: "full" }> | undefined {
+    const excess = Math.max(0, claim.count - Math.max(0, this.#slots - this.#runningNow()));
+    const { waiting } = this.counts;
+    const isFull = waiting + excess > this.#limit || this.#isOverShare(claim, excess);
+    return isFull ? { type: "full", waiting, retryAfterMs: this.#retryAfterMs() } : undefined;
   }
 
   /** Where a request stands; undefined when it neither waits nor runs. */

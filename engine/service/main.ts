@@ -109,6 +109,7 @@ async function start(
       host: config.ENGINE_HOST,
       port: config.ENGINE_PORT,
       queueLimit: config.QUEUE_LIMIT,
+      ...(config.GUARD_MODEL === "off" ? {} : { checkStreams: config.GUARD_STREAMS }),
       deadlineMs: config.REQUEST_DEADLINE_S * 1000,
       imageUrls: config.IMAGE_URLS,
       apiKeys: [

@@ -19,6 +19,9 @@ import { Metrics } from "./metrics.ts";
 /** Longer than clients and proxies keep an idle connection, so that it is theirs to close it. */
 const KEEP_ALIVE_MS = 65_000;
 
+/** Without a guard a check is a few milliseconds of this process's own time. */
+const USUAL_CHECK_STREAMS = 32;
+
 /** What the service is made of. */
 export type ServiceOptions = {
   readonly backend: Backend;
@@ -30,6 +33,8 @@ export type ServiceOptions = {
   /** 0 for any free port. */
   readonly port: number;
   readonly queueLimit: number;
+  /** Inputs that are checked at the same time; as many as a guard has streams. */
+  readonly checkStreams?: number;
   /** For requests that name none: from arrival to the last token. */
   readonly deadlineMs: number;
   /** Any of them is accepted; none: no key is needed. */
@@ -55,6 +60,8 @@ export type Service = {
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { backend, clock, host } = options;
   const queue = new FairQueue({ slots: backend.info.streams, limit: options.queueLimit, clock });
+  const { queueLimit: limit, checkStreams: slots = USUAL_CHECK_STREAMS } = options;
+  const checks = new FairQueue({ slots, limit, clock });
   const stop = new AbortController();
   let draining: Promise<void> | undefined;
   const app = createApp({
@@ -62,6 +69,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     adapters: options.adapters,
     moderation: options.moderation,
     queue,
+    checks,
     metrics: new Metrics({ backend, queue, adapters: options.adapters }),
     deadlineMs: options.deadlineMs,
     clock,

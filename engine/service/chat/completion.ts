@@ -6,11 +6,11 @@ import type { Backend } from "../../backends/backend.ts";
 import type { Clock } from "../../base/clock.ts";
 import { CodedError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
-import type { Block, Moderation, Warning } from "../../moderation/moderator.ts";
+import type { Block, InputCheck, Moderation, Warning } from "../../moderation/moderator.ts";
 import { assertTaken } from "../abilities.ts";
 import type { AdapterLease, ServingAdapters } from "../adapters/serving-adapters.ts";
 import { Channel } from "../channel.ts";
-import type { FairQueue, Place, Turn } from "../fair-queue.ts";
+import type { Claim, FairQueue, Place, Turn } from "../fair-queue.ts";
 import { HttpProblem } from "../http-problem.ts";
 import type { Metrics } from "../metrics.ts";
 import { type ChatParameters, toSeed } from "./chat-request.ts";
@@ -22,6 +22,8 @@ export type CompletionServices = {
   readonly adapters: ServingAdapters;
   readonly moderation: Moderation;
   readonly queue: FairQueue;
+  /** Who may have an input checked next: a guard has fewer streams than people ask at a time. */
+  readonly checks: FairQueue;
   readonly metrics: Metrics;
   /** For requests that name none: from arrival to the last token. */
   readonly deadlineMs: number;
@@ -58,18 +60,42 @@ export async function admitCompletion(
 ): Promise<Completion> {
   assertTaken(parameters, services.backend.info);
   const lease = services.adapters.lease(parameters.model, parameters.owner.guild);
+  const deadline = new Deadline(parameters.deadlineMs ?? services.deadlineMs);
   try {
     const promptTokens = countPrompt(services.backend, parameters);
-    const { messages, policy } = parameters;
-    const { block, warnings } = await services.moderation.checkInput(messages, signal, policy);
-    const admitted = { requestId, lease, promptTokens, warnings, signal };
+    const inTime = AbortSignal.any([signal, deadline.signal]);
+    const { block, warnings } = await checkInTurn(services, parameters, requestId, inTime);
+    const admitted = { requestId, lease, promptTokens, warnings, signal, deadline };
     const run = new CompletionRun(services, parameters, admitted);
     const events = block === undefined ? run.admit() : run.refuse(block);
     return { adapter: lease.adapter, promptTokens, events };
   } catch (error) {
     lease[Symbol.dispose]();
+    deadline[Symbol.dispose]();
     throw error;
   }
+}
+
+/**
+ * Checks what was asked, guilds and people in turn. Whoever would find no place to wait for an answer is told before.
+ * @throws HttpProblem 429
+ */
+async function checkInTurn(
+  { queue, checks, moderation }: CompletionServices,
+  parameters: ChatParameters,
+  requestId: string,
+  signal: AbortSignal,
+): Promise<InputCheck> {
+  const claim = claimOf(parameters, requestId);
+  const full = queue.fullness(claim);
+  const admission = full ?? checks.admit({ ...claim, count: 1 }, signal);
+  if (admission.type === "full") throw queueFull(admission.waiting, admission.retryAfterMs);
+  using _turn = await admission.turns[0];
+  return await moderation.checkInput(parameters.messages, signal, parameters.policy);
+}
+
+function claimOf({ owner, priority, n }: ChatParameters, id: string): Claim {
+  return { id, owner, priority, count: n };
 }
 
 type Admitted = {
@@ -79,6 +105,8 @@ type Admitted = {
   /** Of the input check. */
   readonly warnings: readonly Warning[];
   readonly signal: AbortSignal;
+  /** Since the request came. */
+  readonly deadline: Deadline;
 };
 
 class CompletionRun {
@@ -86,7 +114,6 @@ class CompletionRun {
   readonly #parameters: ChatParameters;
   readonly #admitted: Admitted;
   readonly #leave = new AbortController();
-  readonly #deadline: Deadline;
   readonly #signal: AbortSignal;
   readonly #channel = new Channel<CompletionEvent>();
   readonly #enteredMs: number;
@@ -100,21 +127,17 @@ class CompletionRun {
     this.#services = services;
     this.#parameters = parameters;
     this.#admitted = admitted;
-    this.#deadline = new Deadline(parameters.deadlineMs ?? services.deadlineMs);
-    this.#signal = AbortSignal.any([admitted.signal, this.#leave.signal, this.#deadline.signal]);
+    const { signal, deadline } = admitted;
+    this.#signal = AbortSignal.any([signal, this.#leave.signal, deadline.signal]);
     this.#enteredMs = services.clock.monotonicMs();
   }
 
   /** Takes places in the queue at once, so that a full one is told before any answer begins. */
   admit(): AsyncGenerator<CompletionEvent> {
-    const { owner, priority, n } = this.#parameters;
     const onPlace = (place: Place) => this.#channel.push({ type: "queued", ...place });
-    const claim = { id: this.#admitted.requestId, owner, priority, count: n, onPlace };
+    const claim = { ...claimOf(this.#parameters, this.#admitted.requestId), onPlace };
     const admission = this.#services.queue.admit(claim, this.#signal);
-    if (admission.type === "full") {
-      this.#deadline[Symbol.dispose]();
-      throw queueFull(admission.waiting, admission.retryAfterMs);
-    }
+    if (admission.type === "full") throw queueFull(admission.waiting, admission.retryAfterMs);
     return this.#events(this.#generate(admission.turns));
   }
 
@@ -141,7 +164,7 @@ class CompletionRun {
     } finally {
       this.#leave.abort();
       await work;
-      this.#deadline[Symbol.dispose]();
+      this.#admitted.deadline[Symbol.dispose]();
       this.#admitted.lease[Symbol.dispose]();
       this.#logOutcome();
     }

@@ -19,6 +19,7 @@ export async function serve<B extends Backend>(
   options: {
     dataDir?: string;
     queueLimit?: number;
+    checkStreams?: number;
     deadlineMs?: number;
     apiKey?: string;
     clientKeys?: readonly string[];
@@ -48,6 +49,7 @@ export async function serve<B extends Backend>(
     host: "127.0.0.1",
     port: 0,
     queueLimit: options.queueLimit ?? 8,
+    ...(options.checkStreams === undefined ? {} : { checkStreams: options.checkStreams }),
     deadlineMs: options.deadlineMs ?? 60_000,
     apiKeys: [
       ...(options.apiKey === undefined ? [] : [options.apiKey]),
