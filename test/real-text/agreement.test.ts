@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { wilsonInterval } from "#trainer/gate/proportion.ts";
-import { agreements, differenceOf, estimateOf, meanOfRuns } from "./agreement.ts";
+import { agreements, differenceOf, estimateOf, meanOfRuns, samenessOf } from "./agreement.ts";
 
 test("a margin above 0 agrees, a tie by half", () => {
   expect(agreements([0.2, 0, -3])).toEqual([1, 0.5, 0]);
@@ -29,4 +29,9 @@ test("a difference of the same pairs is surer than each of the two", () => {
   // McNemar's variance for 10 pairs against 0: (10 − 10²/200) / 200².
   expect(high - mean).toBeCloseTo(1.959964 * Math.sqrt((10 - 100 / 200) / 200 ** 2), 9);
   expect(low).toBeGreaterThan(0);
+});
+
+test("two that take the same answer in two pairs of four, and in one by half, are the same in 62.5%", () => {
+  expect(samenessOf([1, 0, 1, 0.5], [1, 0, 0, 1])).toBe(0.625);
+  expect(samenessOf([1, 0], [0, 1])).toBe(0);
 });

@@ -38,6 +38,11 @@ export function differenceOf(one: readonly number[], other: readonly number[]): 
   return estimateOf(one.map((value, pair) => value - (other[pair] ?? Number.NaN)));
 }
 
+/** In what share of the pairs two take the same answer; a tie is half with either. */
+export function samenessOf(one: readonly number[], other: readonly number[]): number {
+  return meanOf(one.map((value, pair) => 1 - Math.abs(value - (other[pair] ?? Number.NaN))));
+}
+
 function meanOf(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

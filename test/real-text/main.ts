@@ -3,8 +3,8 @@
  * has not seen, beside the untrained model and a bag of words. The data set is not part of the project.
  *
  *   npm run real-text -- [--data hh-rlhf.jsonl.gz] [--seeds 42,43] [--folder FOLDER] [--threads 2] [--choose]
- *     [--loss sigmoid] [--beta 0.1] [--ld-alpha 1] [--rate 5e-4] [--epochs 3] [--rank 16, or 0 for every parameter]
- *     [--sft-epochs 0] [--sft-rate 2e-4] [--replay 0] [--tokens 320] [--precision f32]
+ *     [--loss sigmoid] [--beta 0.1] [--ld-alpha 1] [--rate 5e-5] [--epochs 1] [--rank 16, or 0 for every parameter]
+ *     [--sft-epochs 1] [--sft-rate 2e-3] [--replay 400] [--tokens 192] [--precision bf16]
  *
  * With `--choose` the pairs to judge by are left alone: both halves of the others are judged by a model of the other
  * half, to choose settings with. With `--folder` runs are kept there with their curves (metrics.jsonl, metrics.svg)
@@ -18,7 +18,14 @@ import { z } from "zod";
 import type { PreferencePair } from "#trainer/data/preference.ts";
 import { openProgressBar } from "#trainer/run/progress-bar.ts";
 import { cpuLibraries } from "../model/libraries.ts";
-import { agreements, differenceOf, type Estimate, estimateOf, meanOfRuns } from "./agreement.ts";
+import {
+  agreements,
+  differenceOf,
+  type Estimate,
+  estimateOf,
+  meanOfRuns,
+  samenessOf,
+} from "./agreement.ts";
 import { fitWords, wordMargin } from "./bag-of-words.ts";
 import { foldsOf, readDialoguePairs, splitDialogues } from "./dialogue-pairs.ts";
 import { runVariant, type Score, type Variant, type Word, type Words } from "./run-variant.ts";
@@ -35,14 +42,14 @@ const { values } = parseArgs({
     loss: { type: "string", default: "sigmoid" },
     beta: { type: "string", default: "0.1" },
     "ld-alpha": { type: "string", default: "1" },
-    rate: { type: "string", default: "5e-4" },
-    epochs: { type: "string", default: "3" },
+    rate: { type: "string", default: "5e-5" },
+    epochs: { type: "string", default: "1" },
     rank: { type: "string", default: "16" },
-    "sft-epochs": { type: "string", default: "0" },
-    "sft-rate": { type: "string", default: "2e-4" },
-    replay: { type: "string", default: "0" },
-    tokens: { type: "string", default: "320" },
-    precision: { type: "string", default: "f32" },
+    "sft-epochs": { type: "string", default: "1" },
+    "sft-rate": { type: "string", default: "2e-3" },
+    replay: { type: "string", default: "400" },
+    tokens: { type: "string", default: "192" },
+    precision: { type: "string", default: "bf16" },
   },
 });
 const VARIANT: Variant = {
@@ -153,11 +160,9 @@ function tell(
   const by = (stage: keyof Words, margin: keyof typeof MARGINS) =>
     pooled((words) => words[stage].scores.map(MARGINS[margin]));
   const untrained = by("untrained", REWARD);
+  const shorter = agreements(judged.map(({ chosen, rejected }) => rejected.length - chosen.length));
   const rows: [name: string, agreeing: readonly number[]][] = [
-    [
-      "the shorter answer",
-      agreements(judged.map(({ chosen, rejected }) => rejected.length - chosen.length)),
-    ],
+    ["the shorter answer", shorter],
     ["bag of words", byWords],
     ["untrained, by likelihood", by("untrained", "likelihood")],
     ["untrained, by likelihood a token", by("untrained", "perToken")],
@@ -171,16 +176,15 @@ function tell(
   );
   print("");
   print(
-    `| on ${judged.length} pairs, seeds ${SEEDS.join(", ")} | agrees, 95% interval | less the untrained |`,
+    `| on ${judged.length} pairs, seeds ${SEEDS.join(", ")} | agrees, 95% interval | less the untrained | takes the shorter |`,
   );
-  print("|---|---|---|");
+  print("|---|---|---|---|");
   for (const [name, agreeing] of rows) {
-    print(
-      `| ${name} | ${percent(estimateOf(agreeing))} | ${percent(differenceOf(agreeing, untrained))} |`,
-    );
+    const cells = [estimateOf(agreeing), differenceOf(agreeing, untrained)].map(percent);
+    print(`| ${[name, ...cells, percentOf(samenessOf(agreeing, shorter))].join(" | ")} |`);
   }
   print("");
-  print(`NLL of an answer's token, nats: ${told(runs, nllOf)}`);
+  print(`NLL a token of the answers, nats: ${told(runs, nllOf)}`);
   print(`keep-set's NLL, nats: ${told(runs, ({ keepNll }) => keepNll)}`);
 }
 
@@ -231,8 +235,11 @@ function writePairs(
 }
 
 function percent({ mean, low, high }: Estimate): string {
-  const [middle, from, to] = [mean, low, high].map((share) => (100 * share).toFixed(1));
-  return `${middle}% (${from} to ${to})`;
+  return `${percentOf(mean)} (${percentOf(low)} to ${percentOf(high)})`;
+}
+
+function percentOf(share: number): string {
+  return `${(100 * share).toFixed(1)}%`;
 }
 
 function print(line: string): void {
