@@ -87,6 +87,13 @@ function bindArithmetic(lib: LibraryHandle) {
       [P, P, "float", "float"],
     ),
     ggml_mul_mat: binary("ggml_mul_mat"),
+    /** enum ggml_prec: 10 (`GGML_PREC_F32`) sums in F32 where a GPU would sum in F16. */
+    ggml_mul_mat_set_prec: bind<[Tensor, precision: number], void>(
+      lib,
+      "ggml_mul_mat_set_prec",
+      "void",
+      [P, "int"],
+    ),
     ggml_out_prod: binary("ggml_out_prod"),
   };
 }

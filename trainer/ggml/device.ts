@@ -24,6 +24,8 @@ export type DeviceOptions = {
   readonly libraries: NativeLibraries;
   /** CPU threads; more than there are cores makes steps many times slower. */
   readonly threads: number;
+  /** Whether to compute on the CPU although the build brings a GPU: to compare them. */
+  readonly onCpu?: boolean | undefined;
   /**
    * Only to measure: tensors get addresses without memory, writes go nowhere, nothing can be computed. `gpu` lays
    * out what a GPU would be given, whether there is one or not.
@@ -71,12 +73,12 @@ export class Device implements Disposable {
    * Opens the first GPU that the libraries' build brings, or the CPU.
    * @throws CodedError `native_failed`
    */
-  static open({ libraries, threads, dry }: DeviceOptions): Device {
+  static open({ libraries, threads, onCpu, dry }: DeviceOptions): Device {
     if (!Number.isInteger(threads) || threads < 1) {
       throw new RangeError(`expected a whole number of threads from 1, got ${threads}`);
     }
     const ggml = bindGgml(libraries);
-    const device = chooseDevice(ggml);
+    const device = chooseDevice(ggml, onCpu ?? false);
     const backend = ggml.ggml_backend_dev_init(device, null);
     if (backend === null) throw deviceFailed(`${ggml.ggml_backend_dev_name(device)} did not start`);
     const registry = ggml.ggml_backend_dev_backend_reg(device);
@@ -152,11 +154,11 @@ export class Device implements Disposable {
   }
 }
 
-function chooseDevice(ggml: Ggml): DevicePointer {
+function chooseDevice(ggml: Ggml, onCpu: boolean): DevicePointer {
   const count = Number(ggml.ggml_backend_dev_count());
   const devices = Array.from({ length: count }, (_, index) => ggml.ggml_backend_dev_get(index));
   const { gpu, igpu, cpu } = GGML_BACKEND_DEVICE_TYPE;
-  for (const wanted of [gpu, igpu, cpu]) {
+  for (const wanted of onCpu ? [cpu] : [gpu, igpu, cpu]) {
     const found = devices.find((device) => ggml.ggml_backend_dev_type(device) === wanted);
     if (found !== undefined) return found;
   }

@@ -4,6 +4,9 @@ import type { NodeMaker } from "./node-maker.ts";
 import type { ProductScratch } from "./product-scratch.ts";
 import { isContiguous, type Tensor } from "./tensor.ts";
 
+/** enum ggml_prec; the CPU sums in F32 in any case. */
+const GGML_PREC_F32 = 10;
+
 /** Products, whose needs beside the graph are noted in `scratch`. */
 export function products(nodes: NodeMaker, scratch: ProductScratch) {
   return {
@@ -17,12 +20,10 @@ export function products(nodes: NodeMaker, scratch: ProductScratch) {
       nodes.demand(a.nb[0] === g.ggml_type_size(a.type), "mul_mat: a not transposed", a, b);
       nodes.demand(isContiguous(g, b), "mul_mat: b contiguous", a, b);
       scratch.note(a, b);
-      return nodes.float(g.ggml_mul_mat(nodes.context, a.pointer, b.pointer), [
-        a.ne[1],
-        b.ne[1],
-        b.ne[2],
-        b.ne[3],
-      ]);
+      const product = g.ggml_mul_mat(nodes.context, a.pointer, b.pointer);
+      // GPUs sum products of quantised weights in F16 unless told: 65,504 at most, and half of the digits.
+      g.ggml_mul_mat_set_prec(product, GGML_PREC_F32);
+      return nodes.float(product, [a.ne[1], b.ne[1], b.ne[2], b.ne[3]]);
     },
 
     /** Σ_t a[m, t] b[n, t] = [m, n], F32, for each outer index. */

@@ -38,7 +38,7 @@ export function fromLow(pass: Pass, adapter: Adapter, low: Tensor): Tensor {
   const { operators } = pass;
   return isThin(pass, adapter)
     ? operators.outProd(transposedCopy(pass, adapter.b), operators.transpose(low))
-    : operators.mulMat(adapter.b, low);
+    : operators.mulMat(pass.working(adapter.b), low);
 }
 
 /** From dY [out, tokens]: adds to the gradients, returns dX [in, tokens]. */
@@ -52,7 +52,7 @@ export function linearBackward(pass: Pass, linear: Linear, trace: LinearTrace, d
   const { a } = linear.adapter;
   const dSeen = isThin(pass, linear.adapter)
     ? operators.outProd(a, operators.transpose(dLow))
-    : operators.mulMat(transposedCopy(pass, a), dLow);
+    : operators.mulMat(pass.transposed(a), dLow);
   return operators.add(dx, droppedBackward(pass, linear.adapter, dSeen));
 }
 

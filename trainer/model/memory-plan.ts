@@ -16,6 +16,7 @@ import { loadWeights } from "./load-weights.ts";
 import { buildFittingGraph } from "./model-graph.ts";
 import type { BatchShape } from "./pass.ts";
 import { ACTIVATION_BYTES, type TrainableOptions } from "./trainable.ts";
+import { workTypeOn } from "./work-type.ts";
 
 /** What to plan for. */
 export type PlanRequest = Omit<TrainableOptions, "ggufPath"> & {
@@ -66,7 +67,7 @@ const GROWTH_BYTES = 12 * 2 ** 20;
 export function planMemory(request: PlanRequest): MemoryPlan {
   using device = Device.open({ ...request, dry: request.forGpu === true ? "gpu" : "itself" });
   using stack = new DisposableStack();
-  const workType = GGML_TYPE[request.precision];
+  const workType = workTypeOn(device, request.precision);
   const keepsTransposes = request.keepsTransposes ?? device.isCpu;
   const model = loadWeights({ ...request, device, workType, keepsTransposes });
   for (const storage of Object.values(model.storages)) stack.use(storage);

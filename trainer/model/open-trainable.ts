@@ -1,5 +1,4 @@
 /** Opens a GGUF as a `Trainable`. */
-import { GGML_TYPE } from "#engine/native/ggml.ts";
 import { GgufFile } from "#engine/native/gguf.ts";
 import { SeededRandom } from "../data/random.ts";
 import { Device } from "../ggml/device.ts";
@@ -28,6 +27,7 @@ import {
   type TrainableOptions,
 } from "./trainable.ts";
 import type { Parameter } from "./weights.ts";
+import { workTypeOn } from "./work-type.ts";
 
 type ComputeOptions = Omit<TrainableOptions, "ggufPath">;
 
@@ -62,7 +62,7 @@ export function openTrainableOf(
   checkLayers(options.lora, shape);
   using stack = new DisposableStack();
   const device = stack.use(Device.open(options));
-  const workType = GGML_TYPE[options.precision];
+  const workType = workTypeOn(device, options.precision);
   const model = loadWeights({
     device,
     source,
@@ -264,7 +264,7 @@ class GgmlTrainable implements Trainable {
         device: this.#device,
         weights: this.#model.weights,
         batch: packed.shape,
-        workType: GGML_TYPE[this.#options.precision],
+        workType: workTypeOn(this.#device, this.#options.precision),
         ...kind,
       },
       this.#options.activationBytes ?? ACTIVATION_BYTES,

@@ -37,6 +37,8 @@ const SPAN_TOKENS = 64;
 const MAX_SPANS = 6;
 /** Products over keys are fast for multiples of this. */
 const SPAN_STEP = 32;
+/** ggml-vulkan's `mul_mat_vec_max_cols`. */
+const VULKAN_VECTORS = 8;
 
 /**
  * Splits the queries of a sequence, so that attention skips most of the keys that the mask hides, and the queries
@@ -137,6 +139,11 @@ export class Pass {
     return this.operators.cast(x, this.workType);
   }
 
+  /** x in the working type: itself, or a copy. */
+  working(x: Tensor): Tensor {
+    return x.type === this.workType ? x : this.pack(x);
+  }
+
   /** xᵀ in the working type; made once for each x, since several products want the same. */
   transposed(x: Tensor): Tensor {
     const known = this.#transposed.get(x.pointer);
@@ -161,7 +168,11 @@ export class Pass {
 
   /** Σ over tokens of a[m, t] b[n, t] = [m, n]: a weight's gradient, by transposes and a fast mul_mat. */
   contract(a: Tensor, b: Tensor): Tensor {
-    return this.operators.mulMat(this.transposed(a), this.transposed(b));
+    const { operators } = this;
+    // Vulkan takes so few columns for vectors, says that it multiplies them in BF16, and then ends the process.
+    const right =
+      b.ne[0] <= VULKAN_VECTORS ? operators.cont(operators.transpose(b)) : this.transposed(b);
+    return operators.mulMat(this.transposed(a), right);
   }
 
   /**

@@ -37,9 +37,11 @@ export type TrainableOptions = {
   readonly ggufPath: string;
   /** The adapter to train on a frozen model, or null to train every parameter. */
   readonly lora: LoraOptions | null;
-  /** `bf16`: products in BF16 from F32 masters, about twice as fast; `f32`: all in F32. */
+  /** `bf16`: products in BF16 from F32 masters, about twice as fast; `f32`: all in F32, but on Vulkan (`workTypeOn`). */
   readonly precision: "f32" | "bf16";
   readonly threads: number;
+  /** Whether to compute on the CPU although the build brings a GPU: to compare them. */
+  readonly onCpu?: boolean;
   /** Bounds memory: a batch's sequences times their padded length stay below this. */
   readonly maxTokensPerBatch: number;
   /** Where a batch's values would take more bytes, blocks are computed twice instead; `ACTIVATION_BYTES`. */

@@ -21,6 +21,8 @@ import {
 
 const { f32, f16, bf16, i32 } = GGML_TYPE;
 const FLOAT_SIZE = 4;
+/** `mul_mat_vec_max_cols` */
+const VECTORS = 8;
 
 const firstDense: Rule = (_, a) => a.type === f32 && isContiguous(a);
 const smallFloats: Rule = (node, a, b) =>
@@ -47,6 +49,8 @@ const products: Rule = (_, a, b) => {
   if (!isMatrixDense(a) && !FLOATS.includes(a.type)) return false;
   if (!isMatrixDense(b) && b.type !== f32 && b.type !== f16) return false;
   if (a.type === bf16 && b.type === f16) return false;
+  // So few columns go to a kernel for vectors, which ends the process over BF16 ones; it is not asked whether it does.
+  if (b.type === bf16 && (b.ne[1] ?? 1) <= VECTORS) return false;
   // What has no gaps within a matrix is read as if it had none between matrices either.
   const isRead = [a, b].every((each) => !isMatrixDense(each) || isContiguous(each));
   return isRead && isPlain(a) && isPlain(b);
