@@ -78,9 +78,11 @@ async function showBlocked(
   const shown = text.trim() === "" ? reason : `${text.trim()}\n\n${reason}`;
   const verdict = end.verdict ?? { stage: "output", category: "unknown", reason };
   const { category } = verdict;
+  // What may not be asked is not said again in the bot's own name.
+  const heading = verdict.stage === "input" ? undefined : question.heading;
   const isAppealable = question.guildId !== null && category !== "S11";
   const { messageIds } = await view.finish(
-    toDrafts(answerContents(language, shown, { heading: question.heading }), {
+    toDrafts(answerContents(language, shown, { heading }), {
       buttons: isAppealable ? [appealButton(language)] : [],
     }),
   );

@@ -11,7 +11,7 @@ import { toDrafts } from "./draft.ts";
 import type { EngineFigures } from "./engine-figures.ts";
 import { engineMetadata } from "./engine-metadata.ts";
 import { answerTokens, questionText, systemPrompt } from "./prompt.ts";
-import { type Job, STOPPED } from "./question.ts";
+import { type Job, type Sources, STOPPED } from "./question.ts";
 import { recollect } from "./recollect.ts";
 import { SAMPLING } from "./sampling.ts";
 import { answerContents, queueNotice } from "./wording.ts";
@@ -26,10 +26,7 @@ export type Asked = {
   /** What the engine got, without the system prompt. */
   readonly messages: readonly ChatMessage[];
   /** Whose words and which messages it holds. */
-  readonly sources: {
-    readonly personKeys: readonly string[];
-    readonly messageIds: readonly string[];
-  };
+  readonly sources: Sources;
   readonly systemPromptSha256: string;
   readonly modelId: string;
   readonly sampling: Readonly<Record<string, number>>;
@@ -91,12 +88,8 @@ async function decidedAbout({ question, parts }: Job, turn: Turn): Promise<Decid
 /** Whose words and which messages the context may hold; rather too many than too few. */
 async function sourcesOf({ question, parts }: Job, turn: Turn): Promise<Asked["sources"]> {
   const turns = [...(await parts.memory.turns(question.conversation)), turn];
-  const quoted = question.quote?.personKey;
   return {
-    personKeys: [
-      ...turns.flatMap(({ speakerKeys, speakerKey }) => speakerKeys ?? [speakerKey]),
-      ...(quoted === undefined ? [] : [quoted]),
-    ],
+    personKeys: turns.flatMap(({ speakerKeys, speakerKey }) => speakerKeys ?? [speakerKey]),
     messageIds: turns.flatMap(({ messageIds }) => messageIds),
   };
 }
@@ -112,16 +105,24 @@ async function messagesOf(
   return toChatMessages([...turns, turn]);
 }
 
+/** What it quotes or goes on from is others', for as long as the turn is remembered. */
 function questionTurn({ question, parts }: Job): Turn {
+  const { quote, about, personKey } = question;
+  const others = [quote?.personKey ?? [], about?.personKeys ?? []].flat();
   return {
     role: "user",
     content:
       question.messages?.at(-1)?.content ?? questionText(question.text, question.quote, question),
-    messageIds: [question.messageId ?? [], question.quote?.messageId ?? []].flat(),
+    messageIds: [
+      ...new Set(
+        [question.messageId ?? [], quote?.messageId ?? [], about?.messageIds ?? []].flat(),
+      ),
+    ],
     // A deleted question then erases its exchange: the log knows both by one id.
     exchangeId: question.again?.exchange.id ?? question.messageId ?? parts.newId(),
     speakerKey: question.personKey,
     speakerName: question.personName,
+    ...(others.length === 0 ? {} : { speakerKeys: [...new Set([personKey, ...others])] }),
   };
 }
 

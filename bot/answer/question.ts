@@ -17,10 +17,18 @@ import type { AnswerView } from "./answer-view.ts";
 import type { EngineFigures } from "./engine-figures.ts";
 import type { RequestLimits } from "./request-limits.ts";
 
+/** Whose words something holds, and which messages. */
+export type Sources = {
+  readonly personKeys: readonly string[];
+  readonly messageIds: readonly string[];
+};
+
 /** One question, wherever it was asked. */
 export type Question = {
   readonly text: string;
   readonly quote?: Quote;
+  /** Whose words it holds besides the asker's and the quote's, and which messages: they go when these go. */
+  readonly about?: Sources;
   /** Text files that came with it. */
   readonly attached?: readonly AttachedFile[];
   /** Pictures that came with it. Neither they nor the answer are kept for learning, which is of text alone. */

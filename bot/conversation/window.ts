@@ -2,6 +2,7 @@
  * Which turns of a conversation go into a prompt. Pure: it knows neither stores nor tokenizers.
  */
 import type { ChatMessage } from "#engine/backends/backend.ts";
+import { isSummary } from "./summary.ts";
 import { cleanName, withSpeaker } from "./untrusted-text.ts";
 
 /** One turn as it is remembered. */
@@ -15,7 +16,7 @@ export type Turn = {
   /** Who asked; on the assistant's turns whom it answers. */
   readonly speakerKey: string;
   readonly speakerName: string;
-  /** On a summary alone: everybody whose words it sums up. */
+  /** Everybody whose words it holds, where that is not the speaker alone: quoted, continued or summed up. */
   readonly speakerKeys?: readonly string[] | undefined;
 };
 
@@ -56,8 +57,8 @@ export function fitWindow(
  */
 export function toChatMessages(turns: readonly Turn[]): readonly ChatMessage[] {
   const isShared = new Set(turns.map((turn) => turn.speakerKey)).size > 1;
-  return turns.map(({ role, content, speakerName, speakerKeys }) => {
-    const isSaid = isShared && role === "user" && speakerKeys === undefined;
+  return turns.map(({ role, content, speakerName, exchangeId }) => {
+    const isSaid = isShared && role === "user" && !isSummary(exchangeId);
     return { role, content: isSaid ? withSpeaker(cleanName(speakerName), content) : content };
   });
 }

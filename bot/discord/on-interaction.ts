@@ -10,6 +10,7 @@ import type {
   Interaction,
   MessageContextMenuCommandInteraction,
   ModalSubmitInteraction,
+  RepliableInteraction,
 } from "discord.js";
 import { isCoded } from "#engine/base/errors.ts";
 import { CONTROL } from "../answer/controls.ts";
@@ -123,8 +124,7 @@ export async function onInteraction(room: Room, interaction: Interaction): Promi
     return;
   }
   const handled = find(room, interaction);
-  if (handled !== undefined)
-    await handled.catch((error) => tellStoreAway(room, interaction, error));
+  if (handled !== undefined) await handled.catch((error) => tellFailure(room, interaction, error));
   // From before an update of the bot: nobody is left without a response.
   else if (interaction.isRepliable()) {
     const language = room.languages.of(interaction.locale);
@@ -132,10 +132,21 @@ export async function onInteraction(room: Room, interaction: Interaction): Promi
   }
 }
 
-/** A change that could not be kept is refused in words; all else is for the log. */
-async function tellStoreAway(room: Room, interaction: Interaction, error: unknown): Promise<void> {
-  if (!isCoded(error, "store_unreachable") || !interaction.isRepliable()) throw error;
-  const content = room.languages.of(interaction.locale).say("store_away");
+/** Nobody is left without a word. A store that is away is an expected refusal, all else is for the log, too. */
+async function tellFailure(room: Room, interaction: Interaction, error: unknown): Promise<void> {
+  const isAway = isCoded(error, "store_unreachable");
+  if (interaction.isRepliable()) {
+    const content = room.languages
+      .of(interaction.locale)
+      .say(isAway ? "store_away" : "failed.general");
+    await say(interaction, content).catch((second: unknown) => {
+      room.log.warn({ err: second }, "a failure could not be told");
+    });
+  }
+  if (!isAway) throw error;
+}
+
+async function say(interaction: RepliableInteraction, content: string): Promise<void> {
   if (interaction.replied) await interaction.followUp({ content, ...EPHEMERAL });
   else if (interaction.deferred) await interaction.editReply({ content });
   else await replyPrivately(interaction, content);

@@ -7,6 +7,7 @@ import {
   type SendableChannels,
 } from "discord.js";
 import type { MessageSurface } from "../answer/answer-view.ts";
+import type { Sources } from "../answer/question.ts";
 import { isAddressed, type MessageFacts } from "../conversation/addressed.ts";
 import type { Quote } from "../conversation/untrusted-text.ts";
 import type { Language } from "../language/language.ts";
@@ -47,6 +48,7 @@ export async function onMessage(room: Room, message: Message): Promise<void> {
   const question = {
     text: asked.text,
     ...(asked.quote === undefined ? {} : { quote: asked.quote }),
+    ...(asked.about === undefined ? {} : { about: asked.about }),
     ...files,
     ...place,
     personKey,
@@ -98,6 +100,7 @@ function isOwnMessage(room: Room, message: Message, id: string): boolean {
 type Read = {
   readonly text: string;
   readonly quote?: Quote;
+  readonly about?: Sources;
   /** Of the message that it is about. */
   readonly pictures: readonly Attachment[];
 };
@@ -126,11 +129,18 @@ async function readAbout(room: Room, quoted: Message, text: string): Promise<Rea
   const pictures = await picturesIn(room, quoted);
   const quotedText = readText(room, quoted, quoted.content);
   if (quotedText === "" && pictures.length === 0) return { text, pictures };
+  // What the model said is nobody's words.
+  const isOwn = quoted.author.id === room.client.user.id;
+  const personKeys = isOwn ? [] : [room.pseudonymise(quoted.author.id)];
+  const messageId = quoted.id;
   // "@bot" alone below a message asks about that message.
-  if (text === "" && pictures.length === 0) return { text: quotedText, pictures };
-  const personKey = room.pseudonymise(quoted.author.id);
+  if (text === "" && pictures.length === 0) {
+    return { text: quotedText, pictures, about: { personKeys, messageIds: [messageId] } };
+  }
   const said = quotedText === "" ? "(a picture)" : quotedText;
-  const quote = { name: speakerName(quoted), text: said, personKey, messageId: quoted.id };
+  const [personKey] = personKeys;
+  const whose = personKey === undefined ? {} : { personKey };
+  const quote = { name: speakerName(quoted), text: said, ...whose, messageId };
   return { text, quote, pictures };
 }
 

@@ -18,6 +18,7 @@ import type { Language } from "../language/language.ts";
 import type { Languages } from "../language/languages.ts";
 import type { CaseBook } from "../moderation/case-book.ts";
 import type { ModerationChoicesBook } from "../moderation/choices.ts";
+import type { Screens } from "../moderation/screened-engine.ts";
 import type { PersonalData } from "../privacy/personal-data.ts";
 import type { Instructions } from "../settings/instructions.ts";
 import type { SettingsBook } from "../settings/settings-book.ts";
@@ -74,6 +75,8 @@ export type Room = {
   readonly moderation: ModerationChoicesBook;
   /** AutoMod's keyword rules of each server. */
   readonly rules: GuildRules;
+  /** What a server's own rules let stand in the bot's messages. */
+  readonly screens: Screens;
   /** Voids what a person has voted in a server so far. */
   readonly voidVotes: (personKey: string, guildId: string) => void;
   /** Whether the engine's model looks at pictures. @throws CodedError `engine_unreachable` */

@@ -131,7 +131,7 @@ export async function startBot(
     learning,
     ...managed,
     ...speech,
-    ...{ ...moderated, clock },
+    ...{ ...moderated, screens, clock },
     voidVotes: (personKey, guildId) => feedback.voidVotes(personKey, guildId),
     seesImages: async () => (await figures()).seesImages,
     status: (language) => readStatus(language, { engine, feedback, limits, desk, learning }),

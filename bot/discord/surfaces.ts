@@ -9,6 +9,7 @@ import {
   type SendableChannels,
 } from "discord.js";
 import type { MessageSurface } from "../answer/answer-view.ts";
+import { type AnswerOutcome, WITHDRAWN } from "../answer/question.ts";
 import { toEdit, toPayload } from "./payload.ts";
 
 /** The interaction's token is no longer accepted. */
@@ -111,6 +112,15 @@ export function interactionSurface(
       ),
     isGone,
   };
+}
+
+/** What was deferred for an answer that is not to be: it would seem to be thinking for a quarter of an hour. */
+export async function tidyWithdrawn(
+  interaction: ChatInputCommandInteraction | ButtonInteraction,
+  outcome: AnswerOutcome,
+): Promise<void> {
+  if (outcome.kind === "aborted" && outcome.code === WITHDRAWN)
+    await interaction.deleteReply().catch(() => undefined);
 }
 
 function isTokenError(error: unknown): boolean {

@@ -62,6 +62,7 @@ type Log = Pick<
   | "holdsMessage"
   | "recordMessage"
   | "recordExchange"
+  | "messagesOf"
 >;
 
 /** Records feedback. No method throws for an expected failure. */
@@ -219,6 +220,11 @@ export class FeedbackCapture {
   /** An answer by its id. */
   answer(candidateId: string): CandidateInExchange | undefined {
     return withText(this.#feedback.candidate(candidateId));
+  }
+
+  /** The messages that an exchange is made of. */
+  messagesOf(exchangeId: string): readonly string[] {
+    return this.#feedback.messagesOf(exchangeId);
   }
 
   /** Whether a message's text is in some exchange of the log. */

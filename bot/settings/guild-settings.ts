@@ -91,3 +91,37 @@ export function personLimit(
   const own = roleLimits.filter(({ roleId }) => roleIds.includes(roleId));
   return own.length === 0 ? undefined : Math.max(...own.map(({ perMinute }) => perMinute));
 }
+
+/** What the ids of a server's channels and roles are. */
+type OwnIds = {
+  readonly isChannel: (id: string) => boolean;
+  readonly isRole: (id: string) => boolean;
+};
+
+/**
+ * The settings without channels and roles of other servers, such as a file may bring: these would keep the bot
+ * silent everywhere, or let it write where it has no business.
+ * @returns also how many were left out
+ */
+export function onlyLocal(
+  settings: GuildSettings,
+  { isChannel, isRole }: OwnIds,
+): { readonly settings: GuildSettings; readonly leftOut: number } {
+  const { channelIds, roleIds, roleLimits, reportChannelId, modLogChannelId } = settings;
+  const own = (id: string | null) => (id !== null && isChannel(id) ? id : null);
+  const local = {
+    ...settings,
+    channelIds: channelIds.filter(isChannel),
+    roleIds: roleIds.filter(isRole),
+    roleLimits: roleLimits.filter(({ roleId }) => isRole(roleId)),
+    reportChannelId: own(reportChannelId),
+    modLogChannelId: own(modLogChannelId),
+  };
+  return { settings: local, leftOut: countIds(settings) - countIds(local) };
+}
+
+function countIds(settings: GuildSettings): number {
+  const { channelIds, roleIds, roleLimits, reportChannelId, modLogChannelId } = settings;
+  const posts = [reportChannelId, modLogChannelId].filter((id) => id !== null);
+  return channelIds.length + roleIds.length + roleLimits.length + posts.length;
+}

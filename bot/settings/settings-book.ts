@@ -41,6 +41,7 @@ export class SettingsBook {
   /**
    * Takes a file's settings in place of the server's.
    * @param language in which a problem is told
+   * @param toLocal leaves out what is not of this server
    * @param problemOf why the file's words for the system prompt may not be taken, if they may not
    * @returns what is wrong with the file, or undefined when it was taken
    */
@@ -49,13 +50,14 @@ export class SettingsBook {
     text: string,
     language: Language,
     problemOf: (language: Language, texts: readonly string[]) => Promise<string | undefined>,
+    toLocal: (settings: GuildSettings) => GuildSettings,
   ): Promise<string | undefined> {
     const parsed = guildSettingsSchema.safeParse(parseJson(text), wordedIn(language));
     if (!parsed.success) return describe(language, parsed.error.issues);
     const { personas, promptAddition } = parsed.data;
     const words = [promptAddition, ...personas.map((persona) => persona.text)];
     const problem = await problemOf(language, words);
-    if (problem === undefined) await this.change(guildId, () => parsed.data);
+    if (problem === undefined) await this.change(guildId, () => toLocal(parsed.data));
     return problem;
   }
 }

@@ -162,6 +162,14 @@ export class FeedbackLog implements Disposable {
     return this.#log.all(HOLDS, messageId).length > 0;
   }
 
+  /** The messages whose text an exchange holds, and those that show its answers. */
+  messagesOf(exchangeId: string): readonly string[] {
+    const sql = `SELECT message_id FROM exchange_messages WHERE exchange_id = ?1
+      UNION SELECT m.message_id FROM candidates c JOIN messages m ON m.candidate_id = c.id
+      WHERE c.exchange_id = ?1`;
+    return this.#log.all(sql, exchangeId).map((row) => String(row["message_id"]));
+  }
+
   /** Ids of the exchanges that hold a person's words, oldest first. */
   exchangesOf(personKey: string): readonly string[] {
     const theirs = "id IN (SELECT exchange_id FROM exchange_people WHERE person_key = ?)";

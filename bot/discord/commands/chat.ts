@@ -3,10 +3,10 @@ import type { AutocompleteInteraction, ChatInputCommandInteraction } from "disco
 import { readAttachments } from "../attachments.ts";
 import { EPHEMERAL, replyPrivately } from "../private-reply.ts";
 import { channelOf, placeOf, privatePlace, type Room } from "../room.ts";
-import { interactionSurface } from "../surfaces.ts";
+import { interactionSurface, tidyWithdrawn } from "../surfaces.ts";
 import { termsFor } from "../terms.ts";
 import { suggestAdapters } from "./compare.ts";
-import { headingOf } from "./heading.ts";
+import { headed, headingFor } from "./heading.ts";
 
 /** Answers below the question, or to the person alone. */
 export async function chat(room: Room, interaction: ChatInputCommandInteraction): Promise<void> {
@@ -44,11 +44,12 @@ export async function chat(room: Room, interaction: ChatInputCommandInteraction)
     language,
     locale: interaction.locale,
     // Others see who used the command, but not what was asked.
-    ...(isEphemeral ? {} : { heading: headingOf(text) }),
+    ...(isEphemeral ? {} : headed(await headingFor(room.screens, place, text))),
   };
   const sendable = channel?.isSendable() === true ? channel : undefined;
   const surface = interactionSurface(interaction, sendable);
-  await room.desk.answer(question, surface, interaction.channelId);
+  const outcome = await room.desk.answer(question, surface, interaction.channelId);
+  await tidyWithdrawn(interaction, outcome);
 }
 
 /** The personas and adapters that there are. */

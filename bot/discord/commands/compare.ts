@@ -30,7 +30,7 @@ import { replyPrivately } from "../private-reply.ts";
 import { channelOf, placeOf, type Room } from "../room.ts";
 import { interactionSurface } from "../surfaces.ts";
 import { termsFor } from "../terms.ts";
-import { headingOf } from "./heading.ts";
+import { headingFor } from "./heading.ts";
 
 const MINUTE_MS = 60_000;
 const CHOICES_SHOWN = 25;
@@ -186,7 +186,7 @@ async function show(
     locale: language.code,
   };
   const contents = answerContents(language, blindText(language, a.text, b.text), {
-    heading: headingOf(options.getString("text", true)),
+    heading: await headingFor(room.screens, question, question.text),
     footer: openFooter(language, draft, { a: 0, b: 0 }),
   });
   const shown = await view.finish(

@@ -51,8 +51,10 @@ export async function submitPersona(
 ): Promise<void> {
   const { guildId } = interaction;
   const mayManage = interaction.memberPermissions?.has(PermissionFlagsBits.ManageGuild) === true;
-  if (guildId === null || !mayManage) return;
   const language = room.languages.of(interaction.locale);
+  if (guildId === null || !mayManage) {
+    return replyPrivately(interaction, language.say("settings.not_allowed"));
+  }
   const name = interaction.fields.getTextInputValue(FIELD.name).trim();
   const text = interaction.fields.getTextInputValue(FIELD.text).trim();
   if (!personaName.safeParse(name).success || text === "") {

@@ -1,10 +1,13 @@
 /** `/rate`, the menu entry "Rate this answer" and its form. */
-import type {
-  ChatInputCommandInteraction,
-  MessageContextMenuCommandInteraction,
-  ModalSubmitInteraction,
-  RepliableInteraction,
+import {
+  ChannelType,
+  type ChatInputCommandInteraction,
+  type MessageContextMenuCommandInteraction,
+  type ModalSubmitInteraction,
+  PermissionFlagsBits,
+  type RepliableInteraction,
 } from "discord.js";
+import type { Exchange } from "#trainer/feedback/records.ts";
 import { messageIdOfLink } from "../../commands/message-link.ts";
 import { ratingReply } from "../../commands/replies.ts";
 import { replyPrivately } from "../private-reply.ts";
@@ -22,13 +25,33 @@ export async function rate(room: Room, interaction: ChatInputCommandInteraction)
     messageId === undefined
       ? room.capture.lastAnswer(places)
       : room.capture.answerOfMessage(messageId);
-  if (found === undefined || found.exchange.guildId !== interaction.guildId) {
+  if (found === undefined || !(await maySee(room, interaction, found.exchange))) {
     await refuse(room, interaction);
     return;
   }
   const stars = interaction.options.getInteger("stars", true);
   const comment = interaction.options.getString("comment") ?? undefined;
   await record(room, interaction, found.candidate, { stars, comment });
+}
+
+/**
+ * Whether a person sees the place where an answer stands: a link may lead anywhere, and what is said of it
+ * quotes the answer.
+ */
+async function maySee(
+  room: Room,
+  { guildId, channelId, user }: ChatInputCommandInteraction,
+  { guildId: where, channelId: place, threadId }: Exchange,
+): Promise<boolean> {
+  if (where !== guildId) return false;
+  const [shownIn, only] = place.split(":only:");
+  if (only !== undefined) return only === room.pseudonymise(user.id);
+  if (shownIn === channelId || threadId === channelId) return true;
+  const channel = await room.client.channels.fetch(threadId ?? place).catch(() => null);
+  if (channel === null || channel.isDMBased() || channel.type === ChannelType.PrivateThread) {
+    return false;
+  }
+  return channel.permissionsFor(user)?.has(PermissionFlagsBits.ViewChannel) === true;
 }
 
 /** Opens the form for the message whose menu was used. */

@@ -11,6 +11,7 @@ import {
 import { notSavedReply, reportedReply, reportNotice } from "../../commands/replies.ts";
 import { REPORT_CATEGORIES, REPORT_CHARACTERS } from "../../commands/report.ts";
 import type { Language } from "../../language/language.ts";
+import { ownChannel } from "../moderation/mod-log.ts";
 import { replyPrivately } from "../private-reply.ts";
 import type { Room } from "../room.ts";
 
@@ -69,10 +70,11 @@ async function tellModerators(
   interaction: ModalSubmitInteraction,
   content: string,
 ): Promise<boolean> {
-  const { reportChannelId } = await room.settings.of(interaction.guildId);
-  if (reportChannelId === null) return false;
-  const channel = await room.client.channels.fetch(reportChannelId).catch(() => null);
-  if (channel?.isSendable() !== true) return false;
+  const { guildId } = interaction;
+  if (guildId === null) return false;
+  const { reportChannelId } = await room.settings.of(guildId);
+  const channel = await ownChannel(room.client, guildId, reportChannelId);
+  if (channel === undefined) return false;
   return channel.send({ content }).then(
     () => true,
     () => false,

@@ -13,7 +13,7 @@ import {
   TextInputStyle,
 } from "discord.js";
 import type { Language } from "../../language/language.ts";
-import { type GuildSettings, PROMPT_CHARACTERS } from "../../settings/guild-settings.ts";
+import { type GuildSettings, onlyLocal, PROMPT_CHARACTERS } from "../../settings/guild-settings.ts";
 import {
   changeOf,
   PANEL,
@@ -168,18 +168,39 @@ async function importFile(
     language,
     interaction.options.getAttachment("file", true),
   );
-  const problem =
-    read.kind === "read"
-      ? await room.settings.import(guildId, read.text, language, (...judged) =>
-          room.instructions.problem(...judged),
-        )
-      : read.reason;
-  if (problem === undefined)
-    await interaction.editReply(await panel(room, interaction, guildId, "who"));
-  else {
+  if (read.kind !== "read") {
+    const content = language.say("settings.unchanged", { reason: read.reason });
+    await interaction.editReply({ content });
+    return;
+  }
+  let leftOut = 0;
+  const problem = await room.settings.import(
+    guildId,
+    read.text,
+    language,
+    (...judged) => room.instructions.problem(...judged),
+    (given) => {
+      const local = onlyLocal(given, ownIds(interaction));
+      leftOut = local.leftOut;
+      return local.settings;
+    },
+  );
+  if (problem !== undefined) {
     const content = language.say("settings.unchanged", { reason: problem });
     await interaction.editReply({ content });
+    return;
   }
+  await interaction.editReply(await panel(room, interaction, guildId, "who"));
+  if (leftOut === 0) return;
+  const content = language.say("settings.foreign", { count: leftOut });
+  await interaction.followUp({ content, ...EPHEMERAL });
+}
+
+function ownIds({ guild }: ChatInputCommandInteraction): Parameters<typeof onlyLocal>[1] {
+  return {
+    isChannel: (id) => guild?.channels.cache.has(id) === true,
+    isRole: (id) => guild?.roles.cache.has(id) === true,
+  };
 }
 
 async function changeLimit(

@@ -10,7 +10,7 @@ import { EPHEMERAL, replyPrivately } from "../private-reply.ts";
 import { channelOf, placeOf, type Room } from "../room.ts";
 import { channelSurface } from "../surfaces.ts";
 import { termsFor } from "../terms.ts";
-import { headingOf } from "./heading.ts";
+import { headed, headingFor, screenedWords } from "./heading.ts";
 
 const TITLE_CHARACTERS = 80;
 
@@ -23,7 +23,6 @@ export async function thread(room: Room, interaction: ChatInputCommandInteractio
   }
   const language = await room.languageOf(interaction.guildId);
   const text = interaction.options.getString("text", true);
-  const title = interaction.options.getString("title") ?? titleOf(language, text);
   const needsMention = interaction.options.getBoolean("mention") ?? false;
   const personKey = room.pseudonymise(interaction.user.id);
   const { member } = interaction;
@@ -31,6 +30,8 @@ export async function thread(room: Room, interaction: ChatInputCommandInteractio
   const offer = await termsFor(room, here);
   if (offer.kind === "refused") return replyPrivately(interaction, own.say(offer.notice));
   await interaction.deferReply(EPHEMERAL);
+  const wanted = interaction.options.getString("title") ?? text;
+  const title = titleOf(language, (await screenedWords(room.screens, here.place, wanted)) ?? "");
   const opened = await parent.threads
     .create({ name: title, autoArchiveDuration: ThreadAutoArchiveDuration.OneDay })
     .catch((error: unknown) => {
@@ -54,7 +55,7 @@ export async function thread(room: Room, interaction: ChatInputCommandInteractio
     ...there.terms,
     language,
     locale: interaction.locale,
-    heading: headingOf(text),
+    ...headed(await headingFor(room.screens, place, text)),
   };
   await room.desk.answer(question, channelSurface(opened), opened.id);
 }

@@ -9,7 +9,7 @@ import type { Language } from "../../language/language.ts";
 import { toRows } from "../payload.ts";
 import { EPHEMERAL, replyPrivately } from "../private-reply.ts";
 import { channelOf, placeOf, type Room } from "../room.ts";
-import { interactionSurface } from "../surfaces.ts";
+import { interactionSurface, tidyWithdrawn } from "../surfaces.ts";
 import { termsFor } from "../terms.ts";
 
 /** Records a thumb, and offers to take it back. */
@@ -73,7 +73,12 @@ export async function more(room: Room, interaction: ButtonInteraction): Promise<
   if (found === undefined || found.exchange.messages.length === 0) {
     return refuse(room, interaction);
   }
+  const { id, authorKey, participantKeys = [] } = found.exchange;
   await answerAnew(room, interaction, found, {
+    about: {
+      personKeys: [...new Set([authorKey, ...participantKeys])],
+      messageIds: room.capture.messagesOf(id),
+    },
     messages: [
       ...found.exchange.messages,
       { role: "assistant", content: found.candidate.text },
@@ -86,7 +91,7 @@ async function answerAnew(
   room: Room,
   interaction: ButtonInteraction,
   { exchange }: CandidateInExchange,
-  asked: Pick<Question, "messages" | "again">,
+  asked: Pick<Question, "messages" | "again" | "about">,
 ): Promise<void> {
   const channel = await channelOf(room, interaction);
   const personKey = room.pseudonymise(interaction.user.id);
@@ -112,11 +117,12 @@ async function answerAnew(
     ...asked,
   };
   const sendable = channel?.isSendable() === true ? channel : undefined;
-  await room.desk.answer(
+  const outcome = await room.desk.answer(
     question,
     interactionSurface(interaction, sendable),
     interaction.channelId,
   );
+  await tidyWithdrawn(interaction, outcome);
 }
 
 /** The answer ended, or the process that made it did: then nobody else would take the button away. */

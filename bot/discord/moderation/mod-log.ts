@@ -2,7 +2,7 @@
  * Cases as messages in a server's mod-log channel, with buttons for those who moderate. The AI
  * proposes, a person decides.
  */
-import type { Client } from "discord.js";
+import type { Client, SendableChannels } from "discord.js";
 import type { Logger } from "#engine/base/log.ts";
 import type { Button } from "../../answer/draft.ts";
 import type { Language } from "../../language/language.ts";
@@ -53,11 +53,10 @@ export class ModLog {
 
   /** Shows a case as it is now. */
   async update(found: Case): Promise<void> {
-    const { client, log } = this.#parts;
+    const { log } = this.#parts;
     const { logMessageId } = found;
     if (logMessageId === undefined) return;
-    const { logChannelId } = await this.#channels(found.guildId);
-    const channel = await this.#channel(client, logChannelId);
+    const channel = await this.#channelFor(found);
     if (channel === undefined) return;
     const message = await channel.messages.fetch(logMessageId).catch(() => null);
     // Whoever it is about is not kept: only the message names them, in whatever language.
@@ -69,13 +68,8 @@ export class ModLog {
   }
 
   async #post(opened: Case, personId: string | undefined): Promise<void> {
-    const { client, cases } = this.#parts;
-    const { logChannelId, alertChannelId } = await this.#channels(opened.guildId);
-    const isQuiet = opened.kind === "self_harm";
-    const channel = await this.#channel(
-      client,
-      isQuiet ? (alertChannelId ?? logChannelId) : logChannelId,
-    );
+    const { cases } = this.#parts;
+    const channel = await this.#channelFor(opened);
     if (channel === undefined) return;
     const subject = personId === undefined ? undefined : `<@${personId}>`;
     const language = await this.#parts.languageOf(opened.guildId);
@@ -86,18 +80,26 @@ export class ModLog {
     cases.setLogMessage(opened.guildId, opened.number, message.id);
   }
 
-  async #channels(guildId: string) {
-    const { choices, settings } = this.#parts;
+  /** A quiet alert has a channel of its own, where there is one. */
+  async #channelFor({ guildId, kind }: Pick<Case, "guildId" | "kind">) {
+    const { client, choices, settings } = this.#parts;
     const { alertChannelId } = await choices.of(guildId);
     const { modLogChannelId } = await settings.of(guildId);
-    return { logChannelId: modLogChannelId, alertChannelId };
+    const id = kind === "self_harm" ? (alertChannelId ?? modLogChannelId) : modLogChannelId;
+    return ownChannel(client, guildId, id);
   }
+}
 
-  async #channel(client: Client, id: string | null) {
-    if (id === null) return undefined;
-    const channel = await client.channels.fetch(id).catch(() => null);
-    return channel?.isSendable() === true ? channel : undefined;
-  }
+/** A channel of that server in which the bot may write: a file of settings may name any other's. */
+export async function ownChannel(
+  client: Client,
+  guildId: string,
+  id: string | null,
+): Promise<SendableChannels | undefined> {
+  if (id === null) return undefined;
+  const channel = await client.channels.fetch(id).catch(() => null);
+  if (channel?.isSendable() !== true || channel.isDMBased()) return undefined;
+  return channel.guildId === guildId ? channel : undefined;
 }
 
 /** What the rules say of managers' own words is for no moderator to decide. */

@@ -16,6 +16,10 @@ export const MANAGING_MESSAGES = {
   "settings.exported":
     "This server's settings. `/settings import` takes them back, here or in another server.",
   "settings.unchanged": "Nothing was changed: {reason}",
+  "settings.foreign": {
+    one: "One channel or role of the file is not of this server; it was left out.",
+    other: "{count} channels and roles of the file are not of this server; they were left out.",
+  },
   "settings.file_empty": "it is empty",
   "settings.file_wrong": "{part}: {problem}",
   "settings.the_file": "the file",

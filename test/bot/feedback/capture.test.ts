@@ -221,5 +221,6 @@ function bound(of: FeedbackLog) {
     recordDeletion: of.recordDeletion.bind(of),
     recordMessage: of.recordMessage.bind(of),
     recordExchange: of.recordExchange.bind(of),
+    messagesOf: of.messagesOf.bind(of),
   };
 }

@@ -9,7 +9,7 @@ export type Step =
   /** Holds the answer until the promise resolves. */
   | { readonly wait: Promise<unknown> }
   | { readonly end: "stop" | "length" }
-  | { readonly blocked: string; readonly category?: string }
+  | { readonly blocked: string; readonly category?: string; readonly stage?: "input" | "output" }
   /** Breaks the connection off, as a crash does. */
   | { readonly crash: true };
 
@@ -125,7 +125,11 @@ export class ScriptedEngine {
     else if ("end" in step) this.#send(response, adapter, { delta: {}, finish_reason: step.end });
     else if ("crash" in step) response.destroy();
     else {
-      const verdict = { stage: "output", category: step.category ?? "S1", reason: step.blocked };
+      const verdict = {
+        stage: step.stage ?? "output",
+        category: step.category ?? "S1",
+        reason: step.blocked,
+      };
       this.#send(response, adapter, { delta: {}, finish_reason: "content_filter", verdict });
     }
   }
