@@ -8,7 +8,6 @@ import {
   chmodSync,
   cpSync,
   existsSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -18,7 +17,7 @@ import {
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
-import { explainWriteError, writeFileAtomic } from "#engine/base/atomic-file.ts";
+import { explainWriteError, makeFolder, writeFileAtomic } from "#engine/base/atomic-file.ts";
 import { systemClock } from "#engine/base/clock.ts";
 import type { Config } from "#engine/base/config.ts";
 import { explainDatabaseError } from "#engine/base/database.ts";
@@ -119,7 +118,7 @@ export function makeBackup(
   const name = `${PREFIX}${new Date(nowMs).toISOString().replaceAll(/[:.]/g, "-")}`;
   const folder = join(resolve(into), name);
   const draft = `${folder}.${randomBytes(4).toString("hex")}.part`;
-  mkdirSync(draft, { recursive: true, mode: 0o700 });
+  makeFolder(draft, 0o700);
   try {
     const files = Object.fromEntries(copyAll(dataDir, draft, options.withKeys));
     const manifest = { madeAtMs: nowMs, hasKeys: options.withKeys, files };
@@ -153,7 +152,7 @@ export function restoreBackup(
   const dataDir = config.DATA_DIR;
   const draft = `${dataDir}.restoring`;
   rmSync(draft, { recursive: true, force: true });
-  mkdirSync(draft, { recursive: true, mode: 0o700 });
+  makeFolder(draft, 0o700);
   for (const file of Object.keys(manifest.files)) {
     cpSync(join(from, file), join(draft, file), { preserveTimestamps: true });
   }
@@ -200,7 +199,7 @@ function* copyAll(dataDir: string, to: string, withKeys: boolean): Generator<[st
     if (!entry.isFile() || LEFT_OUT.has(top) || /-wal$|-shm$|\.tmp$/.test(file)) continue;
     if (!withKeys && KEY_FILES.has(file)) continue;
     const copy = join(to, file);
-    mkdirSync(dirname(copy), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(copy), 0o700);
     if (isDatabase(path)) copyDatabase(path, copy);
     else cpSync(path, copy, { preserveTimestamps: true });
     chmodSync(copy, 0o600);

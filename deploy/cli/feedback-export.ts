@@ -17,13 +17,13 @@ import type { StandingVote } from "#trainer/feedback/records.ts";
  * @throws CodedError `database_failed`, `disk_full`
  */
 export async function exportFeedback(config: Config, file: string | undefined): Promise<number> {
-  const path = feedbackPath(config.DATA_DIR);
-  if (!existsSync(path)) return 0;
-  using log = FeedbackLog.openIn(config);
-  const votes = Map.groupBy(log.standing(), ({ candidateId }) => candidateId);
+  // To look at what is not there must not make it.
+  const isThere = existsSync(feedbackPath(config.DATA_DIR));
+  using log = isThere ? FeedbackLog.openIn(config) : undefined;
+  const votes = Map.groupBy(log?.standing() ?? [], ({ candidateId }) => candidateId);
   let count = 0;
   const lines = function* (): Generator<string> {
-    for (const recorded of log.exchanges()) {
+    for (const recorded of log?.exchanges() ?? []) {
       if (recorded.deleted) continue;
       count += 1;
       yield `${JSON.stringify(toExport(recorded, votes))}\n`;

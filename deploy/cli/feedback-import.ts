@@ -7,7 +7,7 @@ import { createReadStream, statSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { z } from "zod";
 import type { Config } from "#engine/base/config.ts";
-import { CodedError, systemCode } from "#engine/base/errors.ts";
+import { CodedError } from "#engine/base/errors.ts";
 import { FeedbackLog } from "#trainer/feedback/log.ts";
 import { eventProblem, FEEDBACK_KINDS, type FeedbackEvent } from "#trainer/feedback/records.ts";
 import type { CommandResult } from "./adapters.ts";
@@ -139,12 +139,10 @@ function parseJson(file: string, number: number, text: string): unknown {
 }
 
 function checkFile(file: string): void {
-  try {
-    if (statSync(file).isFile()) return;
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-  }
-  throw new CodedError(`There is no file ${file}. Give one that zephyr feedback export wrote.`, {
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (found?.isFile() === true) return;
+  const came = found === undefined ? "There is no file" : "Expected a file, found a folder at";
+  throw new CodedError(`${came} ${file}. Give one that zephyr feedback export wrote.`, {
     code: "invalid_request",
   });
 }

@@ -29,7 +29,9 @@ export function printFailure(json: boolean, error: unknown): void {
     process.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
     return;
   }
-  const isMistake = error instanceof Error && !(error instanceof CodedError);
+  // What the system refused is nobody's mistake here: its message names the path.
+  const isMistake =
+    error instanceof Error && !(error instanceof CodedError) && !("syscall" in error);
   process.stderr.write(`${isMistake ? (error.stack ?? message) : message}\n`);
 }
 

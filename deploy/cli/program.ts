@@ -3,19 +3,19 @@
  * when it is called, so that `--help` needs nothing native.
  */
 
-import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { Argument, Command, CommanderError, Option } from "commander";
-import { type Config, childEnvironment, loadConfig } from "#engine/base/config.ts";
+import { z } from "zod";
+import { type Config, loadConfig } from "#engine/base/config.ts";
 import { CodedError } from "#engine/base/errors.ts";
-import { TRAINER_ENVIRONMENT, TRAINER_NODE_FLAGS } from "../start/trainer-process.ts";
 import type { CommandResult } from "./adapters.ts";
 import { EXIT, exitCodeOf, printFailure, printResult } from "./outcome.ts";
+import { runTrainer } from "./run-trainer.ts";
 
 type WithJson = { readonly json?: boolean };
 
-const TRAINER = fileURLToPath(new URL("../../trainer/main.ts", import.meta.url));
+const RELEASE = z.object({ version: z.string() });
 
 /** Runs the command that `argv` names and sets the process's exit code. */
 export async function runCommand(argv: readonly string[]): Promise<void> {
@@ -24,7 +24,10 @@ export async function runCommand(argv: readonly string[]): Promise<void> {
       "A self-hosted Discord bot whose model learns its community's taste overnight.\nSettings come from the environment and .env; .env.example explains each.",
     )
     .helpCommand(false)
-    .showHelpAfterError("(zephyr --help lists the commands)")
+    .version(release(), "--version", "print the release")
+    .showHelpAfterError(
+      "(npx zephyr --help lists the commands, npx zephyr <command> --help what one takes)",
+    )
     .exitOverride()
     .addHelpText("after", "\nExit codes: 0 done, 1 failed, 2 wrong use, 3 refused by a gate.");
   for (const add of [
@@ -45,6 +48,12 @@ export async function runCommand(argv: readonly string[]): Promise<void> {
     if (!(error instanceof CommanderError)) throw error;
     process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.wrongUse;
   }
+}
+
+/** As package.json says. */
+function release(): string {
+  const file = new URL("../../package.json", import.meta.url);
+  return RELEASE.parse(JSON.parse(readFileSync(file, "utf8"))).version;
 }
 
 function addStart(program: Command): void {
@@ -289,6 +298,8 @@ function addFeedback(program: Command): void {
         const exchanges = await exportFeedback(loadConfig(), out);
         if (out !== undefined) {
           printResult(json === true, { exchanges, file: out }, `${exchanges} exchanges in ${out}.`);
+        } else if (exchanges === 0) {
+          process.stderr.write("The feedback log holds no exchange yet: nothing was written.\n");
         }
       }),
     );
@@ -351,30 +362,4 @@ async function guarded(json: boolean | undefined, work: () => Promise<void>): Pr
 
 function flagOf(name: string, value: string | undefined): readonly string[] {
   return value === undefined ? [] : [name, value];
-}
-
-/** Training has a process of its own: its memory and its native code end with it. */
-function runTrainer(flags: readonly string[], engineUrl: string): Promise<number> {
-  const child = spawn(process.execPath, [...TRAINER_NODE_FLAGS, TRAINER, ...flags], {
-    stdio: "inherit",
-    env: childEnvironment({
-      ...TRAINER_ENVIRONMENT,
-      ENGINE_URL: engineUrl,
-      DISCORD_TOKEN: "",
-      DISCORD_TOKEN_FILE: "",
-    }),
-  });
-  // Ctrl-C reaches the child by itself; it saves its place, and we wait for it.
-  const wait = () => {};
-  process.on("SIGINT", wait);
-  const end = () => child.kill("SIGTERM");
-  process.on("SIGTERM", end);
-  return new Promise((resolve, reject) => {
-    child.once("error", reject);
-    child.once("exit", (code) => {
-      process.off("SIGINT", wait);
-      process.off("SIGTERM", end);
-      resolve(code ?? EXIT.failed);
-    });
-  });
 }

@@ -34,7 +34,8 @@ export type Announcement =
     }
   | { readonly event: "training"; readonly message: string }
   | { readonly event: "trained"; readonly exitCode: number | null; readonly message: string }
-  | { readonly event: "stopping" }
+  /** `wasReady`: people may be waiting for answers. */
+  | { readonly event: "stopping"; readonly wasReady: boolean }
   | { readonly event: "stopped" };
 
 /** Says it. */
@@ -63,7 +64,9 @@ export function forPeople(announcement: Announcement): string {
     case "trained":
       return announcement.message;
     case "stopping":
-      return "Stopping; what is being answered is finished first. Press Ctrl-C again to end at once.";
+      return announcement.wasReady
+        ? "Stopping; what is being answered is finished first. Press Ctrl-C again to end at once."
+        : "Stopping what was started.";
     case "stopped":
       return "Stopped.";
   }

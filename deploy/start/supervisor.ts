@@ -61,14 +61,16 @@ export async function supervise(options: SupervisorOptions): Promise<void> {
   using _ = lock;
   await assertPortsFree(config);
   const house = new House(options);
+  let wasReady = false;
   try {
     await house.open();
+    wasReady = true;
     await house.untilStopped();
   } catch (error) {
     // Being asked to stop while starting is no failure.
     if (error !== options.stop.reason) throw error;
   } finally {
-    options.announce({ event: "stopping" });
+    options.announce({ event: "stopping", wasReady });
     await house.close();
     options.announce({ event: "stopped" });
   }

@@ -13,7 +13,7 @@ import {
   statSync,
 } from "node:fs";
 import { join } from "node:path";
-import { explainWriteError, writeFileAtomic } from "../base/atomic-file.ts";
+import { explainWriteError, makeFolder, writeFileAtomic } from "../base/atomic-file.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { CodedError, isCoded, systemCode } from "../base/errors.ts";
 import { copyHashed, hashFile, isContained, syncFolder, writeSynced } from "./files.ts";
@@ -51,14 +51,10 @@ export type Publication = {
   readonly manifest: Omit<AdapterManifest, "name" | "sha256" | "createdAt">;
 };
 
-/** Opens the registry in `dataDir`, creating its folder. */
+/** Opens the registry in `dataDir`, creating its folder. @throws CodedError `disk_full`, `not_writable` */
 export function openRegistry(dataDir: string, clock: Clock = systemClock): AdapterRegistry {
   const root = join(dataDir, "adapters");
-  try {
-    mkdirSync(root, { recursive: true });
-  } catch (error) {
-    throw explainWriteError(error, root);
-  }
+  makeFolder(root);
   return new AdapterRegistry(root, clock);
 }
 

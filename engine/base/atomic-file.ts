@@ -5,7 +5,7 @@ import { CodedError, systemCode } from "./errors.ts";
 
 /**
  * Replaces the file at `path`: written beside it, synced, then renamed over it (rename(2) is atomic).
- * @throws CodedError `disk_full` when the disk has no room; the old file then still stands
+ * @throws CodedError `disk_full` when the disk has no room; the old file then still stands; `not_writable`
  */
 export function writeFileAtomic(path: string, data: string | Uint8Array): void {
   writeChunksAtomic(path, [typeof data === "string" ? Buffer.from(data) : data]);
@@ -14,11 +14,11 @@ export function writeFileAtomic(path: string, data: string | Uint8Array): void {
 /**
  * Like `writeFileAtomic`, for files that are made piece by piece and need not fit in memory.
  * Whatever `chunks` throws leaves the old file standing.
- * @throws CodedError `disk_full`
+ * @throws CodedError `disk_full`, `not_writable`
  */
 export function writeChunksAtomic(path: string, chunks: Iterable<Uint8Array>): void {
   const temporary = `${path}.${process.pid}.tmp`;
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   try {
     writeAndSync(temporary, chunks);
     renameSync(temporary, path);
@@ -29,13 +29,43 @@ export function writeChunksAtomic(path: string, chunks: Iterable<Uint8Array>): v
   }
 }
 
-/** Turns ENOSPC and EDQUOT into `disk_full` with advice; passes every other error through. */
+/**
+ * Makes a folder and those above it; one that is there stays as it is.
+ * @param mode of the folders that are made
+ * @throws CodedError `disk_full`, `not_writable`
+ */
+export function makeFolder(path: string, mode = 0o777): void {
+  try {
+    mkdirSync(path, { recursive: true, mode });
+  } catch (error) {
+    throw explainWriteError(error, path);
+  }
+}
+
+/** What the system says when a path cannot be written, and what that means to whoever chose it. */
+const NOT_WRITABLE: Readonly<Record<string, string>> = {
+  EACCES: "this user may not write there",
+  EPERM: "this user may not write there",
+  EROFS: "its disk is read-only",
+  ENOTDIR: "a part of that path is a file, not a folder",
+  EEXIST: "a file is in its place",
+  EISDIR: "a folder is in its place",
+};
+
+/** A full disk becomes `disk_full`, a path that cannot be written `not_writable`, each with advice; any other error passes through. */
 export function explainWriteError(error: unknown, path: string): unknown {
-  const code = systemCode(error);
-  if (code !== "ENOSPC" && code !== "EDQUOT") return error;
+  const code = systemCode(error) ?? "";
+  if (code === "ENOSPC" || code === "EDQUOT") {
+    return new CodedError(
+      `No room left on the disk to write ${path}. Free some space, or set DATA_DIR to a larger disk; nothing was overwritten.`,
+      { code: "disk_full", cause: error },
+    );
+  }
+  const why = NOT_WRITABLE[code];
+  if (why === undefined) return error;
   return new CodedError(
-    `No room left on the disk to write ${path}. Free some space, or set DATA_DIR to a larger disk; nothing was overwritten.`,
-    { code: "disk_full", cause: error },
+    `${path} cannot be written: ${why} (${code}). Give this user the right to, or name another place (DATA_DIR for the data folder).`,
+    { code: "not_writable", cause: error },
   );
 }
 

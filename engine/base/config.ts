@@ -224,7 +224,11 @@ function describeIssues(error: z.ZodError, given: Record<string, unknown>): stri
     const came = /TOKEN|KEY|DATABASE_URL|REDIS_URL/.test(name)
       ? "a value that is not shown"
       : JSON.stringify(given[name]);
-    return `${name}: ${issue.message}; got ${came}`;
+    const expected =
+      issue.code === "invalid_type" && issue.expected === "number"
+        ? "expected a number"
+        : issue.message;
+    return `${name}: ${expected}; got ${came}`;
   });
   return `Settings are not usable. ${lines.join(". ")}. See .env.example for what each one takes.`;
 }

@@ -1,7 +1,7 @@
 /** SQLite by `node:sqlite`, opened the one way that loses nothing: WAL and synchronous=FULL. */
-import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { makeFolder } from "./atomic-file.ts";
 import { CodedError } from "./errors.ts";
 
 export type { DatabaseSync as Database };
@@ -20,11 +20,11 @@ const BETWEEN_TRIES_MS = 20;
 /**
  * Opens (or creates) the database at `path` and applies the migrations that it has not seen yet.
  * @param migrations SQL scripts, oldest first; the position in the list is the schema's version
- * @throws CodedError `database_failed` or `disk_full`
+ * @throws CodedError `database_failed`, `disk_full`, `not_writable`
  */
 export function openDatabase(path: string, migrations: readonly string[]): DatabaseSync {
   try {
-    if (path !== ":memory:") mkdirSync(dirname(path), { recursive: true });
+    if (path !== ":memory:") makeFolder(dirname(path));
     const database = new DatabaseSync(path, { timeout: PATIENCE_MS });
     useWriteAheadLog(database);
     database.exec("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");

@@ -2,10 +2,10 @@
  * A lock that one process at a time can hold and that the system frees when its holder dies, however
  * it dies: SQLite's own file lock. A file with a process id would go stale. Knows nothing of its use.
  */
-import { mkdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { writeFileAtomic } from "./atomic-file.ts";
+import { makeFolder, writeFileAtomic } from "./atomic-file.ts";
 import { explainDatabaseError } from "./database.ts";
 
 /** https://www.sqlite.org/rescode.html#busy */
@@ -19,11 +19,11 @@ export type LockTaken = { readonly held: false; readonly holder: string };
 
 /**
  * Takes the lock at `path` (a small file that stays) or says who has it; never waits.
- * @throws CodedError `database_failed`, `disk_full`
+ * @throws CodedError `database_failed`, `disk_full`, `not_writable`
  */
 export function takeLock(path: string): HeldLock | LockTaken {
-  mkdirSync(dirname(path), { recursive: true });
-  const database = new DatabaseSync(path, { timeout: 0 });
+  makeFolder(dirname(path));
+  const database = openFile(path);
   try {
     database.exec("BEGIN EXCLUSIVE");
   } catch (error) {
@@ -33,6 +33,14 @@ export function takeLock(path: string): HeldLock | LockTaken {
   }
   writeFileAtomic(holderPath(path), `${process.pid}\n`);
   return { held: true, [Symbol.dispose]: () => database.close() };
+}
+
+function openFile(path: string): DatabaseSync {
+  try {
+    return new DatabaseSync(path, { timeout: 0 });
+  } catch (error) {
+    throw explainDatabaseError(error, path);
+  }
 }
 
 function isBusy(error: unknown): boolean {

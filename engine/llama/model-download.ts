@@ -8,14 +8,13 @@ import {
   createReadStream,
   createWriteStream,
   existsSync,
-  mkdirSync,
   renameSync,
   rmSync,
   statSync,
 } from "node:fs";
 import { dirname } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { explainWriteError } from "../base/atomic-file.ts";
+import { explainWriteError, makeFolder } from "../base/atomic-file.ts";
 import { CodedError } from "../base/errors.ts";
 
 /** Which file, where it is and where it goes. */
@@ -69,7 +68,7 @@ export async function downloadFile(wanted: ModelDownload): Promise<DownloadedMod
     }
   }
   const part = `${path}.part`;
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   const resumedBytes = await fetchInto(part, announced, wanted);
   const sha256 = await hashOf(part);
   if (announced.sha256 !== undefined && announced.sha256 !== sha256) {

@@ -1,7 +1,6 @@
 /** Writes a folder that another trainer can take over from: rows by split, a data card, a recipe. */
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { writeChunksAtomic, writeFileAtomic } from "#engine/base/atomic-file.ts";
+import { makeFolder, writeChunksAtomic, writeFileAtomic } from "#engine/base/atomic-file.ts";
 import type { PreferencePair, RatedCompletion } from "../data/preference.ts";
 import type { Hyperparameters } from "../nightly/hyperparameters.ts";
 import { formatRecipe } from "./recipe.ts";
@@ -38,10 +37,10 @@ const SPLITS = {
 
 /**
  * Writes `<split>.jsonl`, `README.md` and `recipe.yaml`.
- * @throws CodedError `disk_full`
+ * @throws CodedError `disk_full`, `not_writable`
  */
 export function writeExport(folder: string, data: ExportData): ExportedRows {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder, 0o700);
   const splits = SPLITS[data.format];
   const train = rowsOf(data.format, data.train, data.trainCompletions);
   const test = rowsOf(data.format, data.test, data.testCompletions);

@@ -2,10 +2,10 @@
  * A training run's folder, `<DATA_DIR>/runs/<id>/`, and the note in it that says how far the run came,
  * so that one killed in the middle is found and taken up again. It knows nothing of training.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { writeFileAtomic } from "#engine/base/atomic-file.ts";
+import { makeFolder, writeFileAtomic } from "#engine/base/atomic-file.ts";
 
 const noteSchema = z.object({
   id: z.string().regex(/^[0-9-]{1,64}$/),
@@ -48,11 +48,11 @@ export function runsFolder(dataDir: string): string {
   return join(dataDir, "runs");
 }
 
-/** Makes a new run's folder; its id is the time, which also names the adapter. */
+/** Makes a new run's folder; its id is the time, which also names the adapter. @throws CodedError `disk_full`, `not_writable` */
 export function createRun(dataDir: string, baseSha256: string, nowMs: number): Run {
   const id = freeId(dataDir, nowMs);
   const folder = join(runsFolder(dataDir), id);
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   return noteStage({ folder, note: { id, startedAtMs: nowMs, stage: "data", baseSha256 } }, "data");
 }
 

@@ -1,7 +1,6 @@
 /** A GGUF adapter as the folder that PEFT loads: adapter_model.safetensors and adapter_config.json. */
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { writeFileAtomic } from "#engine/base/atomic-file.ts";
+import { makeFolder, writeFileAtomic } from "#engine/base/atomic-file.ts";
 import { CodedError } from "#engine/base/errors.ts";
 import { GgufFile } from "#engine/native/gguf.ts";
 import type { NativeLibraries } from "#engine/native/library.ts";
@@ -54,7 +53,7 @@ export function exportPeft(options: PeftExport): { modules: number; rank: number
   if (rank === undefined || ranks.size > 1) {
     throw incompatible(adapterPath, `its ranks are ${[...ranks].join(", ")}, one is expected`);
   }
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const tensors = found.flatMap(({ module, pair }) => {
     const name = `base_model.model.model.${module.module}`;
     return [

@@ -31,6 +31,26 @@ describe("help and wrong use", () => {
     }
   });
 
+  test("--version prints the release", async () => {
+    const { code, stdout } = await runZephyr({}, "--version");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^\d+\.\d+\.\d+$/m);
+  });
+
+  test("an empty log is exported as nothing, and that is said", async () => {
+    const { code, stdout, stderr } = await runZephyr(smallWorld([]).settings, "feedback", "export");
+    expect(code).toBe(0);
+    expect(stdout.trim()).toBe("");
+    expect(stderr).toContain("no exchange yet");
+  });
+
+  test("a folder in place of a file to import is called one", async () => {
+    const { settings } = smallWorld([]);
+    const { code, stderr } = await runZephyr(settings, "feedback", "import", settings.DATA_DIR);
+    expect(code).toBe(1);
+    expect(stderr).toContain("Expected a file, found a folder");
+  });
+
   test.each([
     [["dance"]],
     [["adapters", "activate"]],
@@ -42,6 +62,22 @@ describe("help and wrong use", () => {
     const { code, stderr } = await runZephyr(world.settings, ...command);
     expect(code).toBe(2);
     expect(stderr).not.toBe("");
+  });
+});
+
+describe("a data folder that is a file", () => {
+  test.each([
+    [["start"]],
+    [["train"]],
+    [["adapters", "list"]],
+  ])("%j says so without a stack trace", async (command) => {
+    const { settings } = smallWorld([]);
+    const DATA_DIR = join(settings.DATA_DIR, "file");
+    writeFileSync(DATA_DIR, "");
+    const { code, stderr } = await runZephyr({ ...settings, DATA_DIR }, ...command);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/cannot be written: a .*file/);
+    expect(stderr).not.toMatch(/^\s+at /m);
   });
 });
 

@@ -1,8 +1,8 @@
-import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { explainWriteError, writeFileAtomic } from "#engine/base/atomic-file.ts";
+import { explainWriteError, makeFolder, writeFileAtomic } from "#engine/base/atomic-file.ts";
 import { isCoded } from "#engine/base/errors.ts";
 
 test("an atomic write replaces the whole file and leaves nothing beside it", () => {
@@ -24,4 +24,13 @@ test("a write to the device that is always full fails as disk_full", () => {
 test("an unrelated error passes through unchanged", () => {
   const other = new Error("other");
   expect(explainWriteError(other, "/data/x")).toBe(other);
+});
+
+test("a folder below a file fails as not_writable and names the path and the reason", () => {
+  const file = join(mkdtempSync(join(tmpdir(), "atomic-")), "file");
+  writeFileSync(file, "");
+  const make = () => makeFolder(join(file, "folder"));
+  expect(make).toThrow(expect.objectContaining({ code: "not_writable" }));
+  expect(make).toThrow(/file\/folder cannot be written: a part of that path is a file/);
+  expect(() => makeFolder(file)).toThrow(/a file is in its place/);
 });
