@@ -25,12 +25,21 @@ export function descriptionOf({ description, description_localized }: Worded): s
   return description_localized ?? description;
 }
 
-/** Every slash command, one entry for each subcommand. */
+/** Every slash command, one entry for each subcommand: first what anybody may use, then what managers may. */
 export function slashEntries(commands: readonly Command[]): SlashEntry[] {
-  return commands
-    .filter((command) => command.type === 1)
-    .flatMap((command) => flatten(command, [], command.options ?? []))
-    .sort((a, b) => a.label.localeCompare(b.label));
+  const slash = commands.filter((command) => command.type === 1);
+  const entriesOf = (some: readonly Command[]) =>
+    some
+      .flatMap((command) => flatten(command, [], command.options ?? []))
+      .sort((a, b) => a.label.localeCompare(b.label));
+  return [
+    ...entriesOf(slash.filter((command) => !isForManagers(command))),
+    ...entriesOf(slash.filter(isForManagers)),
+  ];
+}
+
+function isForManagers({ default_member_permissions: needed }: Command): boolean {
+  return typeof needed === "string";
 }
 
 /** Those that fit what stands after the slash, in either language: first those that begin with it. */

@@ -1,4 +1,5 @@
 /** Buttons, selects and layouts of a message as elements. */
+import { checkList } from "./check-list.ts";
 import { el } from "./dom.ts";
 import { emojiView } from "./emoji-view.ts";
 import type { MessageActions } from "./message-view.ts";
@@ -41,11 +42,16 @@ export function childrenOf(component: Component): Component[] {
 /** What each kind of select offers that takes people, roles or channels. */
 export type Entities = (type: number) => readonly Named[];
 
+/** Something that a select offers. */
+export type Choice = {
+  readonly label: string;
+  readonly value: string;
+  readonly description: string;
+  readonly isDefault: boolean;
+};
+
 /** The options of a select of any kind. */
-export function selectOptions(
-  component: Component,
-  entities: Entities,
-): { label: string; value: string; description: string; isDefault: boolean }[] {
+export function selectOptions(component: Component, entities: Entities): Choice[] {
   const options: unknown = component["options"];
   if (!Array.isArray(options)) return entityOptions(component, entities);
   return options.map(asComponent).map((each) => ({
@@ -142,26 +148,25 @@ function selectView(component: Component, message: Message, actions: MessageActi
   const options = selectOptions(component, actions.entities);
   const isOptional = component["min_values"] === 0;
   const customId = String(component["custom_id"]);
+  const isDisabled = component["disabled"] === true;
+  const choose = (values: readonly string[]) => void actions.onComponent(message, customId, values);
+  if (most > 1) {
+    const limits = { least: Number(component["min_values"] ?? 1), most };
+    return checkList({ title: placeholder, name: customId, options, limits, isDisabled }, choose);
+  }
   const select = el(
     "select",
     {
       class: "pick",
       "aria-label": placeholder,
-      multiple: most > 1,
-      disabled: component["disabled"] === true,
+      disabled: isDisabled,
       "data-focus": `select ${customId}`,
     },
-    most > 1
-      ? null
-      : el(
-          "option",
-          {
-            value: "",
-            disabled: !isOptional,
-            selected: !options.some((each) => each.isDefault),
-          },
-          placeholder,
-        ),
+    el(
+      "option",
+      { value: "", disabled: !isOptional, selected: !options.some((each) => each.isDefault) },
+      placeholder,
+    ),
     ...options.map((each) =>
       el(
         "option",
@@ -170,12 +175,6 @@ function selectView(component: Component, message: Message, actions: MessageActi
       ),
     ),
   );
-  select.addEventListener("change", () => {
-    const values = [...select.selectedOptions]
-      .map((each) => each.value)
-      .filter((value) => value !== "");
-    void actions.onComponent(message, customId, values);
-  });
-  if (most === 1) return select;
-  return el("label", { class: "pick-several" }, el("small", {}, placeholder), select);
+  select.addEventListener("change", () => choose(select.value === "" ? [] : [select.value]));
+  return select;
 }

@@ -160,10 +160,15 @@ export class Sidebar {
   }
 
   #setOpen(isOpen: boolean): void {
+    const wasOpen = !byId("scrim").hidden;
+    if (isOpen === wasOpen) return;
     byId("app").classList.toggle("sidebar-open", isOpen);
     byId("scrim").hidden = !isOpen;
+    // What lies below the scrim can be neither pressed nor reached by Tab.
+    byId("chat").inert = isOpen;
     byId("open-sidebar").setAttribute("aria-expanded", String(isOpen));
     if (isOpen) byId("channels").querySelector<HTMLElement>("[aria-current]")?.focus();
+    else byId("open-sidebar").focus();
   }
 }
 

@@ -72,6 +72,8 @@ export type Command = Worded & {
   readonly id: string;
   readonly type: number;
   readonly options?: readonly CommandOption[] | null;
+  /** Permissions that it takes, as bits in decimal digits; null: anybody may use it. */
+  readonly default_member_permissions?: string | null;
 };
 
 /** A form of the application. */

@@ -64,7 +64,7 @@ export function seedUsers(nowMs: number): UserRecord[] {
     roleIds: rolesAtStart(displayName.toLowerCase()),
     locale: Locale.EnglishUS,
   }));
-  const bot = { id: BOT_ID, username: "zephyr", displayName: "Zephyr", bot: true, listed: false };
+  const bot = { id: BOT_ID, username: "Zephyr", displayName: "Zephyr", bot: true, listed: false };
   const own = { joinedAtMs: nowMs, roleIds: [BOT_ROLE_ID], locale: Locale.EnglishUS };
   return [{ ...bot, ...own }, ...people];
 }

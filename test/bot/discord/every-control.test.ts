@@ -198,11 +198,15 @@ test("/settings: each select, button and form of the panel, and the file", async
   const pick = async (name: RegExp, label: string) => {
     await panel.getByLabel(name).selectOption({ label });
   };
-  await pick(/Channels/, "#general");
-  await pick(/Roles/, "Regulars");
-  await panel.locator("select").nth(2).selectOption({ label: "Persona: Bard" });
+  const tick = async (name: RegExp, label: string) => {
+    await panel.getByRole("group", { name }).getByRole("checkbox", { name: label }).check();
+  };
+  await tick(/Channels/, "#general");
+  await tick(/Channels/, "#cooking");
+  await tick(/Roles/, "Regulars");
+  await panel.locator("select").nth(0).selectOption({ label: "Persona: Bard" });
   await panel.getByText("Persona: Bard ·").first().waitFor();
-  await panel.locator("select").nth(3).selectOption({ label: "Adapter: night-1" });
+  await panel.locator("select").nth(1).selectOption({ label: "Adapter: night-1" });
   await panel.getByText("Adapter: night-1").first().waitFor();
   await mira.press(panel, /Prompt addition/);
   await mira.submit({ "How I should speak here": "Be brief." });

@@ -49,7 +49,7 @@ const finished = (text: string) => finishedAnswer(lounge, text);
 
 describe("what one person sees alone is in their language", () => {
   test("German: replies, buttons, forms and refusals", async () => {
-    expect(contentOf(await mira.slash(general, "help"))).toContain("**Sprich mit zephyr**");
+    expect(contentOf(await mira.slash(general, "help"))).toContain("**Sprich mit Zephyr**");
     await mira.slash(general, "mydata show");
     await says("**Was ich über dich aufbewahre**");
     await mira.slash(general, "mydata forget");
@@ -90,7 +90,7 @@ describe("what one person sees alone is in their language", () => {
   });
 
   test("Japanese: the same commands", async () => {
-    expect(contentOf(await aiko.slash(general, "help"))).toContain("**zephyr と話す**");
+    expect(contentOf(await aiko.slash(general, "help"))).toContain("**Zephyr と話す**");
     await aiko.slash(general, "mydata show");
     await says("**あなたについて保存しているもの**");
     await aiko.slash(general, "status");
@@ -113,7 +113,7 @@ describe("what one person sees alone is in their language", () => {
   });
 
   test("an English person beside them reads English", async () => {
-    expect(contentOf(await sade.slash(general, "help"))).toContain("**Talk with zephyr**");
+    expect(contentOf(await sade.slash(general, "help"))).toContain("**Talk with Zephyr**");
   });
 });
 
@@ -240,7 +240,7 @@ test("the privacy page is in the browser's language, or the one that was chosen"
   const read = async (address: string, header: string) =>
     (await fetch(address, { headers: { "accept-language": header } })).text();
   expect(await read(url, "de-AT,de;q=0.9")).toContain('<html lang="de">');
-  expect(await read(`${url}?lang=ja`, "de")).toContain("zephyr があなたについて保存するもの");
+  expect(await read(`${url}?lang=ja`, "de")).toContain("Zephyr があなたについて保存するもの");
   const spanish = await read(url, "es-MX");
   expect(spanish).toContain("<code>/misdatos olvidar</code>");
   expect(spanish).toContain('<a href="?lang=fr" hreflang="fr" lang="fr">français</a>');

@@ -1,4 +1,5 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { feedbackPath } from "#trainer/feedback/log.ts";
@@ -46,7 +47,8 @@ describe("help and wrong use", () => {
 
   test("a folder in place of a file to import is called one", async () => {
     const { settings } = smallWorld([]);
-    const { code, stderr } = await runZephyr(settings, "feedback", "import", settings.DATA_DIR);
+    const folder = mkdtempSync(join(tmpdir(), "import-"));
+    const { code, stderr } = await runZephyr(settings, "feedback", "import", folder);
     expect(code).toBe(1);
     expect(stderr).toContain("Expected a file, found a folder");
   });
@@ -66,19 +68,18 @@ describe("help and wrong use", () => {
 });
 
 describe("a data folder that is a file", () => {
-  test.each([
-    [["start"]],
-    [["train"]],
-    [["adapters", "list"]],
-  ])("%j says so without a stack trace", async (command) => {
-    const { settings } = smallWorld([]);
-    const DATA_DIR = join(settings.DATA_DIR, "file");
-    writeFileSync(DATA_DIR, "");
-    const { code, stderr } = await runZephyr({ ...settings, DATA_DIR }, ...command);
-    expect(code).toBe(1);
-    expect(stderr).toMatch(/cannot be written: a .*file/);
-    expect(stderr).not.toMatch(/^\s+at /m);
-  });
+  test.each([[["start"]], [["train"]], [["adapters", "list"]]])(
+    "%j says so without a stack trace",
+    async (command) => {
+      const { settings } = smallWorld([]);
+      const DATA_DIR = join(mkdtempSync(join(tmpdir(), "data-")), "file");
+      writeFileSync(DATA_DIR, "");
+      const { code, stderr } = await runZephyr({ ...settings, DATA_DIR }, ...command);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/cannot be written: a .*file/);
+      expect(stderr).not.toMatch(/^\s+at /m);
+    },
+  );
 });
 
 describe("without an engine", () => {

@@ -20,7 +20,7 @@ describe("logging in", () => {
     const playground = await openPlayground();
     const client = await logIn(playground);
     const guild = client.guilds.cache.first();
-    expect(client.user.username).toBe("zephyr");
+    expect(client.user.username).toBe("Zephyr");
     expect(guild?.channels.cache.map((channel) => channel.name)).toContain("general");
     expect(guild?.members.me?.permissions.has("AddReactions")).toBe(true);
     expect(playground.isBotConnected).toBe(true);

@@ -14,7 +14,7 @@ test("prints where it listens as one JSON line, answers there, and ends on SIGTE
   });
   const headers = { authorization: `Bot ${line.token}` };
   const me = await fetch(`${line.api}/v10/users/@me`, { headers });
-  expect(await me.json()).toMatchObject({ username: "zephyr" });
+  expect(await me.json()).toMatchObject({ username: "Zephyr" });
   expect((await fetch(line.url)).headers.get("content-security-policy")).toContain(
     "default-src 'none'",
   );

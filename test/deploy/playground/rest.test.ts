@@ -16,7 +16,7 @@ describe("authorization", () => {
     const headers = { authorization: `Bot ${BOT_TOKEN}` };
     for (const path of ["/users/@me", "/v9/users/@me", "/v10/users/@me"]) {
       const response = await fetch(playground.apiUrl + path, { headers });
-      expect(await response.json()).toMatchObject({ username: "zephyr", bot: true });
+      expect(await response.json()).toMatchObject({ username: "Zephyr", bot: true });
     }
   });
 
@@ -234,7 +234,7 @@ describe("reactions", () => {
     playground.person("aiko").react(message.id, "👏");
     playground.person("aiko").react(message.id, "👏");
     const users = await (await call(playground, "GET", `${base}/${clap}`)).json();
-    expect(users.map((user: { username: string }) => user.username)).toEqual(["zephyr", "aiko"]);
+    expect(users.map((user: { username: string }) => user.username)).toEqual(["Zephyr", "aiko"]);
     expect((await (await call(playground, "GET", `${base}/nope`)).json()).code).toBe(10014);
   });
 });
