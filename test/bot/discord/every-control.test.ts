@@ -216,6 +216,7 @@ test("/settings: each select, button and form of the panel, and the file", async
   await mira.press(panel, "Learning: switch off");
   await mira.picture("settings-who");
   await mira.press(panel, "Next page");
+  await panel.getByRole("button", { name: "First page" }).waitFor();
   await panel.locator("select").nth(0).selectOption({ index: 2 });
   await panel.locator("select").nth(1).selectOption({ label: "Language: Deutsch" });
   await pick(/Report channel/, "#workshop");
