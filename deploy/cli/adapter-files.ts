@@ -6,7 +6,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { hashFile } from "#engine/adapters/files.ts";
-import { assertGatePassed, openRegistry, type VerifiedAdapter } from "#engine/adapters/registry.ts";
+import {
+  assertGatePassed,
+  IMPORTED_REPORT,
+  openRegistry,
+  type VerifiedAdapter,
+} from "#engine/adapters/registry.ts";
 import type { Config } from "#engine/base/config.ts";
 import { CodedError } from "#engine/base/errors.ts";
 import { downloadModel } from "#engine/llama/download.ts";
@@ -87,7 +92,7 @@ export async function importAdapter(
         data: { pairs: 0, manifestSha256: NO_DATA, fromMs: 0, toMs: 0 },
         hyperparameters: { lora: { rank: imported.rank, alpha: imported.alpha } },
         systemPromptSha256: loadPrompt("system/default").sha256,
-        gate: { passed: false, report: { imported: true } },
+        gate: { passed: false, report: IMPORTED_REPORT },
       },
     });
     return {

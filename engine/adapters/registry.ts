@@ -275,10 +275,19 @@ export class AdapterRegistry {
  */
 export function assertGatePassed(manifest: AdapterManifest): void {
   if (manifest.gate.passed) return;
-  throw new CodedError(
-    `Adapter ${manifest.name} did not pass its gate, so it may not serve. Its manifest.json says why.`,
-    { code: "gate_refused" },
-  );
+  const { name } = manifest;
+  const wasJudged = !isImported(manifest);
+  const why = wasJudged
+    ? `Adapter ${name} did not pass its gate, so it may not serve. Its manifest.json says why.`
+    : `Adapter ${name} was imported and no gate has judged it, so it may not serve yet. npx zephyr adapters judge ${name} lets the gate decide.`;
+  throw new CodedError(why, { code: "gate_refused" });
+}
+
+/** What an import leaves in place of a gate's report. */
+export const IMPORTED_REPORT = { imported: true } as const;
+
+function isImported({ gate: { report } }: AdapterManifest): boolean {
+  return typeof report === "object" && report !== null && "imported" in report;
 }
 
 function assertName(name: string): void {

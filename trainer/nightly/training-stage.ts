@@ -110,6 +110,7 @@ export async function trainAdapter(
     onProgress: at.onProgress,
     clock: at.clock,
   });
+  for (const line of remarksOn(outcome, settings)) at.say(line);
   if (outcome.status === "aborted") return outcome;
   writeLoraGguf(join(folder, ADAPTER_FILE), {
     libraries: at.libraries,
@@ -118,6 +119,16 @@ export async function trainAdapter(
     baseArchitecture: "llama",
   });
   return outcome;
+}
+
+/** What a person who reads along should know of a training that did not go by the book. */
+export function remarksOn(
+  { damagedCheckpoints, resumedFrom, cut }: TrainOutcome & { readonly cut: number },
+  { dpo: { maxTokens } }: Pick<Hyperparameters, "dpo">,
+): readonly string[] {
+  const damaged = `Damaged checkpoints were passed over (${damagedCheckpoints.join(", ")}); training went on from step ${resumedFrom}.`;
+  const shortened = `${cut} of what it learnt from did not fit ${maxTokens} tokens and was shortened.`;
+  return [...(damagedCheckpoints.length === 0 ? [] : [damaged]), ...(cut === 0 ? [] : [shortened])];
 }
 
 /** One at a time: there may be more than memory holds. */
@@ -130,14 +141,19 @@ function pairsOf({ train, anchors }: TrainingData): Iterable<PreferencePair> {
   };
 }
 
-function trainOn(
+/** @returns with how many examples were cut to fit */
+async function trainOn(
   data: RunData,
-  { loss, dpo }: Hyperparameters,
+  { loss, dpo: options }: Hyperparameters,
   run: PreferenceSurroundings,
-): Promise<TrainOutcome> {
+): Promise<TrainOutcome & { readonly cut: number }> {
   if (loss !== "kto") {
-    return trainDpo({ ...run, pairs: pairsOf(data), evalPairs: data.heldOut, options: dpo });
+    const evalPairs = data.heldOut;
+    const outcome = await trainDpo({ ...run, pairs: pairsOf(data), evalPairs, options });
+    return { ...outcome, cut: outcome.truncated.count };
   }
   const evalCompletions = ratedCompletions(data.heldOut);
-  return trainKto({ ...run, completions: answersOf(data), evalCompletions, options: dpo });
+  const completions = answersOf(data);
+  const outcome = await trainKto({ ...run, completions, evalCompletions, options });
+  return { ...outcome, cut: outcome.truncated.length };
 }

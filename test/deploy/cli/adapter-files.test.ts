@@ -56,6 +56,7 @@ test("an adapter exported for PEFT comes back by import, the same, and is not se
   const activated = await zephyr("activate", "back");
   expect(activated.code).toBe(3);
   expect(JSON.parse(activated.stdout).error.code).toBe("gate_refused");
+  expect(JSON.parse(activated.stdout).error.message).toContain("zephyr adapters judge");
 });
 
 describe("merge", () => {

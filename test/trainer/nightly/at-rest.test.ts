@@ -1,3 +1,4 @@
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { watch } from "node:fs/promises";
@@ -8,7 +9,7 @@ import { Vocabulary } from "#engine/llama/vocabulary.ts";
 import { ExampleStore } from "#trainer/data/example-store.ts";
 import { FeedbackLog, feedbackPath } from "#trainer/feedback/log.ts";
 import { cpuLibraries } from "../../model/libraries.ts";
-import { begin, train } from "./running-trainer.ts";
+import { begin, end, train } from "./running-trainer.ts";
 import { type SmallWorld, smallWorld, taste } from "./small-world.ts";
 
 const [QUESTION, LIKED, DISLIKED] = ["What is number", "hello you and the", "re on er"];
@@ -55,16 +56,22 @@ function found(files: readonly [string, Buffer][], needles: readonly Buffer[]): 
   );
 }
 
-/** Kills a run behind its first checkpoint, when all that it ever writes beside reports is there. */
-async function killInTraining(world: SmallWorld): Promise<string> {
+/** Starts a run and waits for its first checkpoint, when all that it ever writes beside reports is there. */
+async function beginTraining(world: SmallWorld): Promise<ChildProcess> {
   const stop = new AbortController();
   const events = watch(world.dataDir, { recursive: true, signal: stop.signal });
   const child = begin(world);
-  if (child.stderr === null) throw new Error("no pipe");
-  const said = text(child.stderr);
   for await (const { filename } of events) {
     if (filename?.endsWith(".checkpoint") === true) break;
   }
+  return child;
+}
+
+/** Kills a run behind its first checkpoint. @returns what it has printed */
+async function killInTraining(world: SmallWorld): Promise<string> {
+  const child = await beginTraining(world);
+  if (child.stderr === null) throw new Error("no pipe");
+  const said = text(child.stderr);
   child.kill("SIGKILL");
   await once(child, "exit");
   return said;
@@ -130,6 +137,25 @@ test(
     expect(result).toMatchObject({ event: "error", code: "data_too_small" });
     const left = filesIn(join(world.dataDir, "runs")).map(([path]) => path);
     expect(left.join()).not.toMatch(/pairs\.jsonl|examples\.db/);
+  },
+  RUNS_TIMEOUT_MS,
+);
+
+test(
+  "a run that is at it when somebody asks to be forgotten ends without an adapter, and leaves none of their words",
+  async () => {
+    const world = smallWorld(taste(40));
+    const child = await beginTraining(world);
+    const ended = end(child);
+    {
+      using log = FeedbackLog.open(feedbackPath(world.dataDir));
+      log.forgetPerson("asker");
+    }
+    const { code, result } = await ended;
+    expect(result).toMatchObject({ status: "refused", failed: ["deleted_meanwhile"] });
+    expect(code).toBe(3);
+    const left = filesIn(join(world.dataDir, "runs")).map(([path]) => path);
+    expect(left.join()).not.toMatch(/pairs\.jsonl|examples\.db|checkpoint/);
   },
   RUNS_TIMEOUT_MS,
 );
