@@ -10,6 +10,7 @@ import {
   existsSync,
   renameSync,
   rmSync,
+  statfsSync,
   statSync,
 } from "node:fs";
 import { dirname } from "node:path";
@@ -112,6 +113,7 @@ async function fetchInto(part: string, { url, bytes }: Announced, wanted: ModelD
   // More than the whole is no beginning of it.
   const from = there <= bytes ? there : 0;
   if (from === bytes && bytes > 0) return from;
+  assertRoom(part, bytes - from);
   const headers: Record<string, string> = from > 0 ? { range: `bytes=${from}-` } : {};
   const response = await send(wanted, url, { headers });
   if (!response.ok || response.body === null) throw refused(wanted, response.status);
@@ -136,6 +138,19 @@ async function fetchInto(part: string, { url, bytes }: Announced, wanted: ModelD
     throw unreachable(wanted, new Error(`it ended after ${done} of ${bytes} bytes`));
   }
   return isResumed ? from : 0;
+}
+
+/** Told before gigabytes were fetched for nothing. */
+function assertRoom(part: string, missingBytes: number): void {
+  const folder = dirname(part);
+  const { bavail, bsize } = statfsSync(folder);
+  const freeBytes = bavail * bsize;
+  if (missingBytes <= freeBytes) return;
+  const mib = (count: number) => `${Math.ceil(count / 2 ** 20).toLocaleString("en")} MiB`;
+  throw new CodedError(
+    `${mib(missingBytes)} are still to be fetched, but ${folder} has ${mib(freeBytes)} free. Make room, or set DATA_DIR to a larger disk; then run this again: it goes on where it stopped.`,
+    { code: "disk_full" },
+  );
 }
 
 async function send(wanted: ModelDownload, url: string, init: RequestInit): Promise<Response> {
