@@ -8,8 +8,10 @@ import { config as loadDotenv } from "dotenv";
 import { z } from "zod";
 import { CodedError } from "./errors.ts";
 
-const port = z.coerce.number().int().min(0).max(65_535);
-const count = z.coerce.number().int().min(1);
+const PORT = "expected a port, 0 to 65535";
+const port = z.coerce.number(PORT).int(PORT).min(0, PORT).max(65_535, PORT);
+const COUNT = "expected a whole number, 1 or more";
+const count = z.coerce.number(COUNT).int(COUNT).min(1, COUNT);
 const flag = z.enum(["true", "false"]).transform((value) => value === "true");
 const url = z.url({ protocol: /^https?$/ });
 

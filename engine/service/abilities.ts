@@ -20,7 +20,10 @@ export function assertTaken(
   // Offered, but not to be called: then nothing is lost without them.
   const isOffered = request.tools !== undefined && request.tools.choice !== "none";
   if (!tools.can && (isOffered || tellsOfCalls(messages))) {
-    throw refusal(isOffered ? "tools" : "messages", tools.why);
+    const otherwise = isOffered
+      ? '. With tool_choice "required", or a function by name, one is called all the same'
+      : "";
+    throw refusal(isOffered ? "tools" : "messages", tools.why + otherwise);
   }
   if (!images.can && messages.some((message) => countImages(message) > 0)) {
     throw refusal("messages", `pictures cannot be sent: ${images.why}`);

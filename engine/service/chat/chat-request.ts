@@ -21,6 +21,8 @@ export type ChatParameters = {
   readonly messages: readonly PromptMessage[];
   /** What the model may call; undefined: nothing. */
   readonly tools: Tools | undefined;
+  /** Whether the answer is a call that the model spells by its shape, as `forceCall` asks it to. */
+  readonly isCallForced?: boolean;
   /** The seed is that of the first choice; choice i uses seed + i. */
   readonly sampling: Sampling;
   readonly maxTokens: number | undefined;

@@ -15,6 +15,7 @@ import { type Block, type Moderation, toBlock, type Warning } from "../../modera
 import { cleanOutput } from "../../moderation/normalise.ts";
 import type { StreamCheck } from "../../moderation/stream-check.ts";
 import { CheckedCall, type CheckedPieces } from "./checked-call.ts";
+import { readForcedCall } from "./forced-call.ts";
 
 /** A token with its alternatives, as the backend reports it. */
 export type TokenChoice = TokenLogprob & { readonly top: readonly TokenLogprob[] };
@@ -43,13 +44,16 @@ export async function* runChoice(options: {
   readonly moderation: Moderation;
   readonly policy: GuildPolicy;
   readonly request: GenerateRequest;
+  /** Whether the text spells a call. */
+  readonly isCallForced?: boolean;
 }): AsyncGenerator<ChoiceEvent> {
-  const { backend, moderation, policy, request } = options;
+  const { backend, moderation, policy, request, isCallForced = false } = options;
   const stop = new AbortController();
   const signal = AbortSignal.any([request.signal, stop.signal]);
   const output = new CheckedOutput(moderation, policy, { ...request, signal });
   try {
-    for await (const event of backend.generate({ ...request, signal })) {
+    const events = backend.generate({ ...request, signal });
+    for await (const event of isCallForced ? readForcedCall(events) : events) {
       // Whoever aborted says why: the caller left, the time is over, the engine ends.
       if (event.type === "end" && event.reason === "aborted") request.signal.throwIfAborted();
       yield* output.take(event);

@@ -15,6 +15,7 @@ import { HttpProblem } from "../http-problem.ts";
 import type { Metrics } from "../metrics.ts";
 import { type ChatParameters, toSeed } from "./chat-request.ts";
 import { type ChoiceEvent, runChoice } from "./choice.ts";
+import { forceCall, insistsOnCall } from "./forced-call.ts";
 
 /** What a completion needs of the service. */
 export type CompletionServices = {
@@ -54,11 +55,13 @@ const CHARACTERS_PER_TOKEN_MOST = 32;
  */
 export async function admitCompletion(
   services: CompletionServices,
-  parameters: ChatParameters,
+  asked: ChatParameters,
   requestId: string,
   signal: AbortSignal,
 ): Promise<Completion> {
-  assertTaken(parameters, services.backend.info);
+  const { info } = services.backend;
+  const parameters = !info.tools.can && insistsOnCall(asked) ? forceCall(asked) : asked;
+  assertTaken(parameters, info);
   const lease = services.adapters.lease(parameters.model, parameters.owner.guild);
   const deadline = new Deadline(parameters.deadlineMs ?? services.deadlineMs);
   try {
@@ -203,7 +206,8 @@ class CompletionRun {
       adapter: this.#admitted.lease.adapter,
       signal: this.#signal,
     };
-    for await (const event of runChoice({ backend, moderation, policy, request })) {
+    const isCallForced = this.#parameters.isCallForced === true;
+    for await (const event of runChoice({ backend, moderation, policy, request, isCallForced })) {
       this.#report(index, this.#withWarnings(event));
     }
   }
