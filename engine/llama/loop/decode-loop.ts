@@ -9,8 +9,9 @@ import type { LlamaAdapterPointer } from "../../native/llama-struct.ts";
 import type { Weights } from "../weights.ts";
 import { Background } from "./background.ts";
 import type { ConversationStore, Shelf } from "./conversation-store.ts";
-import type { Lane, LaneStats } from "./lane.ts";
+import type { Lane } from "./lane.ts";
 import { type LaneShape, openLane } from "./lane-opener.ts";
+import { addStats, type LaneStats, NO_STATS } from "./lane-stats.ts";
 import { type CompletionRequest, Stream, type StreamSink } from "./stream.ts";
 
 /** What the loop works with besides the weights. */
@@ -32,13 +33,6 @@ const MAX_IDLE_LANES = 2;
 const LARGE_CACHE_BYTES = 1 << 30;
 /** A turn costs as much as sampling a token; what only it can bring (timers, the thread's end) may wait so many steps. */
 const STEPS_A_TURN = 16;
-const NO_STATS: LaneStats = {
-  decodes: 0,
-  tokens: 0,
-  microBatches: 0,
-  sequences: 0,
-  reusedTokens: 0,
-};
 
 /** An adapter (or none) with the lane that computes under it, while it has one. */
 class Slot {
@@ -365,14 +359,4 @@ function tryAdmit(lane: Lane, stream: Stream): boolean {
     stream.fail(error);
     return true;
   }
-}
-
-function addStats(a: LaneStats, b: LaneStats): LaneStats {
-  return {
-    decodes: a.decodes + b.decodes,
-    tokens: a.tokens + b.tokens,
-    microBatches: a.microBatches + b.microBatches,
-    sequences: a.sequences + b.sequences,
-    reusedTokens: a.reusedTokens + b.reusedTokens,
-  };
 }

@@ -9,25 +9,15 @@ import type { Llama } from "../../native/llama.ts";
 import type { LlamaContext } from "../context.ts";
 import { type Demand, planRound, type Round, type Share } from "./batch-plan.ts";
 import type { Shelf } from "./conversation-store.ts";
-import { type Returning, Sequence } from "./sequence.ts";
-import { commonPrefix, placePrompt } from "./sequence-cache.ts";
+import type { LaneStats } from "./lane-stats.ts";
+import { type Returning, reservedCells, Sequence } from "./sequence.ts";
+import { commonPrefix, placePrompt, seatBeside } from "./sequence-cache.ts";
 import type { Stream } from "./stream.ts";
 
 /** A shorter system prompt is cheaper to compute again than to copy. */
 const MIN_SHARED_TOKENS = 32;
 /** Fewer tokens are cheaper to compute again than to write to disk, or to read back. */
 const MIN_PARKED_TOKENS = 64;
-
-/** What a lane computed since it was opened. */
-export type LaneStats = {
-  readonly decodes: number;
-  readonly tokens: number;
-  readonly microBatches: number;
-  /** Sum over decodes of the sequences that each computed. */
-  readonly sequences: number;
-  /** Prompt tokens that were in the KV cache already. */
-  readonly reusedTokens: number;
-};
 
 /** See the file's head. `step` must not be called again before it returned. */
 export class Lane implements AsyncDisposable {
@@ -83,22 +73,38 @@ export class Lane implements AsyncDisposable {
   /** Gives a completion a sequence and starts it; false when all are busy, or the pool has no cells for it. */
   admit(stream: Stream): boolean {
     const { prompt, sharedTokens } = stream.request;
-    const placement = placePrompt(prompt, sharedTokens, this.#sequences);
-    const sequence = placement === undefined ? undefined : this.#sequences[placement.id];
-    if (placement === undefined || sequence === undefined) return false;
-    if (!this.#makeRoom(sequence, stream)) return false;
+    const settled = this.#sequences.filter(({ successorOf }) => successorOf === undefined);
+    const placement = placePrompt(prompt, sharedTokens, settled);
+    const given = placement === undefined ? undefined : this.#sequences[placement.id];
+    if (placement === undefined || given === undefined) return false;
+    if (!this.#makeRoom(given, stream)) return false;
     this.#round = undefined;
     this.#uses += 1;
+    const sequence = placement.continues ? given : this.#seat(given, prompt);
     // A conversation that goes on, or is answered anew, keeps most of what it holds.
-    if (placement.kept < sequence.tokens.length / 2) this.#evict(sequence);
-    sequence.begin(stream, placement.kept, this.#uses);
-    this.#stats.reusedTokens += placement.kept;
-    if (placement.kept < sharedTokens && sharedTokens >= MIN_SHARED_TOKENS) {
+    if (sequence === given && placement.kept < given.tokens.length / 2) this.#evict(given);
+    const kept = Math.min(commonPrefix(prompt, sequence.tokens), prompt.length - 1);
+    sequence.begin(stream, kept, this.#uses);
+    this.#stats.reusedTokens += kept;
+    if (kept < sharedTokens && sharedTokens >= MIN_SHARED_TOKENS) {
       sequence.wanted = prompt.slice(0, sharedTokens);
     }
-    this.#callBack(sequence, Math.max(placement.kept, sharedTokens));
+    this.#callBack(sequence, Math.max(kept, sharedTokens));
     stream.start(this.#llama);
     return true;
+  }
+
+  /** Puts a new conversation next to those at work; what an idle sequence there holds moves to the given one. */
+  #seat(given: Sequence, prompt: Int32Array): Sequence {
+    // In a pool ids may have gaps; and while cells wait to be copied nothing can come back from disk.
+    if (this.#context.shape.pooled || this.#shelf?.find(prompt) !== undefined) return given;
+    if (this.#sequences.some((one) => one.returning || one.successorOf === given)) return given;
+    const seat = this.#at(seatBeside(given.id, this.#sequences));
+    if (seat === given || !seat.settled) return given;
+    if (seat.tokens.length === 0) return seat;
+    this.#evict(given);
+    given.succeed(seat);
+    return seat;
   }
 
   /**
@@ -170,10 +176,10 @@ export class Lane implements AsyncDisposable {
     const others = [...this.#sequences, this.#spare].filter((sequence) => sequence !== place);
     const isInUse = (sequence: Sequence) =>
       sequence.busy || (sequence === this.#spare && this.#isSpareAwaited());
-    if (cellsOf(others.filter(isInUse)) + needed > cells) return false;
+    if (reservedCells(others.filter(isInUse)) + needed > cells) return false;
     const idle = others.filter((sequence) => !isInUse(sequence));
     for (const oldest of idle.toSorted((a, b) => a.lastUse - b.lastUse)) {
-      if (cellsOf(others) + needed <= cells) break;
+      if (reservedCells(others) + needed <= cells) break;
       if (oldest !== this.#spare) this.#evict(oldest);
       oldest.keep(0);
     }
@@ -204,11 +210,12 @@ export class Lane implements AsyncDisposable {
     sequence.returning = returning;
   }
 
-  /** Parks what leaves, puts back what has returned, frees what is stale, copies system prompts. In this order. */
+  /** Parks what leaves, moves, puts back what has returned, frees what is stale, copies system prompts. In this order. */
   async #prepareCells(): Promise<void> {
     for (const sequence of this.#sequences) {
       if (sequence.leaving !== undefined) this.#park(sequence, sequence.leaving);
     }
+    this.#move();
     if (!this.#hasWork()) await this.#nextArrival();
     for (const sequence of this.#sequences) {
       if (sequence.returning !== undefined) this.#putBack(sequence, sequence.returning);
@@ -222,6 +229,14 @@ export class Lane implements AsyncDisposable {
         this.#shareSystemPrompt(sequence, sequence.wanted);
         sequence.wanted = undefined;
       }
+    }
+  }
+
+  #move(): void {
+    for (const sequence of this.#sequences) {
+      const { successorOf } = sequence;
+      if (successorOf !== undefined) this.#context.copySequence(successorOf.id, sequence.id);
+      sequence.successorOf = undefined;
     }
   }
 
@@ -387,8 +402,4 @@ export class Lane implements AsyncDisposable {
     this.#stats.microBatches += microBatches;
     this.#stats.sequences += shares.length;
   }
-}
-
-function cellsOf(sequences: readonly Sequence[]): number {
-  return sequences.reduce((sum, sequence) => sum + sequence.reservedCells, 0);
 }

@@ -4,8 +4,8 @@
 import { CodedError, type ErrorCode, isCoded } from "../../base/errors.ts";
 import type { LlamaAdapterPointer } from "../../native/llama-struct.ts";
 import type { WeightsAddress } from "../weights.ts";
-import type { LaneStats } from "./lane.ts";
 import type { LaneShape } from "./lane-opener.ts";
+import type { LaneStats } from "./lane-stats.ts";
 import type { CompletionRequest, StreamEvent } from "./stream.ts";
 
 /** Where idle conversations' KV goes, and how many bytes of it. */

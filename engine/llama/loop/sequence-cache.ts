@@ -13,7 +13,12 @@ export type CachedSequence = {
 };
 
 /** Where a prompt goes and how many of its first tokens that sequence holds already. */
-export type Placement = { readonly id: number; readonly kept: number };
+export type Placement = {
+  readonly id: number;
+  readonly kept: number;
+  /** The sequence holds this very conversation so far. */
+  readonly continues: boolean;
+};
 
 /**
  * A conversation is taken for the continuation of another only if it shares this many tokens beyond the system
@@ -52,7 +57,25 @@ export function placePrompt(
     .filter(({ kept }) => kept >= shared + MIN_CONTINUATION_TOKENS)
     .toSorted((a, b) => b.kept - a.kept || a.sequence.id - b.sequence.id)[0];
   const chosen = continued ?? idle.toSorted(byEmptyThenOldest)[0];
-  return chosen === undefined ? undefined : { id: chosen.sequence.id, kept: chosen.kept };
+  if (chosen === undefined) return undefined;
+  return { id: chosen.sequence.id, kept: chosen.kept, continues: chosen === continued };
+}
+
+/**
+ * Where a conversation that is given one place would rather stand: next to those at work, best between two of them,
+ * since each gap in the ids of a batch costs a micro-batch. What stands there moves to the given place.
+ * @param given an idle sequence's id
+ * @param sequences in ascending id, each at its id
+ * @returns the given id where no other is better
+ */
+export function seatBeside(given: number, sequences: readonly CachedSequence[]): number {
+  const isBusy = (id: number) => sequences[id]?.busy === true;
+  const neighbours = (id: number) => Number(isBusy(id - 1)) + Number(isBusy(id + 1));
+  const better = sequences
+    .filter(({ id, busy }) => !busy && neighbours(id) > neighbours(given))
+    .map((sequence) => ({ sequence, neighbours: neighbours(sequence.id) }))
+    .toSorted((a, b) => b.neighbours - a.neighbours || byEmptyThenOldest(a, b));
+  return better[0]?.sequence.id ?? given;
 }
 
 type Candidate = { readonly sequence: CachedSequence };

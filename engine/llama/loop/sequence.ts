@@ -15,6 +15,8 @@ export class Sequence implements CachedSequence {
   leaving: readonly number[] | undefined;
   /** The cells hold more than `tokens` says. */
   stale = false;
+  /** Whose conversation it is to be given, cells and all, before that one goes on with another. */
+  successorOf: Sequence | undefined;
   /** The system prompt that is to be copied here from where it was computed already. */
   wanted: Int32Array | undefined;
   /** Waits until the spare sequence holds its system prompt. */
@@ -31,6 +33,11 @@ export class Sequence implements CachedSequence {
     return this.stream !== undefined;
   }
 
+  /** The cells hold what `tokens` says, and nothing is to be done to them. */
+  get settled(): boolean {
+    return !this.stale && this.leaving === undefined && this.successorOf === undefined;
+  }
+
   /** Whether it can compute now. */
   get ready(): boolean {
     return this.pending.length > 0 && !this.awaitsSpare && this.returning === undefined;
@@ -45,6 +52,14 @@ export class Sequence implements CachedSequence {
     this.stream = stream;
     this.lastUse = lastUse;
     this.keep(kept);
+  }
+
+  /** Takes over an idle sequence's conversation, which then may begin another. */
+  succeed(other: Sequence): void {
+    this.successorOf = other;
+    this.tokens = [...other.tokens];
+    this.stale = false;
+    this.lastUse = other.lastUse;
   }
 
   /** Goes on with the first `kept` tokens; the cells beyond are to be freed. */
@@ -87,3 +102,8 @@ export type Returning = {
   readonly arrival: Promise<void>;
   state: Uint8Array | "pending" | "lost";
 };
+
+/** Cells that these may come to need, or hold. */
+export function reservedCells(sequences: readonly Sequence[]): number {
+  return sequences.reduce((sum, sequence) => sum + sequence.reservedCells, 0);
+}

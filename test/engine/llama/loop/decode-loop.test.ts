@@ -5,7 +5,7 @@ import { MessageChannel } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DecodeLoop } from "#engine/llama/loop/decode-loop.ts";
 import type { LaneShape } from "#engine/llama/loop/lane-opener.ts";
-import type { StreamEvent, StreamSink } from "#engine/llama/loop/stream.ts";
+import type { CompletionRequest, StreamEvent, StreamSink } from "#engine/llama/loop/stream.ts";
 import { LoadedModel } from "#engine/llama/model.ts";
 import { cpuLibraries } from "../../../model/libraries.ts";
 import { writeRandomAdapter } from "../../../model/random-adapter.ts";
@@ -153,29 +153,67 @@ describe("messages that came during a step", () => {
   });
 });
 
+describe("a new conversation while others run", () => {
+  test("stands next to them in the ids; what stood there moves, and goes on elsewhere as it was", async () => {
+    await using model = await LoadedModel.open(modelPath, {
+      libraries: cpuLibraries(),
+      gpuLayers: 0,
+    });
+    const options = { shape, store: undefined, onChange: () => {} };
+    const brief = (content: string) => ({ ...completion(model, content, null), maxTokens: 4 });
+    const kept = "tell me why the sea is as old as the rain";
+    const asked = ["hello there old friend of mine", kept, "what is it that we see", "yes and no"];
+    await using quiet = new DecodeLoop(model.weights, options);
+    await tokensOf(quiet, brief(kept));
+    const again = await tokensOf(quiet, brief(kept));
+
+    await using loop = new DecodeLoop(model.weights, options);
+    for (const content of asked) await tokensOf(loop, brief(content));
+    // Its own place is the third, and the oldest conversation's is the first: between them stands the one to be kept.
+    const third = completion(model, asked[2] ?? "", null);
+    const before = loop.stats;
+    await Promise.all([
+      tokensOf(loop, { ...third, maxTokens: TOKENS }),
+      tokensOf(loop, completion(model, "how many stones are in the garden", null)),
+    ]);
+    const during = loop.stats;
+    expect(during.decodes - before.decodes).toBe(during.microBatches - before.microBatches);
+    const reused = during.reusedTokens;
+    expect(await tokensOf(loop, brief(kept))).toEqual(again);
+    expect(loop.stats.reusedTokens - reused).toBe(brief(kept).prompt.length - 1);
+  });
+});
+
+/** A completion's tokens, once it has ended. */
+function tokensOf(loop: DecodeLoop, request: CompletionRequest): Promise<readonly number[]> {
+  const tokens: number[] = [];
+  return new Promise((resolve, reject) => {
+    const events: StreamSink = {
+      push: (event: StreamEvent) => {
+        if (event.type === "text") tokens.push(...event.tokenIds);
+        if (event.type === "end") resolve(tokens);
+      },
+      end: () => {},
+      fail: reject,
+    };
+    loop.submit(request, events);
+  });
+}
+
 /** Tokens of greedy answers, one on each lane: what shares a batch would move the rounding. */
-async function answersWith(model: LoadedModel, lanesAtOnce: number): Promise<readonly number[][]> {
+async function answersWith(
+  model: LoadedModel,
+  lanesAtOnce: number,
+): Promise<readonly (readonly number[])[]> {
   const options = { shape: { ...shape, lanesAtOnce }, store: undefined, onChange: () => {} };
   await using loop = new DecodeLoop(model.weights, options);
   for (const name of ["one", "two"]) {
     await loop.addAdapter(name, await model.loadAdapter(adapterPath(name)));
   }
   const questions = ["hello there", "why", "what is it"];
-  const answers = questions.map((content, index) => {
-    const tokens: number[] = [];
-    const ended = new Promise<void>((resolve, reject) => {
-      const events: StreamSink = {
-        push: (event: StreamEvent) => {
-          if (event.type === "text") tokens.push(...event.tokenIds);
-          if (event.type === "end") resolve();
-        },
-        end: () => {},
-        fail: reject,
-      };
-      loop.submit(completion(model, content, [null, "one", "two"][index] ?? null), events);
-    });
-    return ended.then(() => tokens);
-  });
+  const answers = questions.map((content, index) =>
+    tokensOf(loop, completion(model, content, [null, "one", "two"][index] ?? null)),
+  );
   // Awaited here, or else the loop would be closed while it answers.
   return await Promise.all(answers);
 }
