@@ -129,11 +129,19 @@ const thisMachine: BuildSurroundings = {
       return JSON.parse(stdout);
     } catch (error) {
       // The driver took the process down, or hung: exactly why it was not done in this one.
-      return { gpus: [], problem: error instanceof Error ? error.message : String(error) };
+      return { gpus: [], problem: whyItEnded(error) };
     }
   },
   hasNvidiaDriver: () => existsSync("/proc/driver/nvidia/version"),
 };
+
+/** What ggml printed last before it ended the process, or else what is known. */
+function whyItEnded(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const printed = "stderr" in error && typeof error.stderr === "string" ? error.stderr : "";
+  const said = /^ggml_\w+: (.+?)\.?$/m.exec(printed)?.[1];
+  return said === undefined ? error.message : `it ended over this: ${said}`;
+}
 
 /** Names of node-llama-cpp's platform packages that hold a build of this kind. */
 function packageNames(kind: BuildKind): readonly string[] {

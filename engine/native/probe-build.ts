@@ -1,6 +1,6 @@
 /**
- * A program of its own: loads the build in the folder named by its argument and prints the GPUs that it sees.
- * A driver that ends the process ends only this one.
+ * A program of its own: loads the build in the folder named by its argument and prints the GPUs that it can open.
+ * A driver that ends the process ends only this one; ggml itself ends it where a GPU is too old for it.
  */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -17,7 +17,12 @@ const gpus = Array.from({ length: ggml.ggml_backend_dev_count() }, (_, index) =>
     const type = ggml.ggml_backend_dev_type(device);
     return type === GGML_BACKEND_DEVICE_TYPE.gpu || type === GGML_BACKEND_DEVICE_TYPE.igpu;
   })
-  .map((device) => ggml.ggml_backend_dev_description(device));
+  .map((device) => {
+    const backend = ggml.ggml_backend_dev_init(device, null);
+    if (backend !== null) ggml.ggml_backend_free(backend);
+    return backend === null ? undefined : ggml.ggml_backend_dev_description(device);
+  })
+  .filter((name) => name !== undefined);
 const problem = gpus.length === 0 ? loadProblem() : undefined;
 process.stdout.write(JSON.stringify({ gpus, problem }));
 
