@@ -25,10 +25,12 @@ import { CodedError } from "#engine/base/errors.ts";
 import { takeLock } from "#engine/base/exclusive-lock.ts";
 import type { CommandResult } from "./adapters.ts";
 
-/** What belongs to what runs now, can be made again, or holds pairs in the clear. */
+/** What belongs to what runs now, or can be made again. */
 const LEFT_OUT: ReadonlySet<string> = new Set([
-  ...["supervisor.lock", "supervisor.lock.holder", "running.json", "gateway.db", "models", "runs"],
+  ...["supervisor.lock", "supervisor.lock.holder", "running.json", "gateway.db", "models"],
 ]);
+/** Of a run only this: without it nobody would know which adapters learned from somebody who wants to be forgotten. */
+const KEPT_OF_RUNS = /^runs\/[^/]+\/evidence\.jsonl$/;
 /** What opens people's words: with these in it a copy must not outlive a person's wish to be forgotten. */
 const KEY_FILES: ReadonlySet<string> = new Set(["keys.db", "master.key"]);
 const MANIFEST = "backup.json";
@@ -195,8 +197,7 @@ function* copyAll(dataDir: string, to: string, withKeys: boolean): Generator<[st
   for (const entry of entries) {
     const path = join(entry.parentPath, entry.name);
     const file = relative(dataDir, path);
-    const [top = ""] = file.split(sep);
-    if (!entry.isFile() || LEFT_OUT.has(top) || /-wal$|-shm$|\.tmp$/.test(file)) continue;
+    if (!entry.isFile() || !isCopied(file.split(sep).join("/"))) continue;
     if (!withKeys && KEY_FILES.has(file)) continue;
     const copy = join(to, file);
     makeFolder(dirname(copy), 0o700);
@@ -205,6 +206,13 @@ function* copyAll(dataDir: string, to: string, withKeys: boolean): Generator<[st
     chmodSync(copy, 0o600);
     yield [file.split(sep).join("/"), hashOf(copy)];
   }
+}
+
+/** @param file its path from the data folder, with slashes */
+function isCopied(file: string): boolean {
+  const [top = ""] = file.split("/");
+  if (top === "runs") return KEPT_OF_RUNS.test(file);
+  return !LEFT_OUT.has(top) && !/-wal$|-shm$|\.tmp$/.test(file);
 }
 
 /** One state of it, whoever writes meanwhile. */

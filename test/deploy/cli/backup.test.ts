@@ -1,4 +1,12 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -6,7 +14,9 @@ import { openSqliteStore } from "#bot/storage/sqlite-store.ts";
 import { makeBackup, restoreBackup } from "#deploy/cli/backup.ts";
 import { takeLock } from "#engine/base/exclusive-lock.ts";
 import { ConsentBook } from "#trainer/feedback/consent.ts";
+import { adaptersThatLearnedFrom } from "#trainer/feedback/lessons.ts";
 import { FeedbackLog } from "#trainer/feedback/log.ts";
+import { unfinishedRun } from "#trainer/nightly/run-folder.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 24, 3);
 const DAY_MS = 86_400_000;
@@ -171,4 +181,26 @@ describe("backups", () => {
       /in the data folder itself/,
     );
   });
+});
+
+test("a backup keeps which adapters learned from whom, and no other file of a run", () => {
+  const [dataDir, into] = [join(freshFolder(), "data"), freshFolder()];
+  inUse(dataDir);
+  const run = join(dataDir, "runs", "2026-11-24-030000");
+  for (const path of [run, join(dataDir, "adapters", "2026-11-24-030000")]) {
+    mkdirSync(path, { recursive: true });
+  }
+  const evidence = { id: "p", side: "train", exchangeIds: ["one"], raterKeys: ["aiko"] };
+  writeFileSync(join(run, "evidence.jsonl"), `${JSON.stringify(evidence)}\n`);
+  for (const name of ["run.json", "pairs.jsonl", "examples.db"])
+    writeFileSync(join(run, name), "{}");
+  writeFileSync(join(dataDir, "adapters", "2026-11-24-030000", "manifest.json"), "{}");
+  const { folder } = makeBackup({ DATA_DIR: dataDir }, into, { withKeys: true }, NOW_MS);
+  const elsewhere = join(freshFolder(), "data");
+  restoreBackup({ DATA_DIR: elsewhere }, folder, NOW_MS);
+  const gone = { exchangeIds: ["one"] };
+  expect(adaptersThatLearnedFrom(elsewhere, gone)).toEqual(["2026-11-24-030000"]);
+  expect(readdirSync(join(elsewhere, "runs", "2026-11-24-030000"))).toEqual(["evidence.jsonl"]);
+  // A run that the backup cut short is none there.
+  expect(unfinishedRun(elsewhere)).toBeUndefined();
 });
