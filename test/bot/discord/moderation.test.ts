@@ -279,6 +279,11 @@ describe("cases", () => {
       { channelId: alerts },
     );
     expect(JSON.stringify(alert)).not.toContain("PRIVATEWORDS");
+    const number = Number(/Case (\d+)/.exec(alert.content)?.[1]);
+    await mira.slash(general, "moderation note", { number, text: "Spoke to them." });
+    await lounge.playground.waitFor(
+      ({ id, content }) => id === alert.id && content.includes("Note: Spoke to them."),
+    );
     const shown = await lounge.playground.waitFor(({ content }) =>
       content.includes("help lines follow"),
     );
