@@ -6,6 +6,7 @@ import type { ChatMessage } from "#engine/backends/backend.ts";
 import { isCoded } from "#engine/base/errors.ts";
 import { summaryRequest, summaryTokens, summaryTurn } from "../conversation/summary.ts";
 import { estimateTokens, fitWindow, type Turn } from "../conversation/window.ts";
+import { engineMetadata } from "./engine-metadata.ts";
 import { promptBudget } from "./prompt.ts";
 import type { Job } from "./question.ts";
 
@@ -74,10 +75,7 @@ async function sumUp(
     messages: summaryRequest(turns),
     maxTokens,
     ...SUMMARY_SAMPLING,
-    metadata: {
-      person: question.personKey,
-      ...(question.guildId === null ? {} : { guild: question.guildId }),
-    },
+    metadata: engineMetadata(question, undefined),
     signal,
   };
   try {

@@ -1,4 +1,5 @@
 /** `/mydata` and the button that confirms forgetting. */
+import { gzipSync } from "node:zlib";
 import {
   ActionRowBuilder,
   AttachmentBuilder,
@@ -17,6 +18,8 @@ import {
 import { EPHEMERAL, replyPrivately } from "../private-reply.ts";
 import type { Room } from "../room.ts";
 
+/** An upload may have 10 MiB, with what is around the file. */
+const PLAIN_BYTES = 9 * 1024 * 1024;
 /** What stands before the first colon of the buttons' custom ids. */
 export const MYDATA_BUTTON = "mydata";
 
@@ -60,11 +63,17 @@ async function show(room: Room, interaction: ChatInputCommandInteraction): Promi
 async function exportAll(room: Room, interaction: ChatInputCommandInteraction): Promise<void> {
   await interaction.deferReply(EPHEMERAL);
   const data = await room.personalData.exported(interaction.user.id);
-  const bytes = Buffer.from(`${JSON.stringify(data, null, 2)}\n`);
   await interaction.editReply({
     content: room.languages.of(interaction.locale).say("data.exported"),
-    files: [new AttachmentBuilder(bytes, { name: "mydata.json" })],
+    files: [fileOf(Buffer.from(`${JSON.stringify(data, null, 2)}\n`))],
   });
+}
+
+/** Discord takes no larger files; each question is kept with the conversation before it, so text repeats. */
+function fileOf(json: Buffer): AttachmentBuilder {
+  return json.byteLength <= PLAIN_BYTES
+    ? new AttachmentBuilder(json, { name: "mydata.json" })
+    : new AttachmentBuilder(gzipSync(json), { name: "mydata.json.gz" });
 }
 
 async function consent(room: Room, interaction: ChatInputCommandInteraction): Promise<void> {

@@ -87,7 +87,7 @@ export const MANAGING_MESSAGES = {
     "Only the bot's operators can do that: it concerns every server. This server's own adapter is set in `/settings`.",
   operators_failed: "That did not work: {reason}",
   "learning.run":
-    "A training starts within some seconds, if none runs. `/learning status` shows what serves.",
+    "A training starts within some seconds, if none runs. `/learning status` shows how things stand.",
   "learning.paused": "The nightly training is paused. `/learning pause` again lets it go on.",
   "learning.resumed": "The nightly training goes on.",
   "learning.here.nightly":

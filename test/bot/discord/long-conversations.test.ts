@@ -33,6 +33,11 @@ test("what no longer fits by the model's own count is summed up, not dropped", a
   const conversation = lounge.engine.lastConversation();
   expect(conversation[0]).toMatch(/^user: <summary>\nSummed up \d\.\n<\/summary>$/);
   expect(conversation.length).toBeGreaterThan(3);
+  const asked = lounge.engine.asked.findLast(({ messages }) =>
+    messages[0]?.content.startsWith("You shorten"),
+  );
+  // By the rules of the place, as the conversation itself.
+  expect(asked?.metadata).toMatchObject({ channel: cooking, age_restricted: false });
   // A later summary takes the earlier one in.
   expect(summaries.length).toBeGreaterThan(1);
   expect(summaries.at(-1)).toContain("<conversation>\nPerson: <summary>");

@@ -1,9 +1,11 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import type { APIMessage } from "discord-api-types/v10";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Person } from "#deploy/playground/people/person.ts";
 import { ConsentBook } from "#trainer/feedback/consent.ts";
+import { openPseudonyms } from "#trainer/feedback/pseudonym.ts";
 import { readFeedback } from "#trainer/nightly/read-feedback.ts";
 import { ratedPrompts } from "#trainer/pairs/answers.ts";
 import { compareAnswers } from "#trainer/pairs/compare.ts";
@@ -118,6 +120,23 @@ describe("/mydata", () => {
     expect(text).toContain(`Good answer ${count}.`);
     expect(text).not.toContain(`Bad answer ${count}.`);
     expect(file).toMatchObject({ person: { discordId: person("p41").id } });
+  });
+
+  test("export of more than Discord takes as it stands is packed", async () => {
+    const authorKey = openPseudonyms(lounge.config.DATA_DIR)(person("p44").id);
+    const content = "all that I ever said ".repeat(600_000);
+    lounge.feedback.recordExchange(
+      {
+        ...{ id: "large", source: "playground", guildId: null, channelId: "1", threadId: null },
+        ...{ authorKey, messages: [{ role: "user", content }], systemPromptSha256: "" },
+        createdAtMs: Date.now(),
+      },
+      [],
+    );
+    const { attachments } = await mydata("p44", "export");
+    expect(attachments[0]?.filename).toBe("mydata.json.gz");
+    const packed = await (await fetch(attachments[0]?.url ?? "")).arrayBuffer();
+    expect(gunzipSync(packed).toString("utf8")).toContain(content);
   });
 
   test("consent taken back by an asker or by the only rater leaves no pair, given again it does", async () => {
