@@ -51,7 +51,8 @@ export function createApp(services: AppServices): Hono<Env> {
     const request = parseModerationRequest(await readJson(c), seesImages);
     const signal = AbortSignal.any([c.req.raw.signal, services.stopped]);
     const requestId = c.get("requestId");
-    return c.json(await moderate(services.moderation, request, { requestId, signal }));
+    const { moderation, checks } = services;
+    return c.json(await moderate(moderation, request, { requestId, signal, checks }));
   });
   app.post("/v1/embeddings", async (c) => {
     const request = parseEmbeddingsRequest(await readJson(c));

@@ -11,6 +11,8 @@ import type { Assessment, Moderation } from "../moderation/moderator.ts";
 import { cleanInput } from "../moderation/normalise.ts";
 import { imageProblem, MOST_IMAGES } from "./chat/chat-images.ts";
 import { MOST_CHARACTERS } from "./chat/chat-messages.ts";
+import { inCheckTurn } from "./check-turn.ts";
+import type { FairQueue } from "./fair-queue.ts";
 import { HttpProblem } from "./http-problem.ts";
 import { metadataSchema, readPolicy } from "./request-metadata.ts";
 
@@ -64,6 +66,8 @@ type ModerationInput = { readonly text: string; readonly images: readonly string
 
 /** A checked request. */
 type ModerationRequest = {
+  /** Whose turn it is; empty strings when the caller names no one. */
+  readonly owner: { readonly guild: string; readonly person: string };
   readonly inputs: readonly ModerationInput[];
   readonly policy: GuildPolicy;
 };
@@ -89,7 +93,8 @@ export function parseModerationRequest(body: unknown, seesImages: boolean): Mode
       "input",
     );
   }
-  return { inputs, policy: readPolicy(metadata) };
+  const owner = { guild: metadata?.guild ?? "", person: metadata?.person ?? "" };
+  return { inputs, owner, policy: readPolicy(metadata) };
 }
 
 type Part = z.infer<typeof part>;
@@ -131,17 +136,25 @@ function refusal(message: string, param: string): HttpProblem {
 }
 
 /**
- * Judges each input.
+ * Judges each input, in turn with what others ask.
+ * @throws HttpProblem 429 where too many wait
  * @throws CodedError `guard_failed` when a layer cannot run: no result is not a good one
  */
 export async function moderate(
   moderation: Moderation,
-  { inputs, policy }: ModerationRequest,
-  options: { readonly requestId: string; readonly signal: AbortSignal },
+  { inputs, owner, policy }: ModerationRequest,
+  options: {
+    readonly requestId: string;
+    readonly signal: AbortSignal;
+    readonly checks: FairQueue;
+  },
 ): Promise<object> {
   const results: object[] = [];
+  const { requestId: id, signal, checks } = options;
+  const claim = { id, owner, priority: "interactive" } as const;
   for (const input of inputs) {
-    const { lexical, found } = await assess(moderation, input, options.signal);
+    const check = () => assess(moderation, input, signal);
+    const { lexical, found } = await inCheckTurn(checks, claim, { signal, check });
     const decisions = found.map((one) => moderation.decide(policy, one));
     const flagged = lexical !== undefined || decisions.some(({ action }) => action === "block");
     const { text: said, images } = input;
@@ -151,7 +164,7 @@ export async function moderate(
     ];
     results.push({ flagged, ...toScores(lexical, found, policy), ...toTypes(types) });
   }
-  return { id: `modr-${options.requestId}`, model: moderation.layers.join("+"), results };
+  return { id: `modr-${id}`, model: moderation.layers.join("+"), results };
 }
 
 async function assess(

@@ -10,8 +10,8 @@ import type { Block, InputCheck, Moderation, Warning } from "../../moderation/mo
 import { assertTaken } from "../abilities.ts";
 import type { AdapterLease, ServingAdapters } from "../adapters/serving-adapters.ts";
 import { Channel } from "../channel.ts";
+import { inCheckTurn, queueFull } from "../check-turn.ts";
 import type { Claim, FairQueue, Place, Turn } from "../fair-queue.ts";
-import { HttpProblem } from "../http-problem.ts";
 import type { Metrics } from "../metrics.ts";
 import { type ChatParameters, toSeed } from "./chat-request.ts";
 import { type ChoiceEvent, runChoice } from "./choice.ts";
@@ -91,10 +91,9 @@ async function checkInTurn(
 ): Promise<InputCheck> {
   const claim = claimOf(parameters, requestId);
   const full = queue.fullness(claim);
-  const admission = full ?? checks.admit({ ...claim, count: 1 }, signal);
-  if (admission.type === "full") throw queueFull(admission.waiting, admission.retryAfterMs);
-  using _turn = await admission.turns[0];
-  return await moderation.checkInput(parameters.messages, signal, parameters.policy);
+  if (full !== undefined) throw queueFull(full);
+  const check = () => moderation.checkInput(parameters.messages, signal, parameters.policy);
+  return inCheckTurn(checks, claim, { signal, check });
 }
 
 function claimOf({ owner, priority, n }: ChatParameters, id: string): Claim {
@@ -140,7 +139,7 @@ class CompletionRun {
     const onPlace = (place: Place) => this.#channel.push({ type: "queued", ...place });
     const claim = { ...claimOf(this.#parameters, this.#admitted.requestId), onPlace };
     const admission = this.#services.queue.admit(claim, this.#signal);
-    if (admission.type === "full") throw queueFull(admission.waiting, admission.retryAfterMs);
+    if (admission.type === "full") throw queueFull(admission);
     return this.#events(this.#generate(admission.turns));
   }
 
@@ -297,13 +296,5 @@ function tooLong(length: string, contextTokens: number): CodedError {
   return new CodedError(
     `The conversation has ${length}, but the model's context holds ${contextTokens} tokens, answer included. Shorten it, or raise CONTEXT_TOKENS.`,
     { code: "prompt_too_long" },
-  );
-}
-
-function queueFull(waiting: number, retryAfterMs: number): HttpProblem {
-  const seconds = Math.ceil(retryAfterMs / 1000);
-  return new HttpProblem(
-    `Too many requests wait already (${waiting}). Try again in about ${seconds} s.`,
-    { status: 429, code: "queue_full", headers: { "retry-after": String(seconds) } },
   );
 }

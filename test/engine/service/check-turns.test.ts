@@ -79,6 +79,21 @@ describe("checks of what is asked", () => {
     expect(all.filter(({ status }) => status === 200)).toHaveLength(5);
   });
 
+  it("of texts by themselves wait in the same line, and are told when it is too long", async () => {
+    const { guard, url } = await start({ queueLimit: 1 });
+    const judge = (input: string) =>
+      fetch(`${url}/v1/moderations`, { method: "POST", body: JSON.stringify({ input }) });
+    const asked = post(url, ask("question"));
+    await until(() => guard.asked.length === 1);
+    const waiting = [judge("one"), judge("two")];
+    const refused = await Promise.race(waiting);
+    expect([refused.status, refused.headers.has("retry-after")]).toEqual([429, true]);
+    const rest = setInterval(() => guard.finishOne(), 1);
+    const statuses = (await Promise.all([asked, ...waiting])).map(({ status }) => status);
+    clearInterval(rest);
+    expect(statuses.toSorted()).toEqual([200, 200, 429]);
+  });
+
   it("count for the time that a request may take", async () => {
     const { guard, url, backend } = await start();
     const response = await post(url, ask("in a hurry", { deadline_ms: 20 }));
