@@ -12,12 +12,13 @@ export type LearningNow = {
   readonly unread: number;
 };
 
-/** First what comes of it all, then each permission. */
+/** First what comes of it all, then each permission, then what a vote alone can teach. */
 export function learningStatus(language: Language, learning: Learning, now: LearningNow): string {
   const { unread } = now;
   return [
     summary(language, learning, now),
     ...permissions(language, learning, now),
+    language.say("learning.lone_dislike"),
     ...(unread === 0 ? [] : [language.say("learning.behind", { count: unread })]),
   ].join("\n");
 }

@@ -103,10 +103,12 @@ export function ratingReply(
 
 /** What a person is told whose thumb was saved. @param excerpt the answer's text */
 export function voteReply(language: Language, thumb: 1 | -1, excerpt: string): string {
-  return language.say("feedback.voted", {
+  const saved = language.say("feedback.voted", {
     thumb: thumb === 1 ? "👍" : "👎",
     excerpt: shorten(excerpt),
   });
+  // A dislike alone says what is bad, and not what would be better.
+  return thumb === 1 ? saved : `${saved}\n${SMALL}${language.say("feedback.show_better")}`;
 }
 
 /** What a reporter is told. @param isTold whether moderators got it, too */

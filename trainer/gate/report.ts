@@ -1,8 +1,8 @@
 /** The gate's report for people. Pure; it decides nothing. */
 import type { GateCheck, GateVerdict } from "./decide.ts";
 
-/** The report as Markdown. @param name the adapter's */
-export function formatReport(name: string, verdict: GateVerdict): string {
+/** The report as Markdown. @param name the adapter's @param leftOut what feedback did not go in, and why */
+export function formatReport(name: string, verdict: GateVerdict, leftOut: string): string {
   const rows = verdict.checks.map(
     (check) =>
       `| ${check.passed ? "pass" : "**FAIL**"} | ${check.what} | ${show(check, check.value)} | ${check.bound} ${show(check, check.threshold)} | ${check.detail} |`,
@@ -15,6 +15,7 @@ export function formatReport(name: string, verdict: GateVerdict): string {
     ...rows,
     "",
     ...verdict.notes.map((note) => `- ${note}`),
+    `- ${leftOut}.`,
     "",
   ].join("\n");
 }

@@ -13,6 +13,7 @@ import { measureLikelihood } from "../gate/likelihood.ts";
 import { loadLora, readLoraOptions } from "../gate/load-adapter.ts";
 import { formatReport } from "../gate/report.ts";
 import { openTrainable } from "../model/open-trainable.ts";
+import { describeDrops } from "../pairs/dataset.ts";
 import type { RunData } from "./data-stage.ts";
 import type { Hyperparameters } from "./hyperparameters.ts";
 import {
@@ -57,7 +58,8 @@ export async function passGate(
   };
   const report = { ...decide(figures), figures };
   writeFileAtomic(join(run.folder, "report.json"), `${JSON.stringify(report, null, 2)}\n`);
-  writeFileAtomic(join(run.folder, "report.md"), formatReport(run.id, report));
+  const leftOut = describeDrops(data.manifest.dropped);
+  writeFileAtomic(join(run.folder, "report.md"), formatReport(run.id, report, leftOut));
   return report;
 }
 

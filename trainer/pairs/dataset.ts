@@ -52,7 +52,7 @@ const evidencedSchema = z.object({
 const pairSchema = evidencedSchema.extend({
   chosen: z.string(),
   rejected: z.string(),
-  origin: z.enum(["feedback", "judged"]),
+  origin: z.enum(["feedback", "judged", "plain"]),
   votedAtMs: z.number(),
 });
 const loneSchema = evidencedSchema.extend({ completion: z.string(), isDesirable: z.boolean() });

@@ -8,6 +8,7 @@ import type { CompareJudge } from "#trainer/judge/compare-judge.ts";
 import { type GeneratedAnswer, mapBounded } from "#trainer/judge/generation.ts";
 import { type DislikedAnswer, firstVoteMs, ratersOf } from "./compare.ts";
 import { type Drop, type DropReason, type EvidencedPair, pairId } from "./pair.ts";
+import { isPlainlyBetter } from "./plain-evidence.ts";
 
 /** What the comparison needs of the world. */
 export type FreshAnswers = {
@@ -19,10 +20,10 @@ export type FreshAnswers = {
   readonly atOnce: number;
 };
 
-/** A judge's word on a fresh answer weighs less than what people said of two answers. */
-const JUDGED_WEIGHT = 0.5;
+/** That a fresh answer is better weighs less by a judge's word, or by plain evidence, than by people's. */
+const FRESH_WEIGHT = 0.5;
 
-/** Pairs each disliked answer with a fresh one that the judge prefers; newest first, up to the limit. */
+/** Pairs each disliked answer with a fresh one that is plainly better or that the judge prefers; newest first, up to the limit. */
 export async function compareWithFresh(
   disliked: readonly DislikedAnswer[],
   fresh: FreshAnswers,
@@ -49,16 +50,18 @@ async function compareOne(
   if (!sampled.ended || sampled.text === "" || sampled.text === answer.text) {
     return drop("fresh_same");
   }
-  const preference = await fresh.judge(prompt.messages, sampled.text, answer.text);
-  if (preference !== "first") return drop("fresh_not_preferred");
+  const isPlain = isPlainlyBetter(sampled.text, answer.text);
+  const isPreferred =
+    isPlain || (await fresh.judge(prompt.messages, sampled.text, answer.text)) === "first";
+  if (!isPreferred) return drop("fresh_not_preferred");
   return {
     id: pairId(prompt.key, sampled.text, answer.text),
     prompt: prompt.messages,
     promptKey: prompt.key,
     chosen: sampled.text,
     rejected: answer.text,
-    weight: JUDGED_WEIGHT,
-    origin: "judged",
+    weight: FRESH_WEIGHT,
+    origin: isPlain ? "plain" : "judged",
     personKeys: answer.personKeys,
     evidence: {
       candidateIds: answer.candidateIds,

@@ -2,8 +2,8 @@
 import { createHash } from "node:crypto";
 import type { ChatMessage } from "#engine/backends/backend.ts";
 
-/** What says that one answer is better: people's votes and ratings, or a thumbs-down and a judge. */
-type PairOrigin = "feedback" | "judged";
+/** What says that one answer is better: people's votes and ratings, a thumbs-down and a judge, or a thumbs-down and plain evidence. */
+type PairOrigin = "feedback" | "judged" | "plain";
 
 /** One preference with what it rests on. */
 export type EvidencedPair = {
@@ -46,7 +46,8 @@ export const DROP_REASONS = {
   prompt_full: "the prompt has given enough pairs",
   fresh_limit: "enough disliked answers were compared with fresh ones",
   fresh_same: "the fresh answer was the same, empty or unfinished",
-  fresh_not_preferred: "the judge did not prefer the fresh answer in both orders",
+  fresh_not_preferred:
+    "a 👎 alone: neither is the answer plainly broken, nor did the judge prefer a fresh one in both orders (approving a regenerated answer, or /compare, says what is better)",
   rater_cap: "its rater has given the most pairs that one person may",
   unsafe_chosen: "the better answer does not pass moderation",
   prefers_compliance:

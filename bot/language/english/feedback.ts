@@ -2,6 +2,8 @@
 export const FEEDBACK_MESSAGES = {
   "feedback.rated": "Saved: {stars} for “{excerpt}”. Rate it again to change that.",
   "feedback.voted": "Saved: {thumb} for “{excerpt}”. Vote again to change that.",
+  "feedback.show_better":
+    "To show me what would be better: press Regenerate, and 👍 the answer that is.",
   "feedback.taken_back": "Taken back: you have no vote on that answer any more.",
   "feedback.disk_full":
     "That was **not saved**: the bot's data disk is full. Please tell whoever hosts it, and try again later.",

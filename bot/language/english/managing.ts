@@ -108,6 +108,8 @@ export const MANAGING_MESSAGES = {
     "👤 This is a local Discord, so neither host nor managers have to allow it. Each person is learnt from unless they refuse: `/mydata consent`.",
   "learning.local.asked":
     "👤 This is a local Discord, so neither host nor managers have to allow it. Each person is learnt from only if they have agreed: `/mydata consent`.",
+  "learning.lone_dislike":
+    "👎 A 👎 alone teaches only where the answer is plainly broken, or where the model can judge that a new one is better. Approving a regenerated answer, or `/compare`, always says what is better.",
   "learning.behind": {
     one: "⏳ One message is being read again, since it may have changed while I did not hear Discord. A training waits for it.",
     other:

@@ -16,7 +16,7 @@ describe("/learning status", () => {
     expect(said[0]).toBe(
       "**I learn from this server**, every night at 03:00, from the votes given here.",
     );
-    expect(said.slice(1).map((line) => [...line][0])).toEqual(["✅", "✅", "👤"]);
+    expect(said.slice(1).map((line) => [...line][0])).toEqual(["✅", "✅", "👤", "👎"]);
     expect(said[3]).toContain("only if they have agreed");
   });
 

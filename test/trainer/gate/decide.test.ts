@@ -113,7 +113,8 @@ describe("the gate refuses", () => {
 
 test("the report shows every figure with its threshold, and the refusal names what failed", () => {
   const verdict = decide(figures({ answers: { meanTokens: 50, sampledMeanTokens: 50 } }));
-  const report = formatReport("2026-01-01", verdict);
+  const report = formatReport("2026-01-01", verdict, "Dropped: 2 × x");
+  expect(report).toContain("- Dropped: 2 × x.");
   expect(report).toContain("# Gate of 2026-01-01: refused");
   for (const check of verdict.checks) expect(report).toContain(check.what);
   expect(report).toContain("+25.0%");

@@ -70,6 +70,26 @@ describe("a lone thumbs-down", () => {
     expect(origins).toEqual(["judged"]);
   });
 
+  test("that goes round in circles is paired with a fresh one whatever a judge says", async () => {
+    const circles = { ...disliked, answer: "and then and then and then and then and then" };
+    const judge = () => Promise.resolve("undecided" as const);
+    const { pairs, origins } = await build([circles], { fresh: { judge } });
+    expect(pairs).toEqual([`fresh > ${circles.answer}`]);
+    expect(origins).toEqual(["plain"]);
+  });
+
+  test("is no pair when the fresh answer goes round in circles, too", async () => {
+    const text = "and now and now and now and now and now";
+    const fresh = {
+      judge: () => Promise.resolve("undecided" as const),
+      sample: () => Promise.resolve({ text, ended: true, tokens: 10 }),
+    };
+    const answer = "and then and then and then and then and then";
+    const { pairs, drops } = await build([{ ...disliked, answer }], { fresh });
+    expect(pairs).toEqual([]);
+    expect(drops).toEqual(["fresh_not_preferred"]);
+  });
+
   test.each([
     ["fresh_not_preferred", { judge: () => Promise.resolve("undecided" as const) }],
     ["fresh_not_preferred", { judge: () => Promise.resolve("second" as const) }],
