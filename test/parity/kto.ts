@@ -36,6 +36,8 @@ export type KtoComparison = {
   readonly own: readonly number[];
   readonly theirs: readonly number[];
   readonly adapter: z.infer<typeof answerSchema>["adapter"];
+  /** The reference point of each step, nats: where all are 0 it was not compared. */
+  readonly referencePoints: readonly number[];
 };
 
 type Row = {
@@ -67,7 +69,7 @@ export async function compareKto(python: string, steps: number): Promise<KtoComp
     });
     if (status !== 0) throw new Error(`TRL's side failed:\n${stderr}`);
     const answer = answerSchema.parse(JSON.parse(readFileSync(join(folder, "trl.json"), "utf8")));
-    return { own, theirs: answer.losses, adapter: answer.adapter };
+    return { ...own, theirs: answer.losses, adapter: answer.adapter };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -95,7 +97,7 @@ async function trainOwn(
   libraries: NativeLibraries,
   scenario: Scenario,
   rows: readonly Row[],
-): Promise<readonly number[]> {
+): Promise<Pick<KtoComparison, "own" | "referencePoints">> {
   const { options } = scenario;
   using model = openScenario(folder, libraries, scenario, "f32");
   writeAdapter(folder, "initial.gguf", libraries, scenario, model);
@@ -140,7 +142,9 @@ async function trainOwn(
   writeAdapter(folder, "final.gguf", libraries, scenario, model);
   const request = { ...scenario, kto: WEIGHTS, steps: steps.map((step) => step.map(toTrl)) };
   writeFileSync(join(folder, "request.json"), JSON.stringify(request));
-  return readMetrics(join(runDir, "metrics.jsonl")).map((line) => line["loss"] ?? Number.NaN);
+  const lines = readMetrics(join(runDir, "metrics.jsonl"));
+  const figures = (name: string) => lines.map((line) => line[name] ?? Number.NaN);
+  return { own: figures("loss"), referencePoints: figures("kl") };
 }
 
 function exampleOf({ id, prompt }: Row, completion: Int32Array): Example {

@@ -51,10 +51,11 @@ async function compareAll(): Promise<number> {
   for (const [name, options] of Object.entries(LOSSES)) {
     agrees = tell(name, await compare(options)) && agrees;
   }
-  const { adapter, ...kto } = await compareKto(values.python, STEPS);
-  agrees = tell("KTO", kto) && adapter.relativeDifference < LIMIT && agrees;
+  const { adapter, referencePoints, ...kto } = await compareKto(values.python, STEPS);
+  const highest = Math.max(...referencePoints);
+  agrees = tell("KTO", kto) && adapter.relativeDifference < LIMIT && highest > 0 && agrees;
   process.stdout.write(
-    `KTO's adapter at the end: ${adapter.relativeDifference.toExponential(1)} apart, the worst layer ${adapter.worstLayer.toExponential(1)}\n`,
+    `KTO's adapter at the end: ${adapter.relativeDifference.toExponential(1)} apart, the worst layer ${adapter.worstLayer.toExponential(1)}; its reference point was ${highest.toFixed(2)} nats at most\n`,
   );
   for (const [name, { loss, gradient }] of Object.entries(comparePureLosses(values.python))) {
     agrees &&= loss < LIMIT && gradient < LIMIT;
