@@ -2,7 +2,7 @@
  * The trainer's DPO steps: tokens a second, share of the BF16 mul_mat rate that the same machine reached right
  * before each step, padding, peak memory beside its plan; for nano and 60 M shapes, and for 7 G on a GPU.
  *
- *   npm run bench:trainer -- [--threads 2] [--steps 8] [--only 60] [--gpu auto] [--profile [--shapes]]
+ *   npm run bench:trainer -- [--threads 2] [--steps 8] [--only 60] [--gpu auto|cuda|vulkan|metal|cpu] [--profile [--shapes]]
  */
 import { execFileSync } from "node:child_process";
 import { availableParallelism, cpus, totalmem } from "node:os";
@@ -27,7 +27,11 @@ const { values } = parseArgs({
     child: { type: "string" },
   },
 });
-const build = await chooseBuild(values.gpu === "auto" ? "auto" : "cpu");
+const kind = (["auto", "cuda", "vulkan", "metal", "cpu"] as const).find(
+  (each) => each === values.gpu,
+);
+if (kind === undefined) throw new Error("--gpu is auto, cuda, vulkan, metal or cpu");
+const build = await chooseBuild(kind);
 const options = {
   libraries: loadLibraries(build.folder),
   threads: Number(values.threads),

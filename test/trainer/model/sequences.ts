@@ -69,5 +69,6 @@ export function cosine(a: Float32Array, b: Float32Array): number {
 
 /** The length of a − b as a share of that of b. */
 export function distance(a: Float32Array, b: Float32Array): number {
-  return Math.hypot(...a.map((x, i) => x - (b[i] ?? Number.NaN))) / Math.hypot(...b);
+  const length = (x: Float32Array) => Math.sqrt(x.reduce((sum, value) => sum + value * value, 0));
+  return length(a.map((x, i) => x - (b[i] ?? Number.NaN))) / length(b);
 }
