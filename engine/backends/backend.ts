@@ -120,6 +120,16 @@ type CacheStats = {
   readonly returnedConversations: number;
 };
 
+/** What a thread of the backend's own keeps in JavaScript, bytes. */
+export type ThreadMemory = {
+  readonly thread: string;
+  /** Taken from the system for its heap, and how much of that holds something. */
+  readonly heapBytes: number;
+  readonly usedBytes: number;
+  /** Buffers outside of its heap. */
+  readonly externalBytes: number;
+};
+
 /** See `Backend.embed`. */
 export type Embeddings = {
   readonly vectors: readonly (readonly number[] | Float32Array)[];
@@ -145,6 +155,8 @@ export interface Backend extends AsyncDisposable {
   unloadAdapter(name: string): Promise<void>;
   loadedAdapters(): readonly string[];
   stats(): BackendStats;
+  /** Of its threads beside the one that serves requests; left out where it has none. */
+  threadMemory?(): Promise<readonly ThreadMemory[]>;
   /**
    * Vectors of length 1 for texts, one for each, and how many tokens they have together. Left out where
    * the backend has none.

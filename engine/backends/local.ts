@@ -31,6 +31,7 @@ import type {
   GenerateEvent,
   GenerateRequest,
   ModelInfo,
+  ThreadMemory,
 } from "./backend.ts";
 import { countImages, type PromptMessage, tellsOfCalls } from "./prompt.ts";
 
@@ -222,6 +223,11 @@ class LocalModelBackend implements LocalBackend {
         returnedConversations: parked.returned,
       },
     };
+  }
+
+  async threadMemory(): Promise<readonly ThreadMemory[]> {
+    const memory = await this.#loop.memory();
+    return memory === undefined ? [] : [{ thread: "decoding", ...memory }];
   }
 
   laneStats(): LaneStats {

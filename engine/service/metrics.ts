@@ -52,6 +52,8 @@ export class Metrics {
   readonly #totalSeconds: Histogram;
   /** The outcomes that stand in the figures, by adapter, whoever answered last at the end. */
   readonly #outcomes = new Map<string, Set<string>>();
+  /** Asks what can only be asked for, before the figures are written. */
+  #beforeText: () => Promise<void> = async () => {};
 
   constructor(sources: Sources) {
     const registers = [this.#registry];
@@ -121,8 +123,9 @@ export class Metrics {
   }
 
   /** Everything in Prometheus' text format. */
-  text(): Promise<string> {
-    return this.#registry.metrics();
+  async text(): Promise<string> {
+    await this.#beforeText();
+    return await this.#registry.metrics();
   }
 
   #remember(adapter: string, outcome: string): void {
@@ -162,6 +165,7 @@ export class Metrics {
       "Prompt tokens that were not computed again",
       () => backend.stats().cache?.reusedTokens,
     );
+    this.#addThreads(backend);
     const active = new Gauge({
       name: "zephyr_adapter_active",
       help: "1 for the adapter that answers requests which name none",
@@ -172,6 +176,32 @@ export class Metrics {
         active.set({ adapter: adapters.active ?? BASE }, 1);
       },
     });
+  }
+
+  /** The default figures know the heap of the thread that serves requests alone. */
+  #addThreads(backend: Backend): void {
+    const gauge = (name: string, help: string) =>
+      new Gauge({ name, help, labelNames: ["thread"], registers: [] });
+    const heap = gauge(
+      "zephyr_thread_heap_bytes",
+      "JavaScript heap of a thread beside the main one",
+    );
+    const used = gauge(
+      "zephyr_thread_heap_used_bytes",
+      "The part of that heap which holds something",
+    );
+    const external = gauge(
+      "zephyr_thread_external_bytes",
+      "Buffers of such a thread outside its heap",
+    );
+    this.#beforeText = async () => {
+      for (const one of (await backend.threadMemory?.()) ?? []) {
+        heap.set({ thread: one.thread }, one.heapBytes);
+        used.set({ thread: one.thread }, one.usedBytes);
+        external.set({ thread: one.thread }, one.externalBytes);
+      }
+    };
+    for (const one of [heap, used, external]) this.#registry.registerMetric(one);
   }
 
   /** A gauge that is left out while there is nothing to read. */

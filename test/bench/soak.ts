@@ -273,5 +273,5 @@ async function report(witness: Witness, seconds: number): Promise<boolean> {
 /** Too short a life shows nothing, which is no leak either: contexts are opened and cells first touched for a while. */
 function isFlat(samples: readonly MemorySample[]): boolean {
   const isTelling = (samples.at(-1)?.atMs ?? 0) >= TELLING_MS;
-  return !isTelling || slopePerMinute(samples, "resident") < MOST_GROWTH;
+  return !isTelling || slopePerMinute(samples, "resident").perMinute < MOST_GROWTH;
 }

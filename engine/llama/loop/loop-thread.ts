@@ -2,6 +2,7 @@
  * The decode loop as the rest of the engine sees it: it runs on a thread of its own (loop-worker.ts), so that neither
  * waits for the other. How many run and wait is counted here, where requests come in.
  */
+import { setTimeout } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { CodedError } from "../../base/errors.ts";
 import type { LlamaAdapterPointer } from "../../native/llama-struct.ts";
@@ -20,6 +21,9 @@ import {
   type ToLoop,
 } from "./loop-wire.ts";
 import type { CompletionRequest, StreamEvent } from "./stream.ts";
+
+/** It answers after the decode at work; whoever reads the figures should not wait for ever where that hangs. */
+const MEMORY_WITHIN_MS = 1_000;
 
 /** How much runs and waits at once. */
 export type LoopLimits = {
@@ -98,6 +102,27 @@ export class LoopThread implements AsyncDisposable {
   /** As of the completions that began and ended last, and at most a few tokens older than the texts that came last. */
   get figures(): LoopFigures {
     return this.#figures;
+  }
+
+  /** What the thread keeps in JavaScript, bytes; undefined once it has ended, or where a decode keeps it too long. */
+  async memory(): Promise<
+    | { readonly heapBytes: number; readonly usedBytes: number; readonly externalBytes: number }
+    | undefined
+  > {
+    if (this.#failure !== undefined) return undefined;
+    try {
+      const late = setTimeout(MEMORY_WITHIN_MS, undefined, { ref: false });
+      const heap = await Promise.race([this.#worker.getHeapStatistics(), late]);
+      if (heap === undefined) return undefined;
+      return {
+        heapBytes: heap.total_heap_size,
+        usedBytes: heap.used_heap_size,
+        externalBytes: heap.external_memory,
+      };
+    } catch {
+      // It ended meanwhile, which those who wait for answers hear of.
+      return undefined;
+    }
   }
 
   /**

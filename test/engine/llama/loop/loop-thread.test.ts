@@ -50,6 +50,18 @@ async function readAll(events: AsyncIterable<StreamEvent>): Promise<readonly Str
 }
 
 describe("a decoding thread", () => {
+  test("tells what it keeps in memory, and nothing once it is closed", async () => {
+    await using model = await openModel();
+    const thread = new LoopThread(model, { shape, waiting: 4 }, undefined);
+    await readAll(thread.submit(request).events);
+    const memory = await thread.memory();
+    await thread[Symbol.asyncDispose]();
+    expect(memory?.usedBytes).toBeGreaterThan(1 << 20);
+    expect(memory?.heapBytes).toBeGreaterThanOrEqual(memory?.usedBytes ?? 0);
+    expect(memory?.externalBytes).toBeGreaterThan(0);
+    expect(await thread.memory()).toBeUndefined();
+  });
+
   test("that dies fails what runs and what comes after, and closes all the same", async () => {
     await using model = await openModel();
     // Its heads are 16 numbers wide, which no block of Q8_0 fits: nothing but the thread itself finds that out here.
