@@ -96,11 +96,11 @@ describe.skipIf(!CAN_MOUNT)("on a full disk", () => {
 
   test("a training run keeps its place, and is taken up once there is room", () => {
     const world = smallWorld(taste(30));
-    using disk = mountSmallDisk(MEBIBYTE);
+    using disk = mountSmallDisk(2 * MEBIBYTE);
     for (const name of ["feedback.db", "keys.db", "master.key"]) {
       cpSync(join(world.dataDir, name), join(disk.folder, name));
     }
-    // Enough for the data set, not for a checkpoint.
+    // Enough for the data set, not for the rest of the run.
     disk.fill(160_000);
     const train = () => {
       const env = { ...process.env, ...world.settings, DATA_DIR: disk.folder };

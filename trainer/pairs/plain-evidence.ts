@@ -1,8 +1,8 @@
 /**
  * What speaks for a fresh answer over a disliked one without anybody's judgement: that the disliked one is broken and
  * the fresh one is not. Silent in every other case. Pure.
- * That an answer names nothing of what was asked does not count: where such a rule speaks, people preferred the other
- * answer more often than not (docs/experiments.md).
+ * That an answer names nothing of what was asked does not count: on adversarial dialogues such a rule spoke against
+ * what people preferred more often than for it (docs/experiments.md).
  */
 import { isEmpty, isRepetitive } from "../gate/text-figures.ts";
 
