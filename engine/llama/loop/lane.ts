@@ -9,30 +9,21 @@ import type { Llama } from "../../native/llama.ts";
 import type { LlamaContext } from "../context.ts";
 import { type Demand, planRound, type Round, type Share } from "./batch-plan.ts";
 import type { Shelf } from "./conversation-store.ts";
+import { LaneCells } from "./lane-cells.ts";
 import type { LaneStats } from "./lane-stats.ts";
-import { type Returning, reservedCells, Sequence } from "./sequence.ts";
-import { commonPrefix, placePrompt, seatBeside } from "./sequence-cache.ts";
+import type { Sequence } from "./sequence.ts";
 import type { Stream } from "./stream.ts";
-
-/** A shorter system prompt is cheaper to compute again than to copy. */
-const MIN_SHARED_TOKENS = 32;
-/** Fewer tokens are cheaper to compute again than to write to disk, or to read back. */
-const MIN_PARKED_TOKENS = 64;
 
 /** See the file's head. `step` must not be called again before it returned. */
 export class Lane implements AsyncDisposable {
   readonly #llama: Llama;
   readonly #context: LlamaContext;
-  readonly #shelf: Shelf | undefined;
+  readonly #cells: LaneCells;
   readonly #batch: DecodeBatch;
-  readonly #sequences: readonly Sequence[];
-  /** Holds the system prompt that conversations get copied; the last id, so that those of streams stay dense. */
-  readonly #spare: Sequence;
-  #uses = 0;
   #promptBatches = 0;
   /** The last round, as long as the next one is the same: planning it anew costs as much as sampling a token. */
   #round: Round | undefined;
-  #stats = { decodes: 0, tokens: 0, microBatches: 0, sequences: 0, reusedTokens: 0 };
+  #stats = { decodes: 0, tokens: 0, microBatches: 0, sequences: 0 };
 
   /**
    * @param context with one sequence more than there are streams, the spare one
@@ -41,70 +32,35 @@ export class Lane implements AsyncDisposable {
   constructor(llama: Llama, context: LlamaContext, shelf?: Shelf) {
     this.#llama = llama;
     this.#context = context;
-    this.#shelf = shelf;
+    this.#cells = new LaneCells(context, shelf);
     this.#batch = new DecodeBatch(context.shape.batchTokens);
-    const streams = context.shape.sequences - 1;
-    this.#sequences = Array.from({ length: streams }, (_, id) => new Sequence(id));
-    this.#spare = new Sequence(streams);
   }
 
   get streams(): number {
-    return this.#sequences.length;
+    return this.#cells.sequences.length;
   }
 
   get busy(): number {
     let busy = 0;
-    for (const sequence of this.#sequences) if (sequence.busy) busy += 1;
+    for (const sequence of this.#cells.sequences) if (sequence.busy) busy += 1;
     return busy;
   }
 
   get stats(): LaneStats {
-    return this.#stats;
+    return { ...this.#stats, reusedTokens: this.#cells.reusedTokens };
   }
 
   /** KV cells, and how many of them hold something; in a pool, what several share may count for each. */
   get cells(): { readonly total: number; readonly used: number } {
-    const total = this.#context.shape.cells;
-    const all = [...this.#sequences, this.#spare];
-    const used = all.reduce((sum, { tokens }) => sum + tokens.length, 0);
-    return { total, used: Math.min(total, used) };
+    return this.#cells.figures;
   }
 
   /** Gives a completion a sequence and starts it; false when all are busy, or the pool has no cells for it. */
   admit(stream: Stream): boolean {
-    const { prompt, sharedTokens } = stream.request;
-    const settled = this.#sequences.filter(({ successorOf }) => successorOf === undefined);
-    const placement = placePrompt(prompt, sharedTokens, settled);
-    const given = placement === undefined ? undefined : this.#sequences[placement.id];
-    if (placement === undefined || given === undefined) return false;
-    if (!this.#makeRoom(given, stream)) return false;
+    if (!this.#cells.place(stream)) return false;
     this.#round = undefined;
-    this.#uses += 1;
-    const sequence = placement.continues ? given : this.#seat(given, prompt);
-    // A conversation that goes on, or is answered anew, keeps most of what it holds.
-    if (sequence === given && placement.kept < given.tokens.length / 2) this.#evict(given);
-    const kept = Math.min(commonPrefix(prompt, sequence.tokens), prompt.length - 1);
-    sequence.begin(stream, kept, this.#uses);
-    this.#stats.reusedTokens += kept;
-    if (kept < sharedTokens && sharedTokens >= MIN_SHARED_TOKENS) {
-      sequence.wanted = prompt.slice(0, sharedTokens);
-    }
-    this.#callBack(sequence, Math.max(kept, sharedTokens));
     stream.start(this.#llama);
     return true;
-  }
-
-  /** Puts a new conversation next to those at work; what an idle sequence there holds moves to the given one. */
-  #seat(given: Sequence, prompt: Int32Array): Sequence {
-    // In a pool ids may have gaps; and while cells wait to be copied nothing can come back from disk.
-    if (this.#context.shape.pooled || this.#shelf?.find(prompt) !== undefined) return given;
-    if (this.#sequences.some((one) => one.returning || one.successorOf === given)) return given;
-    const seat = this.#at(seatBeside(given.id, this.#sequences));
-    if (seat === given || !seat.settled) return given;
-    if (seat.tokens.length === 0) return seat;
-    this.#evict(given);
-    given.succeed(seat);
-    return seat;
   }
 
   /**
@@ -114,7 +70,7 @@ export class Lane implements AsyncDisposable {
   async step(aside: boolean): Promise<void> {
     if (this.#round === undefined || this.#someAborted()) {
       this.#releaseAborted();
-      await this.#prepareCells();
+      await this.#cells.prepare();
       this.#round = this.#plan();
     }
     const round = this.#round;
@@ -134,17 +90,17 @@ export class Lane implements AsyncDisposable {
       return;
     }
     this.#count(round);
-    for (const { sequence, tokens } of round.shares) this.#at(sequence).advance(tokens);
-    if (!round.repeats) this.#serveSpare();
+    for (const { sequence, tokens } of round.shares) this.#cells.at(sequence).advance(tokens);
+    if (!round.repeats) this.#cells.serveSpare();
     round.shares.forEach(({ sequence }, i) => {
       const row = rows[i];
-      if (row !== undefined) this.#sample(this.#at(sequence), row);
+      if (row !== undefined) this.#sample(this.#cells.at(sequence), row);
     });
   }
 
   /** Ends every running completion with an error. */
   failAll(error: unknown): void {
-    for (const sequence of this.#sequences) {
+    for (const sequence of this.#cells.sequences) {
       sequence.stream?.fail(error);
       this.#release(sequence);
     }
@@ -152,7 +108,7 @@ export class Lane implements AsyncDisposable {
 
   /** Ends every running completion as aborted; only between two steps. */
   abortAll(): void {
-    for (const sequence of this.#sequences) {
+    for (const sequence of this.#cells.sequences) {
       sequence.stream?.finish("aborted");
       this.#release(sequence);
     }
@@ -160,160 +116,6 @@ export class Lane implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#context[Symbol.asyncDispose]();
-  }
-
-  #at(id: number): Sequence {
-    const sequence = this.#sequences[id] ?? this.#spare;
-    if (sequence.id !== id) throw new RangeError(`no sequence ${id}`);
-    return sequence;
-  }
-
-  /** In a pool: lets idle conversations go, oldest first, until the completion surely finds its cells. */
-  #makeRoom(place: Sequence, { request }: Stream): boolean {
-    const { pooled, cells } = this.#context.shape;
-    if (!pooled) return true;
-    const needed = request.prompt.length + request.maxTokens;
-    const others = [...this.#sequences, this.#spare].filter((sequence) => sequence !== place);
-    const isInUse = (sequence: Sequence) =>
-      sequence.busy || (sequence === this.#spare && this.#isSpareAwaited());
-    if (reservedCells(others.filter(isInUse)) + needed > cells) return false;
-    const idle = others.filter((sequence) => !isInUse(sequence));
-    for (const oldest of idle.toSorted((a, b) => a.lastUse - b.lastUse)) {
-      if (reservedCells(others) + needed <= cells) break;
-      if (oldest !== this.#spare) this.#evict(oldest);
-      oldest.keep(0);
-    }
-    return true;
-  }
-
-  #isSpareAwaited(): boolean {
-    return this.#sequences.some(({ awaitsSpare, wanted }) => awaitsSpare || wanted !== undefined);
-  }
-
-  /** What the cells still hold is parked before they are used again. */
-  #evict(sequence: Sequence): void {
-    if (this.#shelf === undefined || sequence.tokens.length < MIN_PARKED_TOKENS) return;
-    sequence.leaving ??= [...sequence.tokens];
-  }
-
-  /** Asks for a parked conversation that holds clearly more of the prompt than is at hand. */
-  #callBack(sequence: Sequence, atHand: number): void {
-    const shelf = this.#shelf;
-    const found = shelf?.find(sequence.prompt);
-    if (shelf === undefined || found === undefined) return;
-    if (found.kept < atHand + MIN_PARKED_TOKENS) return;
-    const { conversation, kept } = found;
-    const arrival = shelf.take(conversation).then((state) => {
-      returning.state = state ?? "lost";
-    });
-    const returning: Returning = { conversation, kept, arrival, state: "pending" };
-    sequence.returning = returning;
-  }
-
-  /** Parks what leaves, moves, puts back what has returned, frees what is stale, copies system prompts. In this order. */
-  async #prepareCells(): Promise<void> {
-    for (const sequence of this.#sequences) {
-      if (sequence.leaving !== undefined) this.#park(sequence, sequence.leaving);
-    }
-    this.#move();
-    if (!this.#hasWork()) await this.#nextArrival();
-    for (const sequence of this.#sequences) {
-      if (sequence.returning !== undefined) this.#putBack(sequence, sequence.returning);
-    }
-    for (const sequence of [...this.#sequences, this.#spare]) {
-      if (sequence.stale) this.#context.truncate(sequence.id, sequence.tokens.length);
-      sequence.stale = false;
-    }
-    for (const sequence of this.#sequences) {
-      if (sequence.returning === undefined && sequence.wanted !== undefined) {
-        this.#shareSystemPrompt(sequence, sequence.wanted);
-        sequence.wanted = undefined;
-      }
-    }
-  }
-
-  #move(): void {
-    for (const sequence of this.#sequences) {
-      const { successorOf } = sequence;
-      if (successorOf !== undefined) this.#context.copySequence(successorOf.id, sequence.id);
-      sequence.successorOf = undefined;
-    }
-  }
-
-  #park(sequence: Sequence, tokens: readonly number[]): void {
-    sequence.leaving = undefined;
-    const state = this.#context.saveSequence(sequence.id);
-    if (state !== undefined) this.#shelf?.park(tokens, state);
-  }
-
-  #hasWork(): boolean {
-    const all = [...this.#sequences, this.#spare];
-    return all.some((sequence) => sequence.ready);
-  }
-
-  /** Nothing else to do than to wait for the disk. */
-  async #nextArrival(): Promise<void> {
-    const arrivals = this.#sequences.flatMap(({ returning }) => returning?.arrival ?? []);
-    if (arrivals.length > 0) await Promise.race(arrivals);
-  }
-
-  #putBack(sequence: Sequence, returning: Returning): void {
-    const { state, conversation, kept } = returning;
-    if (state === "pending") return;
-    sequence.returning = undefined;
-    // Lost: what is at hand already serves, and the system prompt is copied as for any other.
-    if (state === "lost" || kept <= sequence.tokens.length) return;
-    this.#stats.reusedTokens -= sequence.tokens.length;
-    const isBack = this.#context.restoreSequence(sequence.id, state);
-    sequence.tokens = isBack ? [...conversation.tokens] : [];
-    sequence.keep(isBack ? kept : 0);
-    this.#stats.reusedTokens += sequence.tokens.length;
-    if (isBack) sequence.wanted = undefined;
-  }
-
-  /** Copies the system prompt from where it is, waits for the spare sequence where it is being computed. */
-  #shareSystemPrompt(sequence: Sequence, system: Int32Array): void {
-    const spare = this.#spare;
-    const held = [...spare.tokens, ...spare.pending];
-    const matches = held.length === system.length && commonPrefix(held, system) === system.length;
-    if (matches && spare.pending.length === 0) {
-      this.#copy(spare, sequence, system.length);
-      return;
-    }
-    const donor = this.#sequences.find(
-      (other) => other !== sequence && commonPrefix(other.tokens, system) === system.length,
-    );
-    if (donor !== undefined) {
-      this.#copy(donor, sequence, system.length);
-      return;
-    }
-    // The spare is at work for another system prompt: computing this one alone is quicker than waiting.
-    if (!matches && spare.pending.length > 0) return;
-    if (!matches) {
-      const kept = commonPrefix(spare.tokens, system);
-      this.#context.truncate(spare.id, kept);
-      spare.keep(kept);
-      spare.lastUse = this.#uses;
-      spare.pending = [...system.subarray(kept)];
-    }
-    sequence.awaitsSpare = true;
-  }
-
-  #copy(source: Sequence, target: Sequence, length: number): void {
-    this.#context.copySequence(source.id, target.id);
-    if (source.tokens.length > length) this.#context.truncate(target.id, length);
-    this.#stats.reusedTokens += length - target.tokens.length;
-    target.tokens = source.tokens.slice(0, length);
-    target.pending = [...target.prompt.subarray(length)];
-  }
-
-  #serveSpare(): void {
-    if (this.#spare.pending.length > 0) return;
-    for (const sequence of this.#sequences) {
-      if (!sequence.awaitsSpare) continue;
-      sequence.awaitsSpare = false;
-      this.#copy(this.#spare, sequence, this.#spare.tokens.length);
-    }
   }
 
   #plan(): Round {
@@ -325,7 +127,7 @@ export class Lane implements AsyncDisposable {
   }
 
   #demands(): readonly Demand[] {
-    const demands = this.#sequences
+    const demands = this.#cells.sequences
       .filter((sequence) => sequence.ready)
       .map((sequence) => ({
         sequence: sequence.id,
@@ -333,10 +135,10 @@ export class Lane implements AsyncDisposable {
         decoding: sequence.tokens.length >= sequence.prompt.length,
         order: sequence.lastUse,
       }));
-    const spare = this.#spare.pending.length;
+    const spare = this.#cells.spare.pending.length;
     // Before all prompts: several of them wait for it.
     if (spare > 0) {
-      demands.push({ sequence: this.#spare.id, tokens: spare, decoding: false, order: 0 });
+      demands.push({ sequence: this.#cells.spare.id, tokens: spare, decoding: false, order: 0 });
     }
     return demands;
   }
@@ -345,7 +147,7 @@ export class Lane implements AsyncDisposable {
   #fill(shares: readonly Share[]): readonly (number | undefined)[] {
     this.#batch.clear();
     return shares.map((share) => {
-      const sequence = this.#at(share.sequence);
+      const sequence = this.#cells.at(share.sequence);
       const { pending, tokens, id } = sequence;
       for (let i = 0; i < share.tokens; i += 1) {
         const wantsLogits = share.complete && sequence.busy && i === share.tokens - 1;
@@ -370,28 +172,27 @@ export class Lane implements AsyncDisposable {
   }
 
   #someAborted(): boolean {
-    return this.#sequences.some(({ stream }) => stream?.aborted === true);
+    return this.#cells.sequences.some(({ stream }) => stream?.aborted === true);
   }
 
   #releaseAborted(): void {
-    for (const sequence of this.#sequences) {
+    for (const sequence of this.#cells.sequences) {
       if (sequence.stream?.aborted !== true) continue;
       sequence.stream.finish("aborted");
       this.#release(sequence);
     }
-    if (!this.#isSpareAwaited()) this.#spare.pending = [];
+    this.#cells.dropUnawaited();
   }
 
   #dropAfterFailure(shares: readonly Share[], error: unknown): void {
-    const failed = new Set(shares.map((share) => this.#at(share.sequence)));
-    if (failed.has(this.#spare)) {
-      for (const sequence of this.#sequences) if (sequence.awaitsSpare) failed.add(sequence);
+    const failed = new Set(shares.map((share) => this.#cells.at(share.sequence)));
+    if (failed.has(this.#cells.spare)) {
+      for (const sequence of this.#cells.sequences) if (sequence.awaitsSpare) failed.add(sequence);
     }
     for (const sequence of failed) {
       sequence.stream?.fail(error);
       this.#release(sequence);
-      this.#context.truncate(sequence.id, 0);
-      sequence.tokens = [];
+      this.#cells.clear(sequence);
     }
   }
 
