@@ -4,69 +4,31 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { availableParallelism } from "node:os";
 import { pipeline } from "node:stream/promises";
 import { CodedError } from "../base/errors.ts";
-import type { CacheType } from "../llama/context.ts";
 import { Embedder } from "../llama/embedder.ts";
-import { type BuildChoice, chooseBuild, type GpuSetting } from "../llama/gpu-build.ts";
-import { emptyFolder } from "../llama/loop/conversation-store.ts";
+import { type BuildChoice, chooseBuild } from "../llama/gpu-build.ts";
 import { laneNeeds } from "../llama/loop/lane-opener.ts";
 import type { LaneStats } from "../llama/loop/lane-stats.ts";
 import { type LoopLimits, LoopThread } from "../llama/loop/loop-thread.ts";
-import type { Parking } from "../llama/loop/loop-wire.ts";
-import { commonPrefix } from "../llama/loop/sequence-cache.ts";
 import type { CompletionRequest } from "../llama/loop/stream.ts";
-import { type CacheSetting, describePlan, planCache } from "../llama/memory-plan.ts";
+import { describePlan, planCache } from "../llama/memory-plan.ts";
 import { LoadedModel } from "../llama/model.ts";
 import { jsonObjectGrammar, schemaToGrammar } from "../llama/schema-grammar.ts";
-import type { Vocabulary } from "../llama/vocabulary.ts";
 import { loadLibraries } from "../native/library.ts";
 import type {
   AnswerShape,
   Backend,
   BackendStats,
-  ChatMessage,
   Embeddings,
   GenerateEvent,
   GenerateRequest,
   ModelInfo,
   ThreadMemory,
 } from "./backend.ts";
-import { countImages, type PromptMessage, tellsOfCalls } from "./prompt.ts";
-
-/** What to serve and with how much. */
-export type LocalBackendOptions = {
-  readonly modelPath: string;
-  readonly modelId: string;
-  readonly gpu: GpuSetting;
-  /** Layers on the GPU; ignored by the CPU build. */
-  readonly gpuLayers: number;
-  /** CPU threads; by default half of the logical processors, one at least. */
-  readonly threads?: number;
-  /** Context of each conversation, tokens; clamped to what the model was trained for. */
-  readonly contextTokens: number;
-  readonly streams: number;
-  /** Completions that may wait for a stream before `queue_full`; 256 by default. */
-  readonly waiting?: number;
-  /** Most tokens of one decode: how long others may stall for a prompt. By default fitted to the model's size. */
-  readonly batchTokens?: number;
-  /** F16 unless told otherwise. */
-  readonly cacheType?: CacheType;
-  /** `auto` unless told otherwise. */
-  readonly cacheSetting?: CacheSetting;
-  /** Most cells of a pool; what memory holds unless told otherwise. */
-  readonly cells?: number;
-  /** Counts so many bytes as free beside the weights; what the system says unless told otherwise. */
-  readonly freeBytes?: number;
-  /** Where idle conversations' KV goes, and how many bytes of it; nowhere unless told. */
-  readonly parking?: Parking;
-  /** A guard model's own markers around the one turn that it is asked; other models get Zephyr's template. */
-  readonly turn?: TurnMarkers;
-};
-
-/** What stands before and after a turn; the text of control tokens stands for those tokens. */
-type TurnMarkers = { readonly before: string; readonly after: string };
+import { checkParking, type LocalBackendOptions, toLimits } from "./local-limits.ts";
+import { PromptEncoder } from "./local-prompt.ts";
+import type { PromptMessage } from "./prompt.ts";
 
 /** The local backend, with its decode loop's machine-independent figures. */
 export type LocalBackend = Backend & {
@@ -78,17 +40,8 @@ export type LocalBackend = Backend & {
   openBeside(options: { readonly streams: number; readonly contextTokens: number }): Backend;
 };
 
-const DEFAULT_WAITING = 256;
 /** Longer texts are no sentence or paragraph; and the buffers for them are large. */
 const EMBEDDED_TOKENS = 2048;
-const SMALL_MODEL_PARAMETERS = 1e9;
-/**
- * Measured with 58 M parameters on one CPU thread and eight people: batches of 128 give as many tokens a second as
- * 512, but halve the time to first token; at 32, 192 gave 4% less. A large model computes only ten to a hundred prompt
- * tokens a second.
- */
-const BATCH_TOKENS = { gpu: 512, smallModelOnCpu: 128, largeModelOnCpu: 64 } as const;
-
 /**
  * Chooses a build, loads the model and makes it ready.
  * @throws CodedError `library_missing`, `library_incompatible`, `model_missing`, `model_invalid`
@@ -117,10 +70,10 @@ class LocalModelBackend implements LocalBackend {
   readonly #options: LocalBackendOptions;
   readonly #loop: LoopThread;
   readonly #limits: LoopLimits;
+  readonly #prompts: PromptEncoder;
   #ownsModel = true;
   /** Opened when somebody first asks for an embedding. */
   #embedder: Promise<Embedder> | undefined;
-  #systemPrompt: { readonly text: string; readonly tokens: Int32Array } | undefined;
 
   constructor(
     model: LoadedModel,
@@ -136,6 +89,7 @@ class LocalModelBackend implements LocalBackend {
     this.#build = build;
     this.#options = options;
     this.#limits = limits;
+    this.#prompts = new PromptEncoder(model.vocabulary, options.turn);
     const { parking, text } = checkParking(options.parking);
     this.info = {
       id: options.modelId,
@@ -174,7 +128,7 @@ class LocalModelBackend implements LocalBackend {
   }
 
   countTokens(messages: readonly PromptMessage[]): number {
-    return this.#encode(plainMessages(messages)).length;
+    return this.#prompts.encode(messages).length;
   }
 
   async loadAdapter(name: string, path: string): Promise<void> {
@@ -196,7 +150,7 @@ class LocalModelBackend implements LocalBackend {
     });
     const embedder = await this.#embedder;
     const encoded = texts.map((text) =>
-      this.#vocabulary.tokenize(text, { special: false, addBos: true }),
+      this.#model.vocabulary.tokenize(text, { special: false, addBos: true }),
     );
     const vectors: Float32Array[] = [];
     for (const tokens of encoded) {
@@ -248,13 +202,9 @@ class LocalModelBackend implements LocalBackend {
     if (this.#ownsModel) await this.#model[Symbol.asyncDispose]();
   }
 
-  get #vocabulary(): Vocabulary {
-    return this.#model.vocabulary;
-  }
-
   #complete(request: GenerateRequest): CompletionRequest {
-    const messages = plainMessages(request.messages);
-    const prompt = this.#encode(messages);
+    const { messages } = request;
+    const prompt = this.#prompts.encode(messages);
     if (messages.length === 0 || prompt.length === 0) {
       throw new CodedError("Expected at least one message to answer, got none.", {
         code: "invalid_request",
@@ -270,7 +220,7 @@ class LocalModelBackend implements LocalBackend {
     const { sampling, stop, adapter, topLogprobs, shape } = request;
     return {
       prompt,
-      sharedTokens: this.#sharedTokens(messages, prompt),
+      sharedTokens: this.#prompts.sharedTokens(messages, prompt),
       sampling,
       stop,
       adapter,
@@ -279,33 +229,6 @@ class LocalModelBackend implements LocalBackend {
       ...(shape === undefined ? {} : { grammar: toGrammar(shape) }),
     };
   }
-
-  #encode(messages: readonly ChatMessage[]): Int32Array {
-    const { turn } = this.#options;
-    if (turn !== undefined) return encodeTurn(this.#vocabulary, turn, messages);
-    return this.#vocabulary.encodeChat(messages, { addGenerationPrompt: true });
-  }
-
-  /** How many of the prompt's tokens are its system prompt's. */
-  #sharedTokens(messages: readonly ChatMessage[], prompt: Int32Array): number {
-    const [first] = messages;
-    if (first?.role !== "system") return 0;
-    if (this.#systemPrompt?.text !== first.content) {
-      const tokens = this.#vocabulary.encodeChat([first], { addGenerationPrompt: false });
-      this.#systemPrompt = { text: first.content, tokens };
-    }
-    // The last token of both differs: what follows a turn's line end merges with it.
-    return Math.min(commonPrefix(this.#systemPrompt.tokens, prompt), prompt.length - 1);
-  }
-}
-
-/** The service refuses before; text that stands beside a picture must not be answered without it. */
-function plainMessages(messages: readonly PromptMessage[]): readonly ChatMessage[] {
-  const isPlain = !tellsOfCalls(messages) && messages.every((one) => countImages(one) === 0);
-  if (isPlain) return messages.flatMap((one) => (one.role === "tool" ? [] : [one]));
-  throw new CodedError("Expected plain text: pictures and calls are for other servers' models.", {
-    code: "invalid_request",
-  });
 }
 
 /** Zephyr's own template has no place for tools; a file's may, but is not the one that is rendered here. */
@@ -320,71 +243,6 @@ function whyNoTools(modelId: string, hasToolTemplate: boolean): string {
 function toGrammar(shape: AnswerShape): string {
   if (shape.type === "grammar") return shape.gbnf;
   return shape.schema === null ? jsonObjectGrammar() : schemaToGrammar(shape.schema);
-}
-
-/** BOS, the markers as control tokens, what is between them as text. */
-function encodeTurn(
-  vocabulary: Vocabulary,
-  { before, after }: TurnMarkers,
-  messages: readonly ChatMessage[],
-): Int32Array {
-  const text = messages.map(({ content }) => content).join("\n\n");
-  return Int32Array.from([
-    ...vocabulary.tokenize(before, { special: true, addBos: true }),
-    ...vocabulary.tokenize(text, { special: false, addBos: false }),
-    ...vocabulary.tokenize(after, { special: true, addBos: false }),
-  ]);
-}
-
-/** Whether there is a place to park, and that in a sentence: a full disk must not keep anyone from chatting. */
-function checkParking(parking: Parking | undefined): {
-  readonly parking: Parking | undefined;
-  readonly text: string;
-} {
-  if (parking === undefined || parking.limitBytes === 0) {
-    return { parking: undefined, text: "Idle conversations are not kept on disk." };
-  }
-  try {
-    emptyFolder(parking.folder);
-    const most = `${Math.ceil(parking.limitBytes / 2 ** 20).toLocaleString("en")} MiB`;
-    return {
-      parking,
-      text: `Idle conversations that give way go to disk, encrypted, up to ${most}.`,
-    };
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    return { parking: undefined, text: `Idle conversations are not kept on disk: ${why}` };
-  }
-}
-
-function toLimits(
-  model: LoadedModel,
-  build: BuildChoice,
-  options: LocalBackendOptions,
-): LoopLimits {
-  const gpu = build.kind !== "cpu";
-  const threads = options.threads ?? Math.max(1, Math.floor(availableParallelism() / 2));
-  const { trainedTokens, parameters } = model.weights;
-  const shape = {
-    streams: options.streams,
-    contextTokens: Math.min(options.contextTokens, trainedTokens),
-    batchTokens: options.batchTokens ?? defaultBatchTokens(gpu, parameters),
-    threads,
-    batchThreads: threads,
-    // A card is one: two contexts at once would only share it.
-    lanesAtOnce: gpu ? 1 : Math.max(1, Math.floor(availableParallelism() / threads)),
-    cacheType: options.cacheType ?? "f16",
-    cacheSetting: options.cacheSetting ?? "auto",
-    ...(options.cells === undefined ? {} : { cells: options.cells }),
-    ...(options.freeBytes === undefined ? {} : { freeBytes: options.freeBytes }),
-  };
-  return { shape, waiting: options.waiting ?? DEFAULT_WAITING };
-}
-
-function defaultBatchTokens(gpu: boolean, parameters: number): number {
-  if (gpu) return BATCH_TOKENS.gpu;
-  const small = parameters < SMALL_MODEL_PARAMETERS;
-  return small ? BATCH_TOKENS.smallModelOnCpu : BATCH_TOKENS.largeModelOnCpu;
 }
 
 async function hashFile(path: string): Promise<string> {

@@ -8,11 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { GenerateRequest } from "#engine/backends/backend.ts";
-import {
-  type LocalBackend,
-  type LocalBackendOptions,
-  openLocalBackend,
-} from "#engine/backends/local.ts";
+import { type LocalBackend, openLocalBackend } from "#engine/backends/local.ts";
+import type { LocalBackendOptions } from "#engine/backends/local-limits.ts";
 import { freeGpuBytes } from "#engine/native/device-memory.ts";
 import { type Answer, ask, request } from "../engine/backends/ask.ts";
 import { until } from "../engine/service/scripted-backend.ts";

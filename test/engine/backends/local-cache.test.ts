@@ -3,11 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ChatMessage } from "#engine/backends/backend.ts";
-import {
-  type LocalBackend,
-  type LocalBackendOptions,
-  openLocalBackend,
-} from "#engine/backends/local.ts";
+import { type LocalBackend, openLocalBackend } from "#engine/backends/local.ts";
+import type { LocalBackendOptions } from "#engine/backends/local-limits.ts";
 import { cpuLibraries } from "../../model/libraries.ts";
 import { writeRandomAdapter } from "../../model/random-adapter.ts";
 import { writeRandomModel } from "../../model/random-model.ts";
