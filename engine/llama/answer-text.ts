@@ -11,8 +11,6 @@ export type Release<T> = {
   readonly stopped: boolean;
 };
 
-const MOST_ASCII = 0x7f;
-
 type Held<T> = { readonly token: T; readonly start: number };
 
 /** The text of one answer as it grows. */
@@ -20,8 +18,6 @@ export class AnswerText<T> {
   readonly #stop: readonly string[];
   // ignoreBOM: a byte order mark that the model writes is text like any other.
   readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-  /** The decoder may hold the beginning of a character. */
-  #isWithin = false;
   #held: Held<T>[] = [];
   /** Decoded but not given out: it may be the beginning of a stop string. */
   #pending = "";
@@ -36,7 +32,7 @@ export class AnswerText<T> {
   /** Adds a token's bytes; gives back what can be shown now. */
   push(token: T, bytes: Uint8Array): Release<T> {
     this.#held.push({ token, start: this.#released + this.#pending.length });
-    this.#pending += this.#decode(bytes);
+    this.#pending += this.#decoder.decode(bytes, { stream: true });
     const stopAt = firstStop(this.#pending, this.#stop);
     if (stopAt !== undefined) return this.#release(stopAt, true);
     return this.#release(this.#pending.length - heldTail(this.#pending, this.#stop), false);
@@ -53,14 +49,6 @@ export class AnswerText<T> {
     };
   }
 
-  /** The decoder costs more than all else that is done for a token, and most tokens do not need it. */
-  #decode(bytes: Uint8Array): string {
-    if (!this.#isWithin && isAscii(bytes)) return String.fromCharCode(...bytes);
-    const last = bytes.at(-1);
-    if (last !== undefined) this.#isWithin = last > MOST_ASCII;
-    return this.#decoder.decode(bytes, { stream: true });
-  }
-
   #release(length: number, stopped: boolean): Release<T> {
     const text = this.#pending.slice(0, length);
     this.#pending = stopped ? "" : this.#pending.slice(length);
@@ -71,11 +59,6 @@ export class AnswerText<T> {
     this.#held = stopped ? [] : this.#held.slice(count);
     return { text, tokens, stopped };
   }
-}
-
-function isAscii(bytes: Uint8Array): boolean {
-  for (const byte of bytes) if (byte > MOST_ASCII) return false;
-  return true;
 }
 
 function firstStop(text: string, stop: readonly string[]): number | undefined {

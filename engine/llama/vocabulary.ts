@@ -26,7 +26,6 @@ export class Vocabulary implements Disposable {
   readonly #vocab: LlamaVocabPointer;
   readonly #addsBos: boolean;
   readonly #bytes: Uint8Array[] = [];
-  readonly #ends: boolean[] = [];
   readonly #markers = new Map<string, number | null>();
   readonly #encoder = new TextEncoder();
   #model: LlamaModelPointer | null;
@@ -136,12 +135,8 @@ export class Vocabulary implements Disposable {
 
   /** Whether a token ends an answer (EOS, or another that the file marks so). */
   endsGeneration(id: number): boolean {
-    const known = this.#ends[id];
-    if (known !== undefined) return known;
     this.#assertOpen();
-    const ends = this.#llama.llama_vocab_is_eog(this.#vocab, this.#checked(id));
-    this.#ends[id] = ends;
-    return ends;
+    return this.#llama.llama_vocab_is_eog(this.#vocab, this.#checked(id));
   }
 
   /**

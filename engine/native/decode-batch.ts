@@ -11,8 +11,7 @@ export class DecodeBatch {
   readonly #positions: Int32Array;
   readonly #sequences: Int32Array;
   readonly #wantsLogits: Int8Array;
-  /** One for all decodes: it is read before the call returns. */
-  readonly #struct: { n_tokens: number } & Omit<Batch, "n_tokens">;
+  readonly #addresses: Omit<Batch, "n_tokens">;
   /** Kept so that the memory that native code sees is not collected. */
   readonly #pinned: readonly ArrayBuffer[];
   #length = 0;
@@ -34,8 +33,7 @@ export class DecodeBatch {
       pointers[row] = firstSequence + BigInt(row * INT32_BYTES);
     });
     this.#pinned = [token, pos, sequence, counts, logits, sequencePointers];
-    this.#struct = {
-      n_tokens: 0,
+    this.#addresses = {
       token: koffi.address(token),
       embd: null,
       pos: koffi.address(pos),
@@ -68,8 +66,7 @@ export class DecodeBatch {
   /** What llama_decode takes; valid until the next `add` or `clear`. */
   struct(): Batch {
     if (this.#pinned.length === 0) throw new Error("the batch has no memory");
-    this.#struct.n_tokens = this.#length;
-    return this.#struct;
+    return { n_tokens: this.#length, ...this.#addresses };
   }
 }
 

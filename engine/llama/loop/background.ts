@@ -15,10 +15,6 @@ export class Background {
     }
   }
 
-  get isBusy(): boolean {
-    return this.#tasks.size > 0;
-  }
-
   /** Settles once nothing runs any more, also what was begun meanwhile. */
   async ended(): Promise<void> {
     while (this.#tasks.size > 0) await Promise.allSettled(this.#tasks);

@@ -31,39 +31,8 @@ export type PlanShape = {
   readonly promptBatches: number;
 };
 
-/** What one decode computes. */
-export type Round = {
-  readonly shares: readonly Share[];
-  readonly tokens: number;
-  readonly microBatches: number;
-  /** Some of those who generate get a token. */
-  readonly generates: boolean;
-  /** Everyone who runs gets a token and nothing else is to do: the next round is the same again. */
-  readonly repeats: boolean;
-};
-
 /** So many batches of prompts at most keep those who generate waiting. */
 const MAX_PROMPT_BATCHES = 8;
-
-/**
- * The next batch with what it comes to.
- * @param shape.microBatchTokens the context's n_ubatch
- * @param shape.running completions that have their sequence, whether they can compute now or not
- */
-export function planRound(
-  demands: readonly Demand[],
-  shape: PlanShape & { readonly microBatchTokens: number; readonly running: number },
-): Round {
-  const shares = planBatch(demands, shape);
-  const served = new Set(shares.map(({ sequence }) => sequence));
-  return {
-    shares,
-    tokens: shares.reduce((sum, share) => sum + share.tokens, 0),
-    microBatches: countMicroBatches(shares, shape.microBatchTokens, shape.pooled),
-    generates: demands.some(({ sequence, decoding }) => decoding && served.has(sequence)),
-    repeats: shares.length === shape.running && demands.every(({ decoding }) => decoding),
-  };
-}
 
 /**
  * The next batch. With a pool of cells everything mixes. With cells of its own for each sequence llama.cpp computes

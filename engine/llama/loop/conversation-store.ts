@@ -47,7 +47,6 @@ export class ConversationStore implements AsyncDisposable {
   readonly #secret = randomBytes(32);
   readonly #entries = new Set<Entry>();
   readonly #writing = new Set<Promise<unknown>>();
-  #reading = 0;
   #bytes = 0;
   #parked = 0;
   #returned = 0;
@@ -70,11 +69,6 @@ export class ConversationStore implements AsyncDisposable {
       parked: this.#parked,
       returned: this.#returned,
     };
-  }
-
-  /** Something is on its way to the disk or from it. */
-  get isBusy(): boolean {
-    return this.#writing.size + this.#reading > 0;
   }
 
   /** Conversations of one adapter: KV of another must never be found among them. */
@@ -123,10 +117,8 @@ export class ConversationStore implements AsyncDisposable {
   /** Reads a conversation's state and forgets it here; undefined when it is gone or damaged. Never rejects. */
   async take(conversation: ParkedConversation): Promise<Uint8Array | undefined> {
     const entry = [...this.#entries].find((candidate) => candidate === conversation);
-    if (entry === undefined) return undefined;
-    this.#reading += 1;
+    if (entry === undefined || !(await entry.written)) return undefined;
     try {
-      if (!(await entry.written)) return undefined;
       const state = await this.#read(entry);
       this.#returned += 1;
       return state;
@@ -134,7 +126,6 @@ export class ConversationStore implements AsyncDisposable {
       // Lost to the disk or to someone's hands: it is computed again, which costs time and nothing else.
       return undefined;
     } finally {
-      this.#reading -= 1;
       this.#remove(entry);
     }
   }

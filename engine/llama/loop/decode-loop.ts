@@ -21,18 +21,11 @@ export type LoopOptions = {
   readonly store: ConversationStore | undefined;
   /** Called after each step, and when a lane opened or closed: the figures may have changed. */
   readonly onChange: () => void;
-  /**
-   * Reads what others have sent meanwhile; called after each step. Without it the event loop turns after each step,
-   * and brings what they sent.
-   */
-  readonly readMail?: () => void;
 };
 
 /** Lanes without work that keep their memory: the serving adapter's, and one other's where caches are small. */
 const MAX_IDLE_LANES = 2;
 const LARGE_CACHE_BYTES = 1 << 30;
-/** A turn costs as much as sampling a token; what only it can bring (timers, the thread's end) may wait so many steps. */
-const STEPS_A_TURN = 16;
 
 /** An adapter (or none) with the lane that computes under it, while it has one. */
 class Slot {
@@ -70,7 +63,6 @@ export class DecodeLoop implements AsyncDisposable {
   readonly #shape: LaneShape;
   readonly #store: ConversationStore | undefined;
   readonly #onChange: () => void;
-  readonly #readMail: (() => void) | undefined;
   readonly #maxIdleLanes: number;
   readonly #bare: Slot;
   readonly #adapters = new Map<string, Slot>();
@@ -80,15 +72,13 @@ export class DecodeLoop implements AsyncDisposable {
   #closedLanes: LaneStats = NO_STATS;
   readonly #steps = new Set<Promise<void>>();
   #turns = 0;
-  #stepsSinceTurn = 0;
   #disposed = false;
 
-  constructor(weights: Weights, { shape, store, onChange, readMail }: LoopOptions) {
+  constructor(weights: Weights, { shape, store, onChange }: LoopOptions) {
     this.#weights = weights;
     this.#shape = shape;
     this.#store = store;
     this.#onChange = onChange;
-    this.#readMail = readMail;
     this.#bare = new Slot(null, store);
     this.#slots = new Set([this.#bare]);
     const tokenBytes = weights.cacheBytesPerToken(shape.cacheType);
@@ -189,7 +179,7 @@ export class DecodeLoop implements AsyncDisposable {
     const aside = this.#shape.lanesAtOnce > 1 && busy.length > 1;
     for (const slot of due) {
       if (this.#steps.size >= this.#shape.lanesAtOnce) return;
-      const step = this.#run(slot, aside);
+      const step = this.#step(slot, aside);
       this.#steps.add(step);
       void step.then(() => {
         this.#steps.delete(step);
@@ -198,42 +188,21 @@ export class DecodeLoop implements AsyncDisposable {
     }
   }
 
-  /** Steps once, and again for as long as nobody else is there to be thought of. */
-  async #run(slot: Slot, aside: boolean): Promise<void> {
+  async #step(slot: Slot, aside: boolean): Promise<void> {
     const { lane } = slot;
     if (lane === undefined) return;
-    do {
-      this.#turns += 1;
-      slot.lastUse = this.#turns;
-      slot.stepping = true;
-      try {
-        await lane.step(aside);
-      } catch (error) {
-        lane.failAll(error);
-      }
-      this.#settle();
-      // Requests and aborts that came meanwhile are read now, all of them before the next step.
-      await this.#hear();
-      slot.stepping = false;
-    } while (this.#goesOnAlone(lane));
-  }
-
-  #goesOnAlone(lane: Lane): boolean {
-    if (this.#disposed || this.#waiting.length > 0 || lane.busy === 0) return false;
-    for (const slot of this.#slots) if (slot.lane !== lane && slot.lane?.busy) return false;
-    return true;
-  }
-
-  /** Reads what came; turns the event loop where something is under way that only it brings to an end. */
-  async #hear(): Promise<void> {
-    this.#readMail?.();
-    this.#stepsSinceTurn += 1;
-    const isDue = this.#readMail === undefined || this.#stepsSinceTurn >= STEPS_A_TURN;
-    const isAwaited =
-      this.#background.isBusy || this.#store?.isBusy === true || this.#steps.size > 1;
-    if (!isDue && !isAwaited) return;
-    this.#stepsSinceTurn = 0;
+    this.#turns += 1;
+    slot.lastUse = this.#turns;
+    slot.stepping = true;
+    try {
+      await lane.step(aside);
+    } catch (error) {
+      lane.failAll(error);
+    }
+    this.#settle();
+    // Requests and aborts that came meanwhile are read now, all of them before the next step.
     await setImmediate();
+    slot.stepping = false;
   }
 
   /** Starts waiting completions in their order, as far as streams are free and lanes open. */
@@ -290,14 +259,11 @@ export class DecodeLoop implements AsyncDisposable {
   /** Frees what nobody needs any more; called between steps. */
   #settle(): void {
     this.#onChange();
-    let someIdle = false;
     for (const slot of this.#slots) {
       if (slot.onDrained !== undefined && !this.#isUsed(slot)) slot.onDrained();
-      someIdle ||= slot.idle;
     }
-    if (!someIdle) return;
     const idle = [...this.#slots].filter((slot) => slot.idle);
-    for (const slot of this.#slots) slot.awaitsMemory = false;
+    if (idle.length > 0) for (const slot of this.#slots) slot.awaitsMemory = false;
     const surplus = idle.length > this.#maxIdleLanes;
     if (surplus) void this.#background.run(() => this.#closeIdle(this.#maxIdleLanes));
     else if (idle.some((slot) => this.#isCramped(slot))) {

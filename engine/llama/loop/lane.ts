@@ -7,7 +7,7 @@
 import { DecodeBatch } from "../../native/decode-batch.ts";
 import type { Llama } from "../../native/llama.ts";
 import type { LlamaContext } from "../context.ts";
-import { type Demand, planRound, type Round, type Share } from "./batch-plan.ts";
+import { countMicroBatches, type Demand, planBatch, type Share } from "./batch-plan.ts";
 import type { Shelf } from "./conversation-store.ts";
 import { LaneCells } from "./lane-cells.ts";
 import type { LaneStats } from "./lane-stats.ts";
@@ -21,8 +21,6 @@ export class Lane implements AsyncDisposable {
   readonly #cells: LaneCells;
   readonly #batch: DecodeBatch;
   #promptBatches = 0;
-  /** The last round, as long as the next one is the same: planning it anew costs as much as sampling a token. */
-  #round: Round | undefined;
   #stats = { decodes: 0, tokens: 0, microBatches: 0, sequences: 0 };
 
   /**
@@ -41,9 +39,7 @@ export class Lane implements AsyncDisposable {
   }
 
   get busy(): number {
-    let busy = 0;
-    for (const sequence of this.#cells.sequences) if (sequence.busy) busy += 1;
-    return busy;
+    return this.#cells.sequences.filter((sequence) => sequence.busy).length;
   }
 
   get stats(): LaneStats {
@@ -58,7 +54,6 @@ export class Lane implements AsyncDisposable {
   /** Gives a completion a sequence and starts it; false when all are busy, or the pool has no cells for it. */
   admit(stream: Stream): boolean {
     if (!this.#cells.place(stream)) return false;
-    this.#round = undefined;
     stream.start(this.#llama);
     return true;
   }
@@ -68,41 +63,34 @@ export class Lane implements AsyncDisposable {
    * @param aside whether other lanes compute meanwhile; until it settles no completion may be admitted
    */
   async step(aside: boolean): Promise<void> {
-    if (this.#round === undefined || this.#someAborted()) {
-      this.#releaseAborted();
-      await this.#cells.prepare();
-      this.#round = this.#plan();
-    }
-    const round = this.#round;
-    if (round.shares.length === 0) {
-      this.#round = undefined;
+    this.#releaseAborted();
+    await this.#cells.prepare();
+    const demands = this.#demands();
+    const shares = this.#plan(demands);
+    if (shares.length === 0) {
       // Never to be seen; the loop would otherwise spin without ever yielding.
       if (this.busy > 0) throw new Error(`${this.busy} completions run, but none has a next token`);
       return;
     }
-    if (!round.repeats) this.#round = undefined;
-    const rows = this.#fill(round.shares);
+    const rows = this.#fill(shares);
     try {
       if (aside) await this.#context.decodeAside(this.#batch);
       else this.#context.decode(this.#batch);
     } catch (error) {
-      this.#dropAfterFailure(round.shares, error);
+      this.#dropAfterFailure(shares, error);
       return;
     }
-    this.#count(round);
-    for (const { sequence, tokens } of round.shares) this.#cells.at(sequence).advance(tokens);
-    if (!round.repeats) this.#cells.serveSpare();
-    round.shares.forEach(({ sequence }, i) => {
-      const row = rows[i];
-      if (row !== undefined) this.#sample(this.#cells.at(sequence), row);
-    });
+    this.#count(shares, demands);
+    for (const { sequence, tokens } of shares) this.#cells.at(sequence).advance(tokens);
+    this.#cells.serveSpare();
+    for (const [sequence, row] of rows) this.#sample(sequence, row);
   }
 
   /** Ends every running completion with an error. */
   failAll(error: unknown): void {
     for (const sequence of this.#cells.sequences) {
       sequence.stream?.fail(error);
-      this.#release(sequence);
+      sequence.release();
     }
   }
 
@@ -110,7 +98,7 @@ export class Lane implements AsyncDisposable {
   abortAll(): void {
     for (const sequence of this.#cells.sequences) {
       sequence.stream?.finish("aborted");
-      this.#release(sequence);
+      sequence.release();
     }
   }
 
@@ -118,12 +106,10 @@ export class Lane implements AsyncDisposable {
     await this.#context[Symbol.asyncDispose]();
   }
 
-  #plan(): Round {
-    const { batchTokens, pooled } = this.#context.shape;
-    return planRound(this.#demands(), {
-      ...{ capacity: this.#batch.capacity, pooled, promptBatches: this.#promptBatches },
-      ...{ microBatchTokens: batchTokens, running: this.busy },
-    });
+  #plan(demands: readonly Demand[]): readonly Share[] {
+    const { capacity } = this.#batch;
+    const { pooled } = this.#context.shape;
+    return planBatch(demands, { capacity, pooled, promptBatches: this.#promptBatches });
   }
 
   #demands(): readonly Demand[] {
@@ -143,18 +129,21 @@ export class Lane implements AsyncDisposable {
     return demands;
   }
 
-  /** Writes the batch; gives back, share by share, the row to sample from where it completes a demand. */
-  #fill(shares: readonly Share[]): readonly (number | undefined)[] {
+  /** Writes the batch; gives back the row to sample from for each sequence that completes its demand. */
+  #fill(shares: readonly Share[]): ReadonlyMap<Sequence, number> {
+    const rows = new Map<Sequence, number>();
     this.#batch.clear();
-    return shares.map((share) => {
+    for (const share of shares) {
       const sequence = this.#cells.at(share.sequence);
       const { pending, tokens, id } = sequence;
+      const isSampled = share.complete && sequence.busy;
       for (let i = 0; i < share.tokens; i += 1) {
-        const wantsLogits = share.complete && sequence.busy && i === share.tokens - 1;
-        this.#batch.add(pending[i] ?? 0, tokens.length + i, id, wantsLogits);
+        const wantsLogits = isSampled && i === share.tokens - 1;
+        const row = this.#batch.add(pending[i] ?? 0, tokens.length + i, id, wantsLogits);
+        if (wantsLogits) rows.set(sequence, row);
       }
-      return share.complete && sequence.busy ? this.#batch.length - 1 : undefined;
-    });
+    }
+    return rows;
   }
 
   #sample(sequence: Sequence, row: number): void {
@@ -162,24 +151,15 @@ export class Lane implements AsyncDisposable {
     if (stream === undefined) return;
     if (stream.aborted) return;
     const next = stream.sample(this.#context, row);
-    if (next === undefined) this.#release(sequence);
+    if (next === undefined) sequence.release();
     else sequence.pending.push(next);
-  }
-
-  #release(sequence: Sequence): void {
-    sequence.release();
-    this.#round = undefined;
-  }
-
-  #someAborted(): boolean {
-    return this.#cells.sequences.some(({ stream }) => stream?.aborted === true);
   }
 
   #releaseAborted(): void {
     for (const sequence of this.#cells.sequences) {
       if (sequence.stream?.aborted !== true) continue;
       sequence.stream.finish("aborted");
-      this.#release(sequence);
+      sequence.release();
     }
     this.#cells.dropUnawaited();
   }
@@ -191,16 +171,19 @@ export class Lane implements AsyncDisposable {
     }
     for (const sequence of failed) {
       sequence.stream?.fail(error);
-      this.#release(sequence);
+      sequence.release();
       this.#cells.clear(sequence);
     }
   }
 
-  #count({ shares, tokens, microBatches, generates }: Round): void {
-    this.#promptBatches = generates ? 0 : this.#promptBatches + 1;
+  #count(shares: readonly Share[], demands: readonly Demand[]): void {
+    const { batchTokens, pooled } = this.#context.shape;
+    const served = new Set(shares.map(({ sequence }) => sequence));
+    const isGenerating = demands.some(({ sequence, decoding }) => decoding && served.has(sequence));
+    this.#promptBatches = isGenerating ? 0 : this.#promptBatches + 1;
     this.#stats.decodes += 1;
-    this.#stats.tokens += tokens;
-    this.#stats.microBatches += microBatches;
+    this.#stats.tokens += shares.reduce((sum, share) => sum + share.tokens, 0);
+    this.#stats.microBatches += countMicroBatches(shares, batchTokens, pooled);
     this.#stats.sequences += shares.length;
   }
 }

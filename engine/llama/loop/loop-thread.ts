@@ -99,7 +99,7 @@ export class LoopThread implements AsyncDisposable {
     return [...this.#adapters.keys()];
   }
 
-  /** As of the completions that began and ended last, and at most a few tokens older than the texts that came last. */
+  /** As of the events that came last. */
   get figures(): LoopFigures {
     return this.#figures;
   }
@@ -202,7 +202,7 @@ export class LoopThread implements AsyncDisposable {
 
   #take(message: FromLoop): void {
     if (message.type === "news") {
-      this.#figures = message.figures ?? this.#figures;
+      this.#figures = message.figures;
       for (const news of message.news) this.#report(news);
     } else {
       const call = this.#calls.get(message.call);

@@ -31,15 +31,12 @@ export type ToLoop =
     }
   | { readonly type: "close" };
 
-/**
- * From the decoding thread: what a step brought to all its completions is one message, with the figures after it.
- * Where that is text alone they may come with a later step's, at the latest with a completion's end.
- */
+/** From the decoding thread: what a step brought to all its completions is one message, with the figures after it. */
 export type FromLoop =
   | {
       readonly type: "news";
       readonly news: readonly StreamNews[];
-      readonly figures: LoopFigures | undefined;
+      readonly figures: LoopFigures;
     }
   | { readonly type: "done"; readonly call: number; readonly failure: WireError | undefined };
 

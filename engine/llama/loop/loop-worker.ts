@@ -3,12 +3,7 @@
  * sampling follow each other here without a word to anyone; what came of a step goes out in one message while the
  * next one computes. It reads its own messages between two steps.
  */
-import {
-  type MessagePort,
-  parentPort,
-  receiveMessageOnPort,
-  workerData,
-} from "node:worker_threads";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { Weights } from "../weights.ts";
 import { ConversationStore } from "./conversation-store.ts";
 import { DecodeLoop } from "./decode-loop.ts";
@@ -25,9 +20,6 @@ import {
 } from "./loop-wire.ts";
 import type { CompletionRequest, Stream, StreamSink } from "./stream.ts";
 
-/** Gathering and copying figures takes as long as all else that is done for a token. */
-const STEPS_UNTOLD = 15;
-
 /** Completions by the number that the other thread knows them by. */
 class Work {
   readonly #port: MessagePort;
@@ -37,9 +29,6 @@ class Work {
   readonly #calls = new Set<Promise<void>>();
   #news: StreamNews[] = [];
   #told: LoopFigures = NO_FIGURES;
-  /** Steps whose figures were not told, the last of them included. */
-  #untold = 0;
-  #isStepUntold = false;
 
   constructor(port: MessagePort, { weights, shape, parking }: LoopStart) {
     this.#port = port;
@@ -48,20 +37,11 @@ class Work {
       shape,
       store: this.#store,
       onChange: () => this.#flush(),
-      readMail: () => this.#readMail(),
     });
   }
 
   listen(): void {
     this.#port.on("message", (message: ToLoop) => this.#take(message));
-  }
-
-  #readMail(): void {
-    for (;;) {
-      const mail: { message: ToLoop } | undefined = receiveMessageOnPort(this.#port);
-      if (mail === undefined) return;
-      this.#take(mail.message);
-    }
   }
 
   #take(message: ToLoop): void {
@@ -129,8 +109,6 @@ class Work {
   }
 
   #flush(): void {
-    if (this.#mayWait()) return;
-    this.#untold = 0;
     const { stats, cells } = this.#loop;
     // A copy: the lane goes on counting in its own.
     const figures = { lanes: { ...stats }, cells, parked: this.#store?.stats ?? NO_FIGURES.parked };
@@ -140,28 +118,9 @@ class Work {
     this.#news = [];
   }
 
-  /** A step that brought nothing but text sends that alone, and its figures with those of a later step. */
-  #mayWait(): boolean {
-    if (this.#news.length === 0) {
-      const wasUntold = this.#isStepUntold;
-      this.#isStepUntold = false;
-      return wasUntold;
-    }
-    this.#isStepUntold = this.#untold < STEPS_UNTOLD && this.#news.every(isText);
-    if (!this.#isStepUntold) return false;
-    this.#untold += 1;
-    this.#send({ type: "news", news: this.#news, figures: undefined });
-    this.#news = [];
-    return true;
-  }
-
   #send(message: FromLoop): void {
     this.#port.postMessage(message);
   }
-}
-
-function isText(news: StreamNews): boolean {
-  return "event" in news && news.event.type === "text";
 }
 
 /** Nothing is parked where the folder went bad since the main thread looked at it: nobody is kept from chatting. */

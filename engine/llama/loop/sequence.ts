@@ -80,9 +80,7 @@ export class Sequence implements CachedSequence {
 
   /** Moves tokens from what is to compute to what is held. */
   advance(count: number): void {
-    for (let i = 0; i < count; i += 1) this.tokens.push(this.pending[i] ?? 0);
-    if (count < this.pending.length) this.pending = this.pending.slice(count);
-    else this.pending.length = 0;
+    for (const token of this.pending.splice(0, count)) this.tokens.push(token);
   }
 
   /** Cells that it may come to need, or holds while nobody uses it. */

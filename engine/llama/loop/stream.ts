@@ -141,12 +141,9 @@ export class Stream {
   #emit({ text, tokens }: Release<SampledToken>): void {
     if (text === "" && tokens.length === 0) return;
     const tokenIds = tokens.map(({ id }) => id);
-    if (this.request.topLogprobs === undefined) {
-      this.#events.push({ type: "text", text, tokenIds });
-      return;
-    }
     const logprobs = tokens.flatMap(({ logprob }) => (logprob === undefined ? [] : [logprob]));
-    this.#events.push({ type: "text", text, tokenIds, logprobs });
+    const wanted = this.request.topLogprobs !== undefined;
+    this.#events.push({ type: "text", text, tokenIds, ...(wanted ? { logprobs } : {}) });
   }
 
   #report(id: number, context: LlamaContext, row: number): SampledToken {
