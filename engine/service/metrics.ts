@@ -52,8 +52,6 @@ export class Metrics {
   readonly #totalSeconds: Histogram;
   /** The outcomes that stand in the figures, by adapter, whoever answered last at the end. */
   readonly #outcomes = new Map<string, Set<string>>();
-  /** Asks what can only be asked for, before the figures are written. */
-  #beforeText: () => Promise<void> = async () => {};
 
   constructor(sources: Sources) {
     const registers = [this.#registry];
@@ -123,9 +121,8 @@ export class Metrics {
   }
 
   /** Everything in Prometheus' text format. */
-  async text(): Promise<string> {
-    await this.#beforeText();
-    return await this.#registry.metrics();
+  text(): Promise<string> {
+    return this.#registry.metrics();
   }
 
   #remember(adapter: string, outcome: string): void {
@@ -180,28 +177,24 @@ export class Metrics {
 
   /** The default figures know the heap of the thread that serves requests alone. */
   #addThreads(backend: Backend): void {
-    const gauge = (name: string, help: string) =>
-      new Gauge({ name, help, labelNames: ["thread"], registers: [] });
-    const heap = gauge(
-      "zephyr_thread_heap_bytes",
-      "JavaScript heap of a thread beside the main one",
-    );
-    const used = gauge(
-      "zephyr_thread_heap_used_bytes",
-      "The part of that heap which holds something",
-    );
-    const external = gauge(
-      "zephyr_thread_external_bytes",
-      "Buffers of such a thread outside its heap",
-    );
-    this.#beforeText = async () => {
-      for (const one of (await backend.threadMemory?.()) ?? []) {
-        heap.set({ thread: one.thread }, one.heapBytes);
-        used.set({ thread: one.thread }, one.usedBytes);
-        external.set({ thread: one.thread }, one.externalBytes);
-      }
-    };
-    for (const one of [heap, used, external]) this.#registry.registerMetric(one);
+    const figures = [
+      ["heap", "JavaScript heap of a thread beside the main one", "heapBytes"],
+      ["heap_used", "The part of that heap which holds something", "usedBytes"],
+      ["external", "Buffers of such a thread outside its heap", "externalBytes"],
+    ] as const;
+    for (const [part, help, bytes] of figures) {
+      const gauge = new Gauge({
+        name: `zephyr_thread_${part}_bytes`,
+        help,
+        labelNames: ["thread"],
+        registers: [this.#registry],
+        collect: async () => {
+          const threads = (await backend.threadMemory?.()) ?? [];
+          gauge.reset();
+          for (const one of threads) gauge.set({ thread: one.thread }, one[bytes]);
+        },
+      });
+    }
   }
 
   /** A gauge that is left out while there is nothing to read. */
