@@ -7,7 +7,7 @@ import type { LoopLimits } from "../llama/loop/loop-thread.ts";
 import type { Parking } from "../llama/loop/loop-wire.ts";
 import type { CacheSetting } from "../llama/memory-plan.ts";
 import type { LoadedModel } from "../llama/model.ts";
-import type { TurnMarkers } from "./local-prompt.ts";
+import type { TurnMarkers } from "./prompt.ts";
 
 /** What to serve and with how much. */
 export type LocalBackendOptions = {

@@ -3,10 +3,7 @@ import { CodedError } from "../base/errors.ts";
 import { commonPrefix } from "../llama/loop/sequence-cache.ts";
 import type { Vocabulary } from "../llama/vocabulary.ts";
 import type { ChatMessage } from "./backend.ts";
-import { countImages, type PromptMessage, tellsOfCalls } from "./prompt.ts";
-
-/** What stands before and after a turn; the text of control tokens stands for those tokens. */
-export type TurnMarkers = { readonly before: string; readonly after: string };
+import { countImages, type PromptMessage, type TurnMarkers, tellsOfCalls } from "./prompt.ts";
 
 /** Encodes by the chat template, or between a guard model's own markers. */
 export class PromptEncoder {

@@ -42,6 +42,9 @@ export type ContentPart =
   /** An address of scheme `data:` with an image in base64, or `https:` where that is allowed. */
   | { readonly type: "image"; readonly url: string; readonly detail?: "auto" | "low" | "high" };
 
+/** What stands before and after a turn; the text of control tokens stands for those tokens. */
+export type TurnMarkers = { readonly before: string; readonly after: string };
+
 /** One turn of a prompt. `content` is all of its text, also where there are parts. */
 export type PromptMessage =
   | { readonly role: "system"; readonly content: string }

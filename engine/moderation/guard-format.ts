@@ -4,6 +4,7 @@
  * (https://huggingface.co/meta-llama/Llama-Guard-3-1B, tokenizer_config.json).
  * It runs no model. What people wrote stands in the prompt as data: it can close no tag and open no turn.
  */
+import type { TurnMarkers } from "../backends/prompt.ts";
 import { HAZARDS, type Hazard, isHazardCode } from "./categories.ts";
 import { plainReading } from "./normalise.ts";
 
@@ -27,9 +28,6 @@ export type GuardFormat = {
   /** The hazards that an answer which is not `safe` names. */
   hazards(answer: string): readonly Hazard[];
 };
-
-/** What stands before and after a turn; the text of control tokens stands for those tokens. */
-type TurnMarkers = { readonly before: string; readonly after: string };
 
 /** The formats that GUARD_FORMAT may name. */
 export type GuardFormatName = "qwen3guard" | "llamaguard3" | "brief";
