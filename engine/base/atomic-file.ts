@@ -1,6 +1,15 @@
 /** Files that are either wholly the old or wholly the new, even when the machine dies in between. */
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
-import { dirname } from "node:path";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { dirname, resolve } from "node:path";
 import { CodedError, systemCode } from "./errors.ts";
 
 /**
@@ -36,9 +45,29 @@ export function writeChunksAtomic(path: string, chunks: Iterable<Uint8Array>): v
  */
 export function makeFolder(path: string, mode = 0o777): void {
   try {
+    makeTopmost(resolve(path), mode);
     mkdirSync(path, { recursive: true, mode });
   } catch (error) {
     throw explainWriteError(error, path);
+  }
+}
+
+/**
+ * Makes the first folder that is missing on the way to `path`. With `recursive` Node would try for ever where the
+ * system takes none (/proc/x); below one that was just made it cannot happen.
+ */
+function makeTopmost(path: string, mode: number): void {
+  if (existsSync(path)) return;
+  const above = dirname(path);
+  if (!existsSync(above)) {
+    makeTopmost(above, mode);
+    return;
+  }
+  try {
+    mkdirSync(path, { mode });
+  } catch (error) {
+    // Another process made it meanwhile.
+    if (systemCode(error) !== "EEXIST") throw error;
   }
 }
 
@@ -50,6 +79,7 @@ const NOT_WRITABLE: Readonly<Record<string, string>> = {
   ENOTDIR: "a part of that path is a file, not a folder",
   EEXIST: "a file is in its place",
   EISDIR: "a folder is in its place",
+  ENOENT: "there is no such place",
 };
 
 /** A full disk becomes `disk_full`, a path that cannot be written `not_writable`, each with advice; any other error passes through. */

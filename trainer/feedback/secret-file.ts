@@ -3,8 +3,7 @@
  * what the secret is for.
  */
 import { randomBytes } from "node:crypto";
-import { linkSync, mkdirSync, readFileSync, rmSync } from "node:fs";
-import { dirname } from "node:path";
+import { linkSync, readFileSync, rmSync } from "node:fs";
 import { writeFileAtomic } from "#engine/base/atomic-file.ts";
 import { CodedError, systemCode } from "#engine/base/errors.ts";
 
@@ -13,7 +12,7 @@ const SECRET_BYTES = 32;
 /**
  * Reads the secret, or makes one where there is no file.
  * @param loss what is lost with another secret, for the message
- * @throws CodedError `config_invalid` when the file is damaged, `disk_full`
+ * @throws CodedError `config_invalid` when the file is damaged, `disk_full`, `not_writable`
  */
 export function readSecret(path: string, loss: string): Buffer {
   const text = readIfThere(path) ?? makeSecret(path);
@@ -27,7 +26,6 @@ export function readSecret(path: string, loss: string): Buffer {
 /** Two processes that start at once must agree: link(2) fails for the second, which then reads. */
 function makeSecret(path: string): string {
   const draft = `${path}.${process.pid}.new`;
-  mkdirSync(dirname(path), { recursive: true });
   writeFileAtomic(draft, `${randomBytes(SECRET_BYTES).toString("hex")}\n`);
   try {
     linkSync(draft, path);

@@ -2,7 +2,7 @@
  * What operators wish of the training process, as files in the data folder: the bot leaves a wish, the
  * supervisor takes it. It knows nothing of how training runs.
  */
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomic } from "#engine/base/atomic-file.ts";
 
@@ -42,7 +42,6 @@ export class TrainingWishes {
   }
 
   #leave(name: string): void {
-    mkdirSync(this.#dataDir, { recursive: true });
     writeFileAtomic(join(this.#dataDir, name), "");
   }
 }

@@ -2,9 +2,10 @@
  * Writes down each request that the bot sends to the local Discord, for a checker that holds them
  * against Discord's published specification. It judges nothing itself.
  */
-import { appendFileSync, mkdirSync } from "node:fs";
+import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 import type { MiddlewareHandler } from "hono";
+import { makeFolder } from "#engine/base/atomic-file.ts";
 
 /** One request as it came in. */
 export type RecordedRequest = {
@@ -21,9 +22,9 @@ export type RecordedRequest = {
   readonly auditLogReason?: string;
 };
 
-/** Appends a line of JSON for each request to a file of this process in `folder`. */
+/** Appends a line of JSON for each request to a file of this process in `folder`. @throws CodedError `not_writable`, `disk_full` */
 export function recordRequests(folder: string): MiddlewareHandler {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const file = join(folder, `${process.pid}.jsonl`);
   return async (context, next) => {
     const line = JSON.stringify(await readRequest(context.req.raw));
