@@ -4,11 +4,12 @@
  */
 import { existsSync, mkdtempSync, rmSync, statfsSync, statSync } from "node:fs";
 import { totalmem } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { openRegistry } from "#engine/adapters/registry.ts";
-import { writeFileAtomic } from "#engine/base/atomic-file.ts";
-import { type Config, loadConfig } from "#engine/base/config.ts";
+import { explainWriteError, writeFileAtomic } from "#engine/base/atomic-file.ts";
+import { type Config, loadConfig, SETTING_NAMES } from "#engine/base/config.ts";
+import { explainUnknownName, readEnvFile, unknownNames } from "#engine/base/env-file.ts";
 import { isZephyrTemplate } from "#engine/llama/chat-template.ts";
 import { chooseBuild } from "#engine/llama/gpu-build.ts";
 import { checkModelFile } from "#engine/llama/model-file.ts";
@@ -87,10 +88,18 @@ async function findSettings(): Promise<{ config?: Config; finding: Finding }> {
     check: "settings",
     look: () => {
       config = loadConfig();
-      return "usable";
+      return lookAtNames();
     },
   });
   return config === undefined ? { finding } : { config, finding };
+}
+
+/** Names in `.env`. @throws Error where one is like a setting's: whoever wrote it meant that */
+function lookAtNames(): string {
+  const unknown = unknownNames(Object.keys(readEnvFile()), SETTING_NAMES);
+  const said = unknown.map(explainUnknownName).join(" ");
+  if (unknown.some(({ nearest }) => nearest !== undefined)) throw new Error(said);
+  return said === "" ? "usable" : `usable. ${said}`;
 }
 
 function lookAtNode(): string {
@@ -162,18 +171,32 @@ async function lookAtMemory(config: Config): Promise<string> {
 }
 
 function lookAtDataFolder({ DATA_DIR: folder }: Config): string {
-  if (!existsSync(folder)) return `${folder}, made at the first start`;
-  const trial = mkdtempSync(join(folder, ".doctor-"));
-  try {
-    writeFileAtomic(join(trial, "trial"), "can be written");
-  } finally {
-    rmSync(trial, { recursive: true, force: true });
-  }
-  const { bavail, bsize } = statfsSync(folder);
+  const there = nearestFolder(folder);
+  tryWriting(there, folder);
+  const { bavail, bsize } = statfsSync(there);
   const freeBytes = bavail * bsize;
   const free = `${(freeBytes / GIBIBYTE).toFixed(1)} GiB free`;
-  if (freeBytes >= FREE_BYTES_WANTED) return `${folder}, writable, ${free}`;
+  const state = there === folder ? "writable" : "made at the first start";
+  if (freeBytes >= FREE_BYTES_WANTED) return `${folder}, ${state}, ${free}`;
   throw new Error(`${folder} has ${free}. Make room, or set DATA_DIR to a larger disk.`);
+}
+
+/** Itself, or the one of those above it that is there. */
+function nearestFolder(path: string): string {
+  return existsSync(path) ? path : nearestFolder(dirname(path));
+}
+
+/** @throws CodedError `not_writable`, `disk_full` */
+function tryWriting(there: string, folder: string): void {
+  let trial: string | undefined;
+  try {
+    trial = mkdtempSync(join(there, ".doctor-"));
+    writeFileAtomic(join(trial, "trial"), "can be written");
+  } catch (error) {
+    throw explainWriteError(error, folder);
+  } finally {
+    if (trial !== undefined) rmSync(trial, { recursive: true, force: true });
+  }
 }
 
 function lookAtFeedback(config: Config): string {

@@ -7,7 +7,8 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { Argument, Command, CommanderError, Option } from "commander";
 import { z } from "zod";
-import { type Config, loadConfig } from "#engine/base/config.ts";
+import { type Config, loadConfig, SETTING_NAMES } from "#engine/base/config.ts";
+import { explainUnknownName, readEnvFile, unknownNames } from "#engine/base/env-file.ts";
 import { CodedError } from "#engine/base/errors.ts";
 import type { CommandResult } from "./adapters.ts";
 import { EXIT, exitCodeOf, printFailure, printResult } from "./outcome.ts";
@@ -64,7 +65,7 @@ function addStart(program: Command): void {
   ).action(({ json }: WithJson) =>
     guarded(json, async () => {
       const { start } = await import("../start/start.ts");
-      await start(loadConfig(), json === true);
+      await start(settings(), json === true);
     }),
   );
 }
@@ -99,7 +100,7 @@ function addTrain(program: Command): void {
           ...flagOf("--loss", loss),
           ...flagOf("--from", from),
         ];
-        const config = loss === undefined ? loadConfig() : loadConfig({ TRAIN_LOSS: loss });
+        const config = settings(loss === undefined ? {} : { TRAIN_LOSS: loss });
         process.exitCode = await runTrainer(flags, engineUrl(config));
       }),
     );
@@ -161,7 +162,7 @@ function addAdapterFiles(adapters: Command): void {
         const { engineUrl } = await import("./engine-access.ts");
         const flags = ["--judge", given, ...(json === true ? ["--json"] : [])];
         const rest = activate ? [] : ["--no-activate"];
-        process.exitCode = await runTrainer([...flags, ...rest], engineUrl(loadConfig()));
+        process.exitCode = await runTrainer([...flags, ...rest], engineUrl(settings()));
       }),
     );
   leaf(adapters, "merge", "write the base with an adapter in it as one GGUF")
@@ -188,7 +189,7 @@ function addChat(program: Command): void {
     )
     .action((question: string | undefined, { json, model }: WithJson & { model?: string }) =>
       guarded(json, async () => {
-        const config = loadConfig();
+        const config = settings();
         const { askOnce, chat, noEngine } = await import("./chat.ts");
         const { engineUrl, runningEngine } = await import("./engine-access.ts");
         const engine = await runningEngine(config);
@@ -265,7 +266,7 @@ async function exportPairs(
     ...["--export", resolve(out), "--format", format],
     ...flagOf("--base-model", baseModel),
   ];
-  return runTrainer(flags, engineUrl(loadConfig()));
+  return runTrainer(flags, engineUrl(settings()));
 }
 
 function addFeedback(program: Command): void {
@@ -295,7 +296,7 @@ function addFeedback(program: Command): void {
           return;
         }
         const { exportFeedback } = await import("./feedback-export.ts");
-        const exchanges = await exportFeedback(loadConfig(), out);
+        const exchanges = await exportFeedback(settings(), out);
         if (out !== undefined) {
           printResult(json === true, { exchanges, file: out }, `${exchanges} exchanges in ${out}.`);
         } else if (exchanges === 0) {
@@ -346,9 +347,17 @@ async function reported(
   work: (config: Config) => Promise<CommandResult>,
 ): Promise<void> {
   await guarded(json, async () => {
-    const { result, text } = await work(loadConfig());
+    const { result, text } = await work(settings());
     printResult(json === true, result, text);
   });
+}
+
+/** The settings of this run; names in `.env` that are none are told. @throws CodedError `config_invalid` */
+function settings(overrides: Readonly<Record<string, string>> = {}): Config {
+  for (const unknown of unknownNames(Object.keys(readEnvFile()), SETTING_NAMES)) {
+    process.stderr.write(`${explainUnknownName(unknown)}\n`);
+  }
+  return loadConfig(overrides);
 }
 
 async function guarded(json: boolean | undefined, work: () => Promise<void>): Promise<void> {

@@ -4,8 +4,8 @@
  */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { config as loadDotenv } from "dotenv";
 import { z } from "zod";
+import { readEnvFile } from "./env-file.ts";
 import { CodedError } from "./errors.ts";
 
 const PORT = "expected a port, 0 to 65535";
@@ -149,7 +149,7 @@ const schema = z.object({
 /** The parsed settings, under the names that people write in `.env`. */
 export type Config = z.infer<typeof schema>;
 
-/** The names of all settings, for `.env.example`'s test and for `doctor`. */
+/** The names of all settings, for `.env.example`'s test and for finding misspelt ones. */
 export const SETTING_NAMES: readonly string[] = Object.keys(schema.shape);
 
 /**
@@ -175,9 +175,7 @@ export function parseConfig(source: Readonly<Record<string, string | undefined>>
 
 /** Reads `.env` in the working directory, then the environment, which wins over it. */
 export function loadConfig(overrides: Readonly<Record<string, string | undefined>> = {}): Config {
-  const fromFile: Record<string, string> = {};
-  loadDotenv({ processEnv: fromFile, quiet: true });
-  return parseConfig({ ...fromFile, ...process.env, ...overrides });
+  return parseConfig({ ...readEnvFile(), ...process.env, ...overrides });
 }
 
 /**

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { feedbackPath } from "#trainer/feedback/log.ts";
 import { smallWorld, taste } from "../../trainer/nightly/small-world.ts";
 import { logOf } from "../../trainer/pairs/feedback-fixture.ts";
-import { runZephyr } from "../start/running-zephyr.ts";
+import { runZephyr, runZephyrIn } from "../start/running-zephyr.ts";
 
 describe("help and wrong use", () => {
   test("every command has its help, with --json in it", async () => {
@@ -66,6 +66,41 @@ describe("help and wrong use", () => {
     expect(stderr).not.toBe("");
   });
 });
+
+describe("a misspelt name in .env", () => {
+  const inFolder = (...command: readonly string[]) => {
+    const folder = mkdtempSync(join(tmpdir(), "misspelt-"));
+    writeFileSync(join(folder, ".env"), "TRAIN_MIN_PAIR=3\nHTTP_PROXY=http://elsewhere\n");
+    return runZephyrIn(folder, smallWorld([]).settings, ...command);
+  };
+
+  test("is told with the nearest setting, and keeps nobody from working", async () => {
+    const { code, stderr } = await inFolder("adapters", "list");
+    expect(code).toBe(0);
+    expect(stderr).toContain("TRAIN_MIN_PAIR in .env is no setting and changes nothing.");
+    expect(stderr).toContain("Did you mean TRAIN_MIN_PAIRS?");
+    expect(stderr).toMatch(/HTTP_PROXY in \.env is no setting and changes nothing\.$/m);
+  });
+
+  test("is what the doctor finds", async () => {
+    const { code, stdout } = await inFolder("doctor");
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/✗ settings: TRAIN_MIN_PAIR .*Did you mean TRAIN_MIN_PAIRS\?/);
+    expect(stdout).toContain("✓ Node.js");
+  });
+});
+
+test.runIf(process.platform === "linux")(
+  "a data folder that the system cannot make is refused in words, by the doctor too",
+  async () => {
+    const settings = { ...smallWorld([]).settings, DATA_DIR: "/proc/zephyr" };
+    const start = await runZephyr(settings, "start");
+    expect(start.code).toBe(1);
+    expect(start.stderr).toMatch(/^\/proc\/zephyr cannot be written: there is no such place/);
+    const { stdout } = await runZephyr(settings, "doctor");
+    expect(stdout).toMatch(/✗ data folder: \/proc\/zephyr cannot be written/);
+  },
+);
 
 describe("a data folder that is a file", () => {
   test.each([[["start"]], [["train"]], [["adapters", "list"]]])(

@@ -73,12 +73,25 @@ export function startZephyr(settings: Readonly<Record<string, string>>): Running
   };
 }
 
+/** How a command ended, and what it wrote. */
+type Ended = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
+
 /** Runs another `zephyr` command to its end. */
-export async function runZephyr(
+export function runZephyr(
   settings: Readonly<Record<string, string>>,
   ...args: readonly string[]
-): Promise<{ code: number | null; stdout: string; stderr: string }> {
+): Promise<Ended> {
+  return runZephyrIn(process.cwd(), settings, ...args);
+}
+
+/** The same in another folder, whose `.env` it reads. */
+export async function runZephyrIn(
+  folder: string,
+  settings: Readonly<Record<string, string>>,
+  ...args: readonly string[]
+): Promise<Ended> {
   const child = spawn(process.execPath, [ZEPHYR, ...args], {
+    cwd: folder,
     env: { ...process.env, ...settings },
     stdio: ["ignore", "pipe", "pipe"],
   });
