@@ -5,6 +5,7 @@ import type { Logger } from "#engine/base/log.ts";
 import type { EntryStore } from "./entry-store.ts";
 import { hostOf } from "./host-of.ts";
 import { unreachable } from "./redis.ts";
+import { tellWaiting } from "./waiting.ts";
 
 /** Several processes may start at once; only one of them creates the table. */
 const SCHEMA_LOCK = 8_177_0001;
@@ -55,7 +56,8 @@ export async function openPostgresStore(
     }
   };
   try {
-    await guard(() => createTable(pool, startWaitMs));
+    const waiting = { setting: "DATABASE_URL", url, waitMs: startWaitMs };
+    await guard(() => createTable(pool, startWaitMs, (error) => tellWaiting(log, waiting, error)));
   } catch (error) {
     await pool.end();
     throw error;
@@ -122,14 +124,20 @@ async function* readAll(
   }
 }
 
-async function createTable(pool: pg.Pool, waitMs: number): Promise<void> {
+/** @param onWaiting told of the first failure that may pass */
+async function createTable(
+  pool: pg.Pool,
+  waitMs: number,
+  onWaiting: (error: unknown) => void,
+): Promise<void> {
   const giveUpAtMs = performance.now() + waitMs;
-  for (;;) {
+  for (let attempt = 0; ; attempt += 1) {
     try {
       await pool.query(`BEGIN; SELECT pg_advisory_xact_lock(${SCHEMA_LOCK}); ${SCHEMA} COMMIT;`);
       return;
     } catch (error) {
       if (performance.now() > giveUpAtMs || !isAway(error)) throw error;
+      if (attempt === 0) onWaiting(error);
       await new Promise((resolve) => setTimeout(resolve, START_PAUSE_MS));
     }
   }

@@ -2,10 +2,11 @@
  * The connection to Redis: one client for the store and the limits (Bottleneck speaks ioredis). A command
  * fails at once while the server is away, so that an answer never waits for it. Knows nothing of keys.
  */
-import { Redis } from "ioredis";
+import { Redis, ReplyError } from "ioredis";
 import { CodedError } from "#engine/base/errors.ts";
 import type { Logger } from "#engine/base/log.ts";
 import { hostOf } from "./host-of.ts";
+import { reasonOf, tellWaiting } from "./waiting.ts";
 
 /** A server that starts beside the bot may need so long. */
 const START_WAIT_MS = 15_000;
@@ -31,7 +32,8 @@ export async function openRedis(
     maxRetriesPerRequest: 0,
     retryStrategy: (attempt) => Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** attempt),
   });
-  const failure = await untilReady(redis, startWaitMs);
+  const waiting = { setting: "REDIS_URL", url, waitMs: startWaitMs };
+  const failure = await untilReady(redis, startWaitMs, (error) => tellWaiting(log, waiting, error));
   if (failure !== undefined) {
     redis.disconnect();
     throw unreachable("REDIS_URL", url, failure);
@@ -49,25 +51,37 @@ export function explainRedisError(error: unknown, redis: Redis): unknown {
 
 /** @param setting which setting names the server */
 export function unreachable(setting: string, url: string, cause: unknown): CodedError {
-  const reason = cause instanceof Error && cause.message !== "" ? cause.message : "no answer";
   return new CodedError(
-    `The server of ${setting} (${hostOf(url)}) cannot be used: ${reason}. Start it or correct ${setting}; without ${setting} everything is kept in DATA_DIR.`,
+    `The server of ${setting} (${hostOf(url)}) cannot be used: ${reasonOf(cause)}. Start it or correct ${setting}; without ${setting} everything is kept in DATA_DIR.`,
     { code: "store_unreachable", cause },
   );
 }
 
-/** @returns why it did not get ready in time */
-function untilReady(redis: Redis, waitMs: number): Promise<Error | undefined> {
-  let last = new Error(`no answer within ${Math.round(waitMs / 1_000)} s`);
-  redis.on("error", (error: Error) => {
-    last = error;
-  });
+/**
+ * @param onWaiting told of the first failure
+ * @returns why it did not get ready in time, or why waiting is of no use
+ */
+function untilReady(
+  redis: Redis,
+  waitMs: number,
+  onWaiting: (error: Error) => void,
+): Promise<Error | undefined> {
+  let last: Error | undefined;
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(last), waitMs);
-    redis.once("ready", () => {
+    const give = (failure: Error | undefined) => {
       clearTimeout(timer);
-      resolve(undefined);
+      resolve(failure);
+    };
+    const none = `no answer within ${Math.round(waitMs / 1_000)} s`;
+    const timer = setTimeout(() => give(last ?? new Error(none)), waitMs);
+    // Stays for good: an error that nobody hears would end the process.
+    redis.on("error", (error: Error) => {
+      // What the server itself refuses (a wrong password) does not pass by waiting.
+      if (error instanceof ReplyError) give(error);
+      else if (last === undefined && redis.status !== "ready") onWaiting(error);
+      last = error;
     });
+    redis.once("ready", () => give(undefined));
   });
 }
 

@@ -1,10 +1,13 @@
 import pg from "pg";
+import { pino } from "pino";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type RunningBot, startBot } from "#bot/discord/start-bot.ts";
+import { openPostgresStore } from "#bot/storage/postgres-store.ts";
 import type { Person } from "#deploy/playground/people/person.ts";
 import { createLog } from "#engine/base/log.ts";
 import { buttonId, finishedAnswer, type Lounge, openLounge } from "../bot/support/lounge.ts";
 import { POSTGRES, PostgresServer } from "../servers/postgres-server.ts";
+import { freePort } from "../servers/program.ts";
 import { REDIS, RedisServer } from "../servers/redis-server.ts";
 
 const MENTION = "<@1200000000000000002>";
@@ -19,6 +22,24 @@ let lounge: Lounge;
 let bot: RunningBot;
 let general: string;
 let mira: Person;
+
+test.skipIf(missing !== undefined)(
+  `a Postgres that does not answer is named while the start waits for it, without the password${because}`,
+  async () => {
+    const port = await freePort();
+    const said: string[] = [];
+    const heard = pino({ level: "warn" }, { write: (line) => void said.push(line) });
+    const url = `postgres://zephyr:hunter2@127.0.0.1:${port}/none`;
+    await expect(openPostgresStore(url, heard, 600)).rejects.toMatchObject({
+      code: "store_unreachable",
+      message: expect.stringContaining(`DATABASE_URL (127.0.0.1:${port}/none)`),
+    });
+    expect(said).toEqual([
+      expect.stringMatching(/ECONNREFUSED.*DATABASE_URL does not answer: waiting up to .*start it/),
+    ]);
+    expect(said.join("")).not.toContain("hunter2");
+  },
+);
 
 const ask = async (text: string, answer: string) => {
   lounge.engine.script = () => [{ text: answer }, { end: "stop" }];

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { RequestLimits } from "#bot/answer/request-limits.ts";
 import { SharedLimits } from "#bot/answer/shared-limits.ts";
@@ -14,6 +15,7 @@ import { finishedAnswer, type Lounge, openLounge } from "../bot/support/lounge.t
 import { REDIS, RedisServer } from "../servers/redis-server.ts";
 
 const log = createLog("test", "silent");
+const HOUR_MS = 3_600_000;
 const MENTION = "<@1200000000000000002>";
 const because = REDIS.missing === undefined ? "" : ` (${REDIS.missing})`;
 
@@ -28,12 +30,34 @@ describe.skipIf(REDIS.missing !== undefined)(`a Redis that is away at the start$
     await using server = await RedisServer.open(false);
     const REDIS_URL = server.url.replace("//", "//:hunter2@");
     const config = { DATA_DIR: freshFolder(), REDIS_URL, DATABASE_URL: undefined };
-    const error = await openBotStores(config, log, 300).catch((thrown: unknown) => thrown);
+    const said: string[] = [];
+    const heard = pino({ level: "warn" }, { write: (line) => void said.push(line) });
+    const error = await openBotStores(config, heard, 300).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: "store_unreachable" });
+    // While it waits, once however many attempts fail.
+    expect(said).toEqual([
+      expect.stringMatching(/ECONNREFUSED.*REDIS_URL does not answer: waiting up to .*start it/),
+    ]);
+    expect(said.join("")).not.toContain("hunter2");
     expect(String(error)).toMatch(
       new RegExp(`REDIS_URL \\(127\\.0\\.0\\.1:${server.port}\\).*Start it`),
     );
     expect(String(error)).not.toContain("hunter2");
+  });
+
+  test("but refuses the password is not waited for", async () => {
+    await using server = await RedisServer.open();
+    const redis = await openRedis(server.url, log);
+    await redis.config("SET", "requirepass", "right");
+    redis.disconnect();
+    for (const [credentials, reason] of [
+      [":wrong@", "WRONGPASS"],
+      ["", "NOAUTH"],
+    ] as const) {
+      const opening = openRedis(server.url.replace("//", `//${credentials}`), log, HOUR_MS);
+      await expect(opening).rejects.toThrow(new RegExp(`REDIS_URL .* cannot be used: ${reason}`));
+    }
+    (await openRedis(server.url.replace("//", "//:right@"), log)).disconnect();
   });
 
   test("but comes up soon is waited for", async () => {
