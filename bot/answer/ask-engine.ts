@@ -9,7 +9,7 @@ import type { Decided } from "../moderation/decided-questions.ts";
 import { stopButton } from "./controls.ts";
 import { toDrafts } from "./draft.ts";
 import type { EngineFigures } from "./engine-figures.ts";
-import { engineMetadata } from "./engine-metadata.ts";
+import { decidedAbout, engineMetadata } from "./engine-metadata.ts";
 import { answerTokens, questionText, systemPrompt } from "./prompt.ts";
 import { type Job, type Sources, STOPPED } from "./question.ts";
 import { recollect } from "./recollect.ts";
@@ -54,7 +54,7 @@ export async function askEngine(job: Job, shown: { text: string }): Promise<Aske
     seed: parts.newSeed(),
   };
   const messages = await messagesOf(job, turn, limits);
-  const decided = await decidedAbout(job, turn);
+  const decided = await decidedAbout(job.question, parts);
   const sources = await sourcesOf(job, turn);
   const common = {
     turn,
@@ -78,11 +78,6 @@ export async function askEngine(job: Job, shown: { text: string }): Promise<Aske
     if (!isCoded(error, "prompt_too_long") || messages.length === 1) throw error;
     return await ask(messages.slice(-1));
   }
-}
-
-async function decidedAbout({ question, parts }: Job, turn: Turn): Promise<Decided | undefined> {
-  const { guildId } = question;
-  return guildId === null ? undefined : await parts.decided?.(guildId, turn.content);
 }
 
 /** Whose words and which messages the context may hold; rather too many than too few. */

@@ -1,7 +1,17 @@
-/** What the engine is told about where a question comes from, whichever command asks it. Pure. */
+/** What the engine is told about where a question comes from, whichever command asks it. */
 import type { ChatRequest } from "#engine/client/engine-client.ts";
 import type { Decided } from "../moderation/decided-questions.ts";
-import type { Question } from "./question.ts";
+import { askedText } from "./asked-text.ts";
+import type { AnsweringParts, Question } from "./question.ts";
+
+/** What a server's moderators decided about a question; nothing in direct messages. */
+export async function decidedAbout(
+  question: Question,
+  { decided }: Pick<AnsweringParts, "decided">,
+): Promise<Decided | undefined> {
+  const { guildId } = question;
+  return guildId === null ? undefined : await decided?.(guildId, askedText(question));
+}
 
 /** @param decided what the server's moderators decided about this question */
 export function engineMetadata(

@@ -2,7 +2,7 @@
 import type { ChatMessage } from "#engine/backends/backend.ts";
 import type { ChatRequest } from "#engine/client/engine-client.ts";
 import type { Exchange } from "#trainer/feedback/records.ts";
-import { engineMetadata } from "../answer/engine-metadata.ts";
+import { decidedAbout, engineMetadata } from "../answer/engine-metadata.ts";
 import { answerTokens, questionText, systemPrompt } from "../answer/prompt.ts";
 import type { AnsweringParts, Question } from "../answer/question.ts";
 import { SAMPLING } from "../answer/sampling.ts";
@@ -39,7 +39,8 @@ export async function drawTwo(
   const prompt = systemPrompt(parts.prompt(), question.instructions);
   const messages: readonly ChatMessage[] = [{ role: "user", content: questionText(question.text) }];
   const request = [{ role: "system" as const, content: prompt.text }, ...messages];
-  const metadata = await metadataOf(question, messages, parts);
+  // As for any question: which rules hold in that place, and what moderators decided about it.
+  const metadata = engineMetadata(question, await decidedAbout(question, parts));
   const drawn = await Promise.all(
     adapters.map((adapter) => drawOne({ request, adapter, figures, metadata, signal }, parts)),
   );
@@ -51,18 +52,6 @@ export async function drawTwo(
   const exchange = exchangeOf(question, { messages, sha256: prompt.sha256 }, parts);
   record(exchange, [first, second], parts);
   return { kind: "drawn", exchange, two: [toDrawn(question, first), toDrawn(question, second)] };
-}
-
-/** As for any question: which rules hold in that place, and what moderators decided about it. */
-async function metadataOf(
-  question: Question,
-  messages: readonly ChatMessage[],
-  { decided }: AnsweringParts,
-): Promise<NonNullable<ChatRequest["metadata"]>> {
-  const { guildId } = question;
-  const asked = messages.at(-1)?.content ?? "";
-  const decision = guildId === null ? undefined : await decided?.(guildId, asked);
-  return engineMetadata(question, decision);
 }
 
 async function drawOne(

@@ -1,7 +1,7 @@
 /** "Appeal this answer", and the buttons by which people appeal. Works for as long as the message stands. */
 import type { ButtonInteraction, MessageContextMenuCommandInteraction } from "discord.js";
+import { askedIn } from "../../answer/asked-text.ts";
 import type { Button } from "../../answer/draft.ts";
-import { withoutSpeaker } from "../../conversation/untrusted-text.ts";
 import { APPEAL } from "../../moderation/appeal-button.ts";
 import { comparedQuestion } from "../../moderation/decided-questions.ts";
 import { toRows } from "../payload.ts";
@@ -47,7 +47,7 @@ export async function pressAppeal(room: Room, interaction: ButtonInteraction): P
   await interaction.deferReply(EPHEMERAL);
   const answered = room.capture.answerOfMessage(messageId);
   // A refusal is in no log; the case of the refusal itself knows its question.
-  const asked = answered?.exchange.messages.at(-1)?.content ?? messageId;
+  const asked = askedIn(answered?.exchange.messages ?? []) || messageId;
   const opened = await room.modLog.open(
     {
       guildId,
@@ -56,7 +56,7 @@ export async function pressAppeal(room: Room, interaction: ButtonInteraction): P
       subjectKey: room.pseudonymise(interaction.user.id),
       actorKey: room.pseudonymise(interaction.user.id),
       reason: "",
-      evidence: comparedQuestion(withoutSpeaker(asked)),
+      evidence: comparedQuestion(asked),
       place: `https://discord.com/channels/${guildId}/${channelId}/${messageId}`,
       isDryRun: false,
     },

@@ -4,7 +4,7 @@ import type { Clock } from "#engine/base/clock.ts";
 import type { Logger } from "#engine/base/log.ts";
 import type { ChatRequest } from "#engine/client/engine-client.ts";
 import type { KeyRing } from "#trainer/feedback/key-ring.ts";
-import { questionText } from "../../answer/prompt.ts";
+import { askedText } from "../../answer/asked-text.ts";
 import type { AnsweringParts, Question } from "../../answer/question.ts";
 import { CaseBook } from "../../moderation/case-book.ts";
 import { ModerationChoicesBook } from "../../moderation/choices.ts";
@@ -85,7 +85,6 @@ async function noteBlocked(
 ): Promise<void> {
   const { guildId, channelId, personKey } = question;
   const { category } = verdict;
-  const asked = questionText(question.text, question.quote, question);
   if (guildId === null || category === SERVER_RULE) return;
   const language = await languageOf(guildId);
   const isSelfHarm = category === SELF_HARM;
@@ -97,7 +96,7 @@ async function noteBlocked(
     actorKey: "bot",
     reason: isSelfHarm ? language.say("case.help_lines") : withheldText(language, verdict),
     // By its hash, a moderator's decision about the case holds for the question.
-    evidence: comparedQuestion(asked),
+    evidence: comparedQuestion(askedText(question)),
     place: linkTo(guildId, channelId, messageIds[0]),
     isDryRun: false,
   });
