@@ -8,10 +8,18 @@ export type EntryStore = {
   delete(key: string): Promise<boolean>;
   clear(): Promise<void>;
   has(key: string): Promise<boolean>;
-  /** All entries that have not expired, in any order; what changes meanwhile may be missed. */
-  iterator(): AsyncGenerator<[string, string]>;
+  /**
+   * All entries that have not expired, in any order; what changes meanwhile may be missed.
+   * @param namespace of Keyv's, for its entries alone: a small one must not cost the reading of all others
+   */
+  iterator(namespace?: string): AsyncGenerator<[string, string]>;
   disconnect(): Promise<void>;
 };
+
+/** How the keys of a namespace begin, as Keyv writes them; without one every key does. */
+export function beginningOf(namespace: string | undefined): string {
+  return namespace === undefined ? "" : `${namespace}::`;
+}
 
 /** Keyv wraps each value with the time when it ends, in Unix milliseconds. */
 const wrapped = z.object({ expires: z.number().optional() });

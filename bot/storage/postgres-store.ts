@@ -2,7 +2,7 @@
 import pg from "pg";
 import { CodedError } from "#engine/base/errors.ts";
 import type { Logger } from "#engine/base/log.ts";
-import type { EntryStore } from "./entry-store.ts";
+import { beginningOf, type EntryStore } from "./entry-store.ts";
 import { hostOf } from "./host-of.ts";
 import { unreachable } from "./redis.ts";
 import { tellWaiting } from "./waiting.ts";
@@ -101,7 +101,7 @@ function storeOn(pool: pg.Pool, guard: <T>(work: () => Promise<T>) => Promise<T>
     clear: async () => {
       await run("DELETE FROM zephyr_entries");
     },
-    iterator: () => readAll(run),
+    iterator: (namespace) => readAll(run, beginningOf(namespace)),
     disconnect: () => (pool.ended ? Promise.resolve() : pool.end()),
   };
 }
@@ -111,11 +111,12 @@ async function* readAll(
     sql: string,
     ...values: (string | number)[]
   ) => Promise<pg.QueryResult<{ key: string; value: string }>>,
+  beginning: string,
 ): AsyncGenerator<[string, string]> {
   for (let after = ""; ; ) {
     const { rows } = await run(
-      `SELECT key, value FROM zephyr_entries WHERE key > $1 AND ${LIVE} ORDER BY key LIMIT ${PAGE_ROWS}`,
-      ...[after, Date.now()],
+      `SELECT key, value FROM zephyr_entries WHERE key > $1 AND ${LIVE} AND starts_with(key, $3) ORDER BY key LIMIT ${PAGE_ROWS}`,
+      ...[after, Date.now(), beginning],
     );
     for (const { key, value } of rows) yield [key, value];
     const last = rows.at(-1);

@@ -1,6 +1,6 @@
 /** A Keyv store on Redis: one key each, with Redis's own expiry. It does not own the connection. */
 import type { Redis } from "ioredis";
-import type { EntryStore } from "./entry-store.ts";
+import { beginningOf, type EntryStore } from "./entry-store.ts";
 import { explainRedisError } from "./redis.ts";
 
 /** Before each key, so that a server may be shared with others. */
@@ -34,17 +34,17 @@ export function openRedisStore(redis: Redis, prefix: string = PREFIX): EntryStor
           if (names.length > 0) await redis.del(...names);
         }
       }),
-    iterator: () => readAll(redis, prefix, guard),
+    iterator: (namespace) => readAll(redis, { prefix, beginning: beginningOf(namespace) }, guard),
     disconnect: () => Promise.resolve(),
   };
 }
 
 async function* readAll(
   redis: Redis,
-  prefix: string,
+  { prefix, beginning }: { readonly prefix: string; readonly beginning: string },
   guard: <T>(work: () => Promise<T>) => Promise<T>,
 ): AsyncGenerator<[string, string]> {
-  const pages = scan(redis, prefix);
+  const pages = scan(redis, `${prefix}${beginning}`);
   // A scan may give a key twice.
   const seen = new Set<string>();
   for (;;) {
@@ -62,8 +62,8 @@ async function* readAll(
 }
 
 /** Names by pages. @yields each page, which may be empty */
-async function* scan(redis: Redis, prefix: string): AsyncGenerator<readonly string[]> {
-  const pattern = `${prefix.replaceAll(/[*?[\]\\]/g, String.raw`\$&`)}*`;
+async function* scan(redis: Redis, beginning: string): AsyncGenerator<readonly string[]> {
+  const pattern = `${beginning.replaceAll(/[*?[\]\\]/g, String.raw`\$&`)}*`;
   let cursor = "0";
   do {
     const [next, names] = await redis.scan(cursor, "MATCH", pattern, "COUNT", SCAN_COUNT);

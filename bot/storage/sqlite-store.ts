@@ -3,7 +3,7 @@
  * nobody reads again can be swept.
  */
 import { type Database, explainDatabaseError, openDatabase } from "#engine/base/database.ts";
-import type { EntryStore } from "./entry-store.ts";
+import { beginningOf, type EntryStore } from "./entry-store.ts";
 
 /** A store that is closed with its owner. */
 export type SqliteStore = EntryStore & Disposable;
@@ -39,7 +39,7 @@ export function openSqliteStore(path: string): SqliteStore {
     delete: (key) =>
       guard(() => database.prepare("DELETE FROM entries WHERE key = ?").run(key).changes > 0),
     clear: () => guard(() => database.exec("DELETE FROM entries")),
-    iterator: () => readAll(database, path),
+    iterator: (namespace) => readAll(database, path, beginningOf(namespace)),
     disconnect: () => guard(close),
     [Symbol.dispose]: close,
   };
@@ -67,11 +67,20 @@ function readValue(database: Database, key: string): string | undefined {
   return row === undefined ? undefined : String(row["value"]);
 }
 
-async function* readAll(database: Database, path: string): AsyncGenerator<[string, string]> {
+/** After every key that begins alike: SQLite compares bytes. */
+const LAST = "\u{10FFFF}";
+
+async function* readAll(
+  database: Database,
+  path: string,
+  beginning: string,
+): AsyncGenerator<[string, string]> {
   const rows = await runGuarded(path, () =>
     database
-      .prepare("SELECT key, value FROM entries WHERE ifnull(expires_at_ms, ?1) >= ?1")
-      .all(Date.now()),
+      .prepare(
+        "SELECT key, value FROM entries WHERE key >= ?1 AND key < ?2 AND ifnull(expires_at_ms, ?3) >= ?3",
+      )
+      .all(beginning, `${beginning}${LAST}`, Date.now()),
   );
   for (const row of rows) yield [String(row["key"]), String(row["value"])];
 }
