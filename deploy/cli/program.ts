@@ -33,6 +33,7 @@ export async function runCommand(argv: readonly string[]): Promise<void> {
     .addHelpText("after", "\nExit codes: 0 done, 1 failed, 2 wrong use, 3 refused by a gate.");
   for (const add of [
     addStart,
+    addReload,
     addTrain,
     addAdapters,
     addChat,
@@ -67,6 +68,16 @@ function addStart(program: Command): void {
       const { start } = await import("../start/start.ts");
       await start(settings(), json === true);
     }),
+  );
+}
+
+function addReload(program: Command): void {
+  leaf(
+    program,
+    "reload",
+    "have what runs read its settings again; what is being answered is finished first",
+  ).action(({ json }: WithJson) =>
+    reported(json, async (config) => (await import("./reload.ts")).reload(config)),
   );
 }
 

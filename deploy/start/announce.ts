@@ -26,6 +26,11 @@ export type Announcement =
       readonly reason: string;
       readonly delayMs: number;
     }
+  /** Settings changed: these services are started again, one after the other. */
+  | { readonly event: "reloading"; readonly services: readonly string[] }
+  | { readonly event: "reloaded" }
+  /** All goes on as it was. */
+  | { readonly event: "not_reloaded"; readonly message: string }
   | {
       readonly event: "downloading";
       readonly model: string;
@@ -60,8 +65,13 @@ export function forPeople(announcement: Announcement): string {
       return `${announcement.reason} Starting the ${announcement.service} again in ${Math.round(announcement.delayMs / 1_000)} s.`;
     case "downloading":
       return `Downloading ${announcement.model}: ${inMebibytes(announcement.downloadedBytes)} of ${inMebibytes(announcement.totalBytes)} MiB`;
+    case "reloading":
+      return `Reading the settings again; starting ${announcement.services.join(" and ")} again, what is being answered is finished first.`;
+    case "reloaded":
+      return "The new settings count.";
     case "training":
     case "trained":
+    case "not_reloaded":
       return announcement.message;
     case "stopping":
       return announcement.wasReady

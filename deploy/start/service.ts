@@ -33,6 +33,8 @@ export type ServiceHooks = {
 export type Service = {
   /** Since when it is not up, by `performance.now()`; undefined while it is. */
   readonly downSinceMs: number | undefined;
+  /** Ends it in order and starts it again, which counts as no crash; resolves once it is up. */
+  renew(graceMs: number): Promise<void>;
   /** Asks it to end and waits; it is not started again. */
   stop(graceMs: number): Promise<void>;
 };
@@ -63,6 +65,8 @@ export function superviseService(
   let running: RunningChild | undefined;
   let firstReady: ChildLine | undefined;
   let downSinceMs: number | undefined = performance.now();
+  let isRenewed = false;
+  let up = Promise.withResolvers<void>();
   const onLine = (line: ChildLine): void => {
     if (line.event !== "listening" && line.event !== "ready") {
       hooks.onEvent(line);
@@ -70,6 +74,7 @@ export function superviseService(
     }
     firstReady ??= line;
     downSinceMs = undefined;
+    up.resolve();
     hooks.onReady(line);
   };
   const keepUp = async (): Promise<void> => {
@@ -77,7 +82,12 @@ export function superviseService(
       running = start(specFor(firstReady), onLine, hooks.onLog);
       const exit = await running.exited;
       downSinceMs ??= performance.now();
+      running = undefined;
       if (stopping.signal.aborted) return;
+      if (isRenewed) {
+        isRenewed = false;
+        continue;
+      }
       crashes = countCrash(crashes, exit.ranForMs);
       if (isLasting(exit, firstReady !== undefined, crashes.inARow)) {
         hooks.onFailed(new CodedError(exit.message, { code: toErrorCode(exit.errorCode) }));
@@ -92,6 +102,13 @@ export function superviseService(
   return {
     get downSinceMs() {
       return downSinceMs;
+    },
+    renew: async (graceMs) => {
+      up = Promise.withResolvers();
+      // Between two crashes there is nothing to end: the next start reads the settings anyway.
+      isRenewed = running !== undefined;
+      await running?.stop(graceMs);
+      await up.promise;
     },
     stop: async (graceMs) => {
       stopping.abort();

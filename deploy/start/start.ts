@@ -1,7 +1,8 @@
 /** `npm start`: the supervisor with this process's signals, stdout and stderr. */
-import { type Config, ownEnvironment } from "#engine/base/config.ts";
+import { type Config, loadConfig, ownEnvironment } from "#engine/base/config.ts";
 import { announcer } from "./announce.ts";
 import { parseLogLine } from "./log-lines.ts";
+import { CAN_RELOAD, RELOAD_SIGNAL } from "./reload.ts";
 import { ManagerLink, readWishes, sendByProgram } from "./service-manager.ts";
 import { supervise } from "./supervisor.ts";
 
@@ -9,7 +10,8 @@ import { supervise } from "./supervisor.ts";
 const SAME_KEYPRESS_MS = 500;
 
 /**
- * Runs everything until SIGINT or SIGTERM; a second SIGINT ends at once.
+ * Runs everything until SIGINT or SIGTERM; a second SIGINT ends at once. SIGUSR2 has the settings read again (SIGHUP
+ * is what a closing terminal sends).
  * @throws CodedError what keeps it from starting or running
  */
 export async function start(config: Config, json: boolean): Promise<void> {
@@ -23,6 +25,9 @@ export async function start(config: Config, json: boolean): Promise<void> {
   };
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
+  let onReload = () => {};
+  const onReloadSignal = () => onReload();
+  if (CAN_RELOAD) process.on(RELOAD_SIGNAL, onReloadSignal);
   const onProblem = (message: string) => process.stderr.write(`${message}\n`);
   const wishes = readWishes(ownEnvironment());
   using manager =
@@ -30,6 +35,12 @@ export async function start(config: Config, json: boolean): Promise<void> {
   try {
     await supervise({
       config,
+      reload: {
+        read: loadConfig,
+        whenAsked: (listener) => {
+          onReload = listener;
+        },
+      },
       announce: announcer(json),
       onLog: (line) => {
         const text = json ? line : (parseLogLine(line)?.text ?? line);
@@ -41,5 +52,6 @@ export async function start(config: Config, json: boolean): Promise<void> {
   } finally {
     process.off("SIGINT", onSignal);
     process.off("SIGTERM", onSignal);
+    process.off(RELOAD_SIGNAL, onReloadSignal);
   }
 }

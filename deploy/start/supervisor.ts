@@ -13,6 +13,7 @@ import type { Announce } from "./announce.ts";
 import type { ChildLine } from "./child.ts";
 import { parseLogLine } from "./log-lines.ts";
 import { assertPortFree } from "./ports.ts";
+import { needingRestart } from "./reload.ts";
 import { forgetRunning, noteRunning } from "./running.ts";
 import { type Service, superviseService } from "./service.ts";
 import type { ManagerLink } from "./service-manager.ts";
@@ -28,6 +29,7 @@ import { scheduleTraining, type Training } from "./training.ts";
 /** What the supervisor needs of the world. */
 export type SupervisorOptions = {
   readonly config: Config;
+  readonly reload?: Reload | undefined;
   readonly announce: Announce;
   /** Where each line of the children's logs goes. */
   readonly onLog: (line: string) => void;
@@ -35,6 +37,14 @@ export type SupervisorOptions = {
   readonly manager?: ManagerLink | undefined;
   /** Aborting begins the orderly end. */
   readonly stop: AbortSignal;
+};
+
+/** How settings are read again while everything runs. */
+export type Reload = {
+  /** The settings as they are now. @throws CodedError `config_invalid` */
+  readonly read: () => Config;
+  /** Has `listener` called whenever somebody wants them read. */
+  readonly whenAsked: (listener: () => void) => void;
 };
 
 /** How long running answers may take to finish at the end. */
@@ -65,6 +75,7 @@ export async function supervise(options: SupervisorOptions): Promise<void> {
   try {
     await house.open();
     wasReady = true;
+    options.reload?.whenAsked(() => house.reload());
     await house.untilStopped();
   } catch (error) {
     // Being asked to stop while starting is no failure.
@@ -88,23 +99,27 @@ async function assertPortsFree(config: Config): Promise<void> {
 /** The running services, and the promise that ends when one of them fails for good. */
 class House {
   readonly #options: SupervisorOptions;
-  readonly #services: Service[] = [];
+  readonly #services = new Map<string, Service>();
+  #config: Config;
+  #reloading = Promise.resolve();
   readonly #failed = Promise.withResolvers<never>();
   #training: Training | undefined;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
+    this.#config = options.config;
     // Awaited in races only; a failure while closing must not count as unhandled.
     this.#failed.promise.catch(() => {});
   }
 
   async open(): Promise<void> {
-    const { config, announce } = this.#options;
+    const config = this.#config;
+    const { announce } = this.#options;
     await this.#options.manager?.starting();
     const engineUrl = config.ENGINE_URL ?? (await this.#startEngine());
     const place =
       config.DISCORD_TOKEN === undefined ? await this.#startPlayground(engineUrl) : undefined;
-    const bot = await this.#start("bot", () => botSpec(config, engineUrl, place));
+    const bot = await this.#start("bot", () => botSpec(this.#config, engineUrl, place));
     noteRunning(config.DATA_DIR, { pid: process.pid, engineUrl });
     const health = await this.#untilHealthy(engineUrl);
     this.#training = scheduleTraining({
@@ -130,14 +145,16 @@ class House {
   }
 
   #client(url: string): EngineClient {
-    const apiKey = this.#options.config.ENGINE_API_KEY;
+    const apiKey = this.#config.ENGINE_API_KEY;
     return new EngineClient({ url, ...(apiKey === undefined ? {} : { apiKey }) });
   }
 
   /** Nobody is down for long, and the engine answers, unless it is just being started again. */
   async #isHealthy(engineUrl: string): Promise<boolean> {
     const nowMs = performance.now();
-    const downMs = this.#services.map(({ downSinceMs = nowMs }) => nowMs - downSinceMs);
+    const downMs = [...this.#services.values()].map(
+      ({ downSinceMs = nowMs }) => nowMs - downSinceMs,
+    );
     if (downMs.some((ms) => ms > RECOVERY_MS)) return false;
     if (downMs.some((ms) => ms > 0)) return true;
     return this.#client(engineUrl)
@@ -158,24 +175,58 @@ class House {
     await Promise.race([stopped, this.#failed.promise]);
   }
 
+  /** Reads the settings again, after any reload that goes on. */
+  reload(): void {
+    this.#reloading = this.#reloading.then(() => this.#renew());
+  }
+
+  /** Engine and bot with the settings of now; with mistaken ones nothing changes. */
+  async #renew(): Promise<void> {
+    const { announce, reload, stop } = this.#options;
+    if (reload === undefined || stop.aborted) return;
+    try {
+      const config = reload.read();
+      const fixed = needingRestart(this.#config, config);
+      if (fixed.length > 0) {
+        const message = `${fixed.join(", ")} changed, which only a restart takes up. Nothing was reloaded.`;
+        announce({ event: "not_reloaded", message });
+        return;
+      }
+      this.#config = config;
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      announce({ event: "not_reloaded", message: `Nothing was reloaded. ${why}` });
+      return;
+    }
+    const services = ["engine", "bot"].filter((name) => this.#services.has(name));
+    announce({ event: "reloading", services });
+    const renewed = services.reduce(
+      (before, name) => before.then(() => this.#services.get(name)?.renew(GRACE_MS)),
+      Promise.resolve(),
+    );
+    // Whoever waits for the end hears of a failure.
+    await Promise.race([renewed, this.#failed.promise, aborted(stop)]).then(
+      () => announce({ event: "reloaded" }),
+      () => {},
+    );
+  }
+
   /** Last started, first ended: the bot takes no more questions while the engine finishes answers. */
   async close(): Promise<void> {
     forgetRunning(this.#options.config.DATA_DIR);
     await this.#options.manager?.stopping();
     await this.#training?.stop(GRACE_MS);
-    for (const service of this.#services.toReversed()) await service.stop(GRACE_MS);
+    for (const service of [...this.#services.values()].reverse()) await service.stop(GRACE_MS);
   }
 
   async #startEngine(): Promise<string> {
-    const { config } = this.#options;
-    const line = await this.#start("engine", (first) => engineSpec(config, portOf(first)));
+    const line = await this.#start("engine", (first) => engineSpec(this.#config, portOf(first)));
     return text(line, "url");
   }
 
   async #startPlayground(engineUrl: string): Promise<Playground> {
-    const { config } = this.#options;
     const line = await this.#start("playground", (first) =>
-      playgroundSpec(config, engineUrl, portOf(first)),
+      playgroundSpec(this.#config, engineUrl, portOf(first)),
     );
     return { url: text(line, "url"), api: text(line, "api"), token: text(line, "token") };
   }
@@ -202,7 +253,7 @@ class House {
       onEvent: (line) => announceDownload(line, announce),
       sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => {}),
     });
-    this.#services.push(service);
+    this.#services.set(name, service);
     return Promise.race([ready.promise, this.#failed.promise, aborted(stop)]);
   }
 

@@ -40,6 +40,7 @@ export const ERROR_CODES = {
   model_missing: "the model file is not there",
   model_unknown: "no model of that name is served",
   native_failed: "a call into the native library failed",
+  not_running: "nothing runs on the data folder that could be asked",
   not_writable: "a file or folder cannot be written at the place that was given",
   out_of_memory: "the memory at hand does not hold what was asked for",
   prompt_too_long: "the prompt does not fit the model's context",

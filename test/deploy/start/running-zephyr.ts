@@ -23,10 +23,14 @@ export type RunningZephyr = {
   readonly exited: Promise<number | null>;
 };
 
-/** Starts `zephyr start --json` with these settings over the environment. */
-export function startZephyr(settings: Readonly<Record<string, string>>): RunningZephyr {
+/** Starts `zephyr start --json` with these settings over the environment, in a folder that may hold a `.env`. */
+export function startZephyr(
+  settings: Readonly<Record<string, string>>,
+  cwd?: string,
+): RunningZephyr {
   const child = spawn(process.execPath, [ZEPHYR, "start", "--json"], {
     env: { ...process.env, LOG_LEVEL: "warn", ...settings },
+    ...(cwd === undefined ? {} : { cwd }),
     stdio: ["ignore", "pipe", "pipe"],
   });
   if (child.stdout === null || child.stderr === null) throw new Error("no pipes");

@@ -73,6 +73,30 @@ describe("a supervised service", () => {
     expect(isCoded(failure, "discord_token_invalid")).toBe(true);
   });
 
+  test("that is renewed comes up once more, which counts as no crash", async () => {
+    const restarts: string[] = [];
+    let ready = 0;
+    const service = superviseService(() => script(`${READY} ${STAY}`), {
+      onReady: () => {
+        ready += 1;
+      },
+      onRestart: (reason) => restarts.push(reason),
+      onFailed: (error) => {
+        throw error;
+      },
+      onLog: () => {},
+      onEvent: () => {},
+      sleep: () => Promise.resolve(),
+    });
+    await service.renew(5_000);
+    expect(service.downSinceMs).toBeUndefined();
+    const before = ready;
+    await service.renew(5_000);
+    expect(ready).toBe(before + 1);
+    expect(restarts).toEqual([]);
+    await service.stop(5_000);
+  });
+
   test("that does not end when asked is killed after the grace time", async () => {
     const spec = script(`process.on("SIGTERM", () => {}); ${READY} ${STAY}`);
     const ready = Promise.withResolvers<void>();
