@@ -40,7 +40,7 @@ export type SupervisorOptions = {
 };
 
 /** How settings are read again while everything runs. */
-export type Reload = {
+type Reload = {
   /** The settings as they are now. @throws CodedError `config_invalid` */
   readonly read: () => Config;
   /** Has `listener` called whenever somebody wants them read. */
