@@ -114,7 +114,7 @@ export class Weights {
   /** Bytes that are free beside the weights, on the GPUs where the layers are there. */
   availableBytes(): number {
     const share = Math.min(1, this.#gpuLayers / this.llama.llama_model_n_layer(this.pointer));
-    const onGpus = share === 0 ? 0 : freeGpuBytes(this.#libraries);
+    const onGpus = share === 0 ? 0 : freeGpuBytes(this.#libraries, share * this.bytes);
     if (onGpus > 0) return onGpus / share;
     // Where weights are mapped from their file the system counts their pages as free, though each is needed.
     const counted = this.#isCopied ? 0 : this.bytes;

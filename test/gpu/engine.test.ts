@@ -11,6 +11,7 @@ import type { GenerateRequest } from "#engine/backends/backend.ts";
 import { type LocalBackend, openLocalBackend } from "#engine/backends/local.ts";
 import type { LocalBackendOptions } from "#engine/backends/local-limits.ts";
 import { freeGpuBytes } from "#engine/native/device-memory.ts";
+import { GgufFile } from "#engine/native/gguf.ts";
 import { type Answer, ask, request } from "../engine/backends/ask.ts";
 import { until } from "../engine/service/scripted-backend.ts";
 import { writeRandomAdapter } from "../model/random-adapter.ts";
@@ -89,11 +90,13 @@ describe.skipIf(VULKAN.missing !== undefined)(
       expect(backend.stats().cache?.reusedTokens).toBeGreaterThan(0);
     });
 
-    it("says which device computes, and plans with its memory instead of the machine's", async () => {
-      await using backend = await open();
+    it("says which device computes, and plans with its memory beside the weights, not the machine's", async () => {
+      await using backend = await open({ modelPath: NANO });
       if (VULKAN.folder === undefined) return;
       expect(backend.info.device).toContain(VULKAN.name);
-      const free = freeGpuBytes(vulkanLibraries());
+      using file = GgufFile.open(NANO, vulkanLibraries());
+      const weights = file.tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
+      const free = freeGpuBytes(vulkanLibraries(), weights);
       const told = /; ([\d,]+) MiB are free beside the weights/.exec(
         backend.info.memory ?? "",
       )?.[1];
