@@ -53,8 +53,13 @@ export class LengthFile implements Disposable {
   }
 
   #flush(): void {
+    const length = BUFFERED * BYTES;
+    const start = this.#written * BYTES;
     try {
-      writeSync(this.#file, this.#unwritten, 0, BUFFERED * BYTES, this.#written * BYTES);
+      // A disk that is about to be full takes a part, and says so only when asked again.
+      for (let done = 0; done < length; ) {
+        done += writeSync(this.#file, this.#unwritten, done, length - done, start + done);
+      }
     } catch (error) {
       throw explainWriteError(error, this.#path);
     }
