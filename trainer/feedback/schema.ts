@@ -129,6 +129,8 @@ export const MIGRATIONS: readonly string[] = [
     is_tried INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  // A person's own events are found without reading everybody's.
+  "CREATE INDEX events_by_rater ON events (rater_key);",
 ];
 
 /**
