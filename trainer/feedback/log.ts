@@ -29,7 +29,7 @@ import {
 } from "./records.ts";
 import { GUILD_OF, HOLDS, toEvent, VOID, VOTES_ON } from "./schema.ts";
 import { openEvent } from "./sealed-rows.ts";
-import { validEvents } from "./voided.ts";
+import { validity } from "./voided.ts";
 
 /** How much the log holds. */
 export type LogCounts = {
@@ -146,7 +146,7 @@ export class FeedbackLog implements Disposable {
 
   /** The votes that stand now, one a person, answer and kind; voided ones do not. */
   standing(): readonly StandingVote[] {
-    return standingVotes(this.#valid(this.events()));
+    return standingVotes(this.events().filter(this.#validity()));
   }
 
   /**
@@ -203,7 +203,7 @@ export class FeedbackLog implements Disposable {
 
   /** The votes of one person that stand now. */
   standingOf(raterKey: string): readonly StandingVote[] {
-    return standingVotes(this.#valid(this.eventsBy(raterKey)));
+    return standingVotes(this.eventsBy(raterKey).filter(this.#validity()));
   }
 
   /** A person's own events, in the order of arrival. */
@@ -230,9 +230,10 @@ export class FeedbackLog implements Disposable {
 
   /** The exchanges that somebody gave feedback on, with the votes that stand now, the newest first, one at a time. */
   *rated(): Generator<RatedExchange> {
+    const isValid = this.#validity();
     for (const recorded of readRated(this.#log)) {
       const rows = this.#log.all(VOTES_ON, recorded.exchange.id);
-      yield { recorded, votes: standingVotes(this.#valid(rows.map(toEvent))) };
+      yield { recorded, votes: standingVotes(rows.map(toEvent).filter(isValid)) };
     }
   }
 
@@ -269,12 +270,13 @@ export class FeedbackLog implements Disposable {
     const events = this.#log
       .all("SELECT *, NULL AS comment FROM events ORDER BY sequence")
       .map(toEvent);
-    return standingVotes(this.#valid(events)).length;
+    return standingVotes(events.filter(this.#validity())).length;
   }
 
-  #valid(events: Iterable<FeedbackEvent>): Iterable<FeedbackEvent> {
+  /** By the votes that are void now. */
+  #validity(): (event: FeedbackEvent) => boolean {
     const rows = this.#log.all("SELECT * FROM voided_raters");
-    return validEvents(events, rows, (id) => String(this.#log.all(GUILD_OF, id)[0]?.["guild_id"]));
+    return validity(rows, (id) => String(this.#log.all(GUILD_OF, id)[0]?.["guild_id"]));
   }
 
   #ids(where: string, value: string | number): readonly string[] {

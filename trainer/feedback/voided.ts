@@ -2,21 +2,20 @@
 import type { FeedbackEvent } from "./records.ts";
 
 /**
- * The events that count.
+ * Whether an event counts.
  * @param rows of `voided_raters`; an empty guild stands for every server
  * @param guildOf the server in which an answer was given
  */
-export function* validEvents(
-  events: Iterable<FeedbackEvent>,
+export function validity(
   rows: readonly Readonly<Record<string, unknown>>[],
   guildOf: (candidateId: string) => string | undefined,
-): Generator<FeedbackEvent> {
+): (event: FeedbackEvent) => boolean {
   const voids = Map.groupBy(rows, (row) => String(row["rater_key"]));
-  for (const event of events) {
-    const isVoid = voids.get(event.raterKey)?.some((row) => {
-      const isHere = row["guild_id"] === "" || row["guild_id"] === guildOf(event.candidateId);
-      return isHere && event.atMs <= Number(row["until_ms"]);
+  return ({ raterKey, candidateId, atMs }) => {
+    const isVoid = voids.get(raterKey)?.some((row) => {
+      const isHere = row["guild_id"] === "" || row["guild_id"] === guildOf(candidateId);
+      return isHere && atMs <= Number(row["until_ms"]);
     });
-    if (isVoid !== true) yield event;
-  }
+    return isVoid !== true;
+  };
 }
