@@ -216,12 +216,10 @@ const NOT_TAKEN_UP = {
 } as const;
 
 async function runStages(at: Surroundings, begun: Run, doActivate: boolean): Promise<RunResult> {
-  let run = begun;
-  if (run.note.stage === "data") {
-    storeData(run.folder, await buildData(at), at.keys);
-    run = noteStage(run, "training");
-  }
-  const data = readData(run.folder, at.keys);
+  const { folder, note } = begun;
+  const isNew = note.stage === "data";
+  const data = isNew ? storeData(folder, await buildData(at), at.keys) : readData(folder, at.keys);
+  let run = isNew ? noteStage(begun, "training") : begun;
   const settings = settingsOf(at, run, data);
   const ids = { run: run.note.id, folder: run.folder };
   if (run.note.stage === "training") {

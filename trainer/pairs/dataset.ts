@@ -14,7 +14,13 @@ import { compareWithFresh, type FreshAnswers } from "./fresh.ts";
 import { dropsBeside, type LoneAnswer, loneAnswers } from "./lone.ts";
 import { DROP_REASONS, type Drop, type DropReason, type EvidencedPair, sha256 } from "./pair.ts";
 import { type Screen, screenLone, screenPairs } from "./screen.ts";
-import { type RowSeal, sealedRows, verifySealedRows, writeSealedRows } from "./sealed-rows.ts";
+import {
+  hashRows,
+  type RowSeal,
+  sealedRows,
+  verifySealedRows,
+  writeSealedRows,
+} from "./sealed-rows.ts";
 import { beside, fromUnseenRaters, ratersOf, type Split, splitPairs } from "./split.ts";
 
 /** What the building of a data set needs besides the log. */
@@ -208,9 +214,9 @@ export function describeDataset(dataset: Dataset): DatasetManifest {
     dropped: countDrops(dataset.drops, dataset.left),
     fromMs: times.reduce((a, b) => Math.min(a, b), times[0] ?? 0),
     toMs: times.reduce((a, b) => Math.max(a, b), 0),
-    trainSha256: sha256(toJsonLines(dataset.train)),
-    heldOutSha256: sha256(toJsonLines(dataset.heldOut)),
-    loneSha256: sha256(toJsonLines(dataset.lone)),
+    trainSha256: hashRows(dataset.train),
+    heldOutSha256: hashRows(dataset.heldOut),
+    loneSha256: hashRows(dataset.lone),
   };
 }
 
@@ -234,10 +240,6 @@ function teachersIn(folder: string): ReadonlySet<string> {
     if (side === "train") for (const rater of raterKeys) teachers.add(rater);
   }
   return teachers;
-}
-
-function toJsonLines(rows: readonly object[]): string {
-  return rows.map((row) => `${JSON.stringify(row)}\n`).join("");
 }
 
 function* evidenceLines({ train, heldOut, lone }: Dataset): Generator<Uint8Array> {

@@ -24,21 +24,21 @@ const lineSchema = z.object({ id: z.string(), sealed: z.string() });
 
 /**
  * Writes the file, or leaves the old one standing.
- * @returns hash of the rows as they are without the seal: equal for equal rows
  * @throws CodedError `disk_full`, `database_failed`
  */
-export function writeSealedRows(path: string, rows: Iterable<SealableRow>, seal: RowSeal): string {
-  const hash = createHash("sha256");
+export function writeSealedRows(path: string, rows: Iterable<SealableRow>, seal: RowSeal): void {
   const lines = function* (): Generator<Uint8Array> {
     for (const row of rows) {
-      const text = JSON.stringify(row);
-      hash.update(`${text}\n`);
-      const sealed = seal.seal(row.personKeys, text, contextOf(row.id));
+      const sealed = seal.seal(row.personKeys, JSON.stringify(row), contextOf(row.id));
       yield Buffer.from(`${JSON.stringify({ id: row.id, sealed })}\n`);
     }
   };
   writeChunksAtomic(path, lines());
-  return hash.digest("hex");
+}
+
+/** Hash of rows as they are without the seal, hex: equal for equal rows. */
+export function hashRows(rows: readonly SealableRow[]): string {
+  return hashTexts(rows.values().map((row) => JSON.stringify(row)));
 }
 
 /**
@@ -55,13 +55,18 @@ export function sealedRows<T>(path: string, schema: z.ZodType<T>, seal: RowSeal)
 
 /**
  * Makes sure that the rows are those that were written.
+ * @param expectedSha256 as `hashRows` gives it
  * @throws CodedError `checkpoint_corrupt`, `erased_meanwhile`
  */
 export function verifySealedRows(path: string, expectedSha256: string, seal: RowSeal): void {
-  const hash = createHash("sha256");
-  for (const text of openedLines(path, seal)) hash.update(`${text}\n`);
-  const found = hash.digest("hex");
+  const found = hashTexts(openedLines(path, seal));
   if (found !== expectedSha256) throw corrupt(path, `sha256 ${found.slice(0, 12)}…`);
+}
+
+function hashTexts(texts: Iterable<string>): string {
+  const hash = createHash("sha256");
+  for (const text of texts) hash.update(`${text}\n`);
+  return hash.digest("hex");
 }
 
 function* openedLines(path: string, seal: RowSeal): Generator<string> {
