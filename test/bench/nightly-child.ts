@@ -40,6 +40,7 @@ async function build(): Promise<void> {
   const feedback = readFeedback(config, systemClock.nowMs());
   const dataset = await buildDataset(feedback, {
     takesLone: false,
+    nameOf: (id) => keys.digest(id).toString("hex"),
     cap: { share: 0.1, atLeast: 64 },
     fresh: {
       sample: () => Promise.resolve({ text: "", ended: false, tokens: 0 }),

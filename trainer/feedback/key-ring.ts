@@ -3,7 +3,14 @@
  * people is sealed with them; destroying a person's key erases all of it, wherever copies may lie.
  * Keys are never kept in memory, so that a destroyed one is gone for every process at once.
  */
-import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import {
+  type BinaryLike,
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  hkdfSync,
+  randomBytes,
+} from "node:crypto";
 import { dirname, join } from "node:path";
 import {
   type Database,
@@ -40,6 +47,7 @@ type Opened = {
   readonly database: Database;
   readonly prepare: ReturnType<typeof preparingOnce>;
   readonly master: Buffer;
+  readonly digestKey: Uint8Array;
 };
 
 /** All keys. Nothing is opened before the first use. Methods throw CodedError `database_failed`, `disk_full`, `config_invalid`. */
@@ -87,6 +95,18 @@ export class KeyRing implements Disposable {
   /** Opens sealed bytes. @returns undefined when a key of them was destroyed */
   openBytes(sealed: Uint8Array, context: string): Uint8Array | undefined {
     return openBytes(sealed, context, (id) => this.#find("id", id));
+  }
+
+  /**
+   * What content is found again by, instead of a plain hash, by which whoever guesses the content could make sure of it:
+   * HMAC-SHA-256 of all parts, one after the other, under a key of this installation's.
+   */
+  digest(...parts: readonly BinaryLike[]): Buffer {
+    return this.#guard(({ digestKey }) => {
+      const hmac = createHmac("sha256", digestKey);
+      for (const part of parts) hmac.update(part);
+      return hmac.digest();
+    });
   }
 
   /** Destroys a person's key. @returns whether there was one */
@@ -148,7 +168,13 @@ export class KeyRing implements Disposable {
     const master = this.#readMaster();
     const database = openDatabase(this.#path, MIGRATIONS);
     database.exec("PRAGMA secure_delete = ON");
-    return { database, prepare: preparingOnce(database), master };
+    const digestKey = hkdfSync("sha256", master, "", "zephyr-community digests v1", KEY_BYTES);
+    return {
+      database,
+      prepare: preparingOnce(database),
+      master,
+      digestKey: new Uint8Array(digestKey),
+    };
   }
 }
 

@@ -167,6 +167,7 @@ function datasetOptions(
   const atOnce = backend.info.streams;
   return {
     takesLone: takesLone(config),
+    nameOf: (id) => at.keys.digest(id).toString("hex").slice(0, id.length),
     cap: { share: RATER_SHARE, atLeast: Math.max(RATER_FLOOR, config.TRAIN_MIN_PAIRS) },
     fresh: {
       sample: (messages, seed) => answer(messages, SERVED_TEMPERATURE, seed),

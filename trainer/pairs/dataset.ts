@@ -30,6 +30,8 @@ export type DatasetOptions = {
   readonly cap: RaterCap;
   /** Whether single answers are taken, too, which only KTO can learn from. */
   readonly takesLone: boolean;
+  /** The name under which what has this id is stored: ids are hashes of words, by which a guess could be confirmed. */
+  readonly nameOf: (id: string) => string;
 };
 
 /** Pairs on two sides and what became of the rest. */
@@ -122,9 +124,12 @@ export async function buildDataset(feedback: Feedback, options: DatasetOptions):
     : { lone: [], drops: [] };
   const unpaired = [rated, compared, fresh].flatMap((step) => step.drops);
   const drops = [...dropsBeside(unpaired, single.lone), ...capped.drops, ...screened.drops];
+  const named = <T extends { readonly id: string }>(items: readonly T[]): T[] =>
+    items.map((item) => ({ ...item, id: options.nameOf(item.id) }));
   return {
-    ...split,
-    lone: single.lone,
+    train: named(split.train),
+    heldOut: named(split.heldOut),
+    lone: named(single.lone),
     drops: [...drops, ...single.drops],
     left: feedback.left ?? {},
   };

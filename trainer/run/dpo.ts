@@ -1,10 +1,10 @@
 /** Direct preference optimisation and its relatives: pairs in, a trained model and TRL's figures out. */
-import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { encodePair, encodePairs, fittingLimits, type LengthLimits } from "../data/chat.ts";
 import { type ExampleSource, sourceOf } from "../data/example-source.ts";
 import { ExampleStore, type IdTally, type StoredItem } from "../data/example-store.ts";
 import type { PreferencePair } from "../data/preference.ts";
+import { contentKey } from "../feedback/content-key.ts";
 import { isReferenceFree, type PairLossOptions } from "../losses/preference.ts";
 import { train } from "./loop.ts";
 import { preferenceLoss } from "./pair-loss.ts";
@@ -106,14 +106,19 @@ export async function trainDpo(run: DpoRun): Promise<DpoOutcome> {
 
 /** Pairs with the keys under which their encodings are kept: tokenizer, template, limits and words. */
 export function* storedPairs(
-  { vocabulary, pairs, modelSha256 }: Pick<DpoRun, "vocabulary" | "pairs" | "modelSha256">,
+  {
+    vocabulary,
+    pairs,
+    modelSha256,
+    seal,
+  }: Pick<DpoRun, "vocabulary" | "pairs" | "modelSha256" | "seal">,
   limits: LengthLimits,
 ): Generator<StoredItem> {
   const encoder = JSON.stringify([ENCODING_VERSION, modelSha256, limits]);
   for (const pair of pairs) {
     const { id, weight, prompt, chosen, rejected, personKeys = [] } = pair;
     const words = JSON.stringify([prompt, chosen, rejected]);
-    const key = createHash("sha256").update(encoder).update(words).digest();
+    const key = contentKey(seal, encoder, words);
     yield { id, weight, key, personKeys, encode: () => encodePair(vocabulary, pair, limits) };
   }
 }

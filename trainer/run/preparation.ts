@@ -12,14 +12,14 @@ import { type Example, scoredTokens, sequenceLogp } from "../data/sequence.ts";
 import { type SplitLogp, tailStartOf } from "../losses/ld-dpo.ts";
 import type { Sequence } from "../model/trainable.ts";
 import type { PairReferences } from "./pair-loss.ts";
-import { type ReferenceLogps, referenceLogps } from "./reference.ts";
+import { type ReferenceLogps, type ReferenceRequest, referenceLogps } from "./reference.ts";
 import type { RunSurroundings, TrainOutcome, Watch } from "./run.ts";
 
 /** What a preference run takes beside its data and settings. */
 export type PreferenceSurroundings = RunSurroundings & {
   readonly vocabulary: ChatEncoder;
-  /** Seals what of people's words lies in `runDir` as tokens; needed where examples name people. */
-  readonly seal?: ExampleSeal;
+  /** Seals what of people's words lies in `runDir` as tokens, and what they are found by; needed where examples name people. */
+  readonly seal?: ExampleSeal & ReferenceRequest["seal"];
   /** sha256 of the model's file, under which reference log-probabilities are cached. */
   readonly modelSha256: string;
   /**

@@ -3,7 +3,6 @@
  * holds hashes and numbers but no text. They must be computed before any training step of a full-parameter
  * model, whose parameters are the reference.
  */
-import { createHash } from "node:crypto";
 import type { StatementSync } from "node:sqlite";
 import { setImmediate } from "node:timers/promises";
 import {
@@ -15,6 +14,8 @@ import {
 import { splitStep } from "../data/batches.ts";
 import type { ExampleSource } from "../data/example-source.ts";
 import { type Example, sequenceLogp } from "../data/sequence.ts";
+import { contentKey } from "../feedback/content-key.ts";
+import type { KeyRing } from "../feedback/key-ring.ts";
 import type { Sequence, Trainable } from "../model/trainable.ts";
 import type { Progress } from "./run.ts";
 import { unlessAborted } from "./unless-aborted.ts";
@@ -28,6 +29,8 @@ export type ReferenceRequest = {
   readonly maxTokensPerBatch: number;
   /** Made when it is not there. */
   readonly cachePath: string;
+  /** Makes what figures are found by, so that no guess at people's words can be confirmed by it. */
+  readonly seal?: Pick<KeyRing, "digest">;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
 };
@@ -54,7 +57,7 @@ const CHUNK = 128;
 export async function referenceLogps(
   request: ReferenceRequest,
 ): Promise<(ReferenceLogps & Disposable) | undefined> {
-  const cache = new ReferenceCache(request.cachePath, request.modelSha256);
+  const cache = new ReferenceCache(request);
   try {
     if (await computeMissing(cache, request)) return cache;
     cache[Symbol.dispose]();
@@ -111,14 +114,16 @@ async function computeChunk(
 
 class ReferenceCache implements ReferenceLogps, Disposable {
   readonly #modelSha256: string;
+  readonly #seal: ReferenceRequest["seal"];
   readonly #database: Database;
   readonly #find: StatementSync;
   readonly #add: StatementSync;
   readonly #use: StatementSync;
 
-  constructor(path: string, modelSha256: string) {
+  constructor({ cachePath, modelSha256, seal }: ReferenceRequest) {
     this.#modelSha256 = modelSha256;
-    this.#database = openDatabase(path, MIGRATIONS);
+    this.#seal = seal;
+    this.#database = openDatabase(cachePath, MIGRATIONS);
     this.#find = this.#database.prepare("SELECT logp FROM logps WHERE key = ?");
     this.#add = this.#database.prepare("INSERT OR REPLACE INTO logps (key, logp) VALUES (?, ?)");
     this.#use = this.#database.prepare("INSERT OR IGNORE INTO used (key) VALUES (?)");
@@ -166,7 +171,6 @@ class ReferenceCache implements ReferenceLogps, Disposable {
 
   /** Content, not name: an edited answer under an old id is computed anew. */
   #keyOf({ tokens, scored }: Sequence): Uint8Array {
-    const hash = createHash("sha256").update(this.#modelSha256);
-    return hash.update(tokens).update(scored).digest();
+    return contentKey(this.#seal, this.#modelSha256, tokens, scored);
   }
 }

@@ -1,3 +1,4 @@
+import { createHmac } from "node:crypto";
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -226,4 +227,18 @@ describe("a deleted message takes every exchange with it whose context held it",
     log.recordDeletion("m3");
     expect(log.exchange("y")?.deleted).toBe(false);
   });
+});
+
+test("digests are the same for as long as the master key is, and another installation's for nothing", () => {
+  const digest = (dataDir: string, ...parts: string[]) => {
+    using ring = KeyRing.open({ DATA_DIR: dataDir });
+    return ring.digest(...parts).toString("hex");
+  };
+  const own = digest(folder, "a guess");
+  expect(digest(folder, "a ", "guess")).toBe(own);
+  expect(digest(folder, "another guess")).not.toBe(own);
+  expect(digest(freshFolder(), "a guess")).not.toBe(own);
+  const master = Buffer.from(readFileSync(join(folder, "master.key"), "utf8").trim(), "hex");
+  // Nor is it one under the key that wraps people's keys.
+  expect(createHmac("sha256", master).update("a guess").digest("hex")).not.toBe(own);
 });

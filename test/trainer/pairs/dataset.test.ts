@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { CodedError } from "#engine/base/errors.ts";
 import { KeyRing } from "#trainer/feedback/key-ring.ts";
 import { buildDataset, describeDrops, readDataset, storeDataset } from "#trainer/pairs/dataset.ts";
-import type { EvidencedPair } from "#trainer/pairs/pair.ts";
+import { type EvidencedPair, pairId, promptKey } from "#trainer/pairs/pair.ts";
 import { beside } from "#trainer/pairs/split.ts";
 import { feedbackOf, type Said } from "./feedback-fixture.ts";
 
@@ -29,6 +29,7 @@ function codeOf(work: () => void): string | undefined {
 function options(change: { fresh?: object; screen?: object } = {}, takesLone = false) {
   return {
     takesLone,
+    nameOf: (id: string) => keys.digest(id).toString("hex"),
     cap: { share: 1, atLeast: 100 },
     fresh: {
       sample: () => Promise.resolve({ text: "fresh", ended: true, tokens: 1 }),
@@ -132,12 +133,12 @@ describe("a pair is not learnt from", () => {
   });
 });
 
-describe("a stored data set", () => {
-  const said = Array.from({ length: 12 }, (_, index): Said[] => [
-    { asked: `question ${index}`, answer: "good", says: { ann: "👍" } },
-    { asked: `question ${index}`, answer: "bad", says: { ben: "👎" } },
-  ]).flat();
+const said = Array.from({ length: 12 }, (_, index): Said[] => [
+  { asked: `question ${index}`, answer: "good", says: { ann: "👍" } },
+  { asked: `question ${index}`, answer: "bad", says: { ben: "👎" } },
+]).flat();
 
+describe("a stored data set", () => {
   test("is read back as it was written, and the same feedback gives the same hash", async () => {
     const folder = mkdtempSync(join(tmpdir(), "dataset-"));
     const built = await buildDataset(feedbackOf(said), options());
@@ -196,6 +197,25 @@ describe("a stored data set", () => {
     keys.destroy("asker");
     expect(codeOf(() => readDataset(folder, keys))).toBe("erased_meanwhile");
   });
+});
+
+test("a stored data set names pairs by what no guess at their words leads to without the installation's master key", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "dataset-"));
+  const idsOf = async () => {
+    const built = await buildDataset(feedbackOf(said), options());
+    storeDataset(folder, built, keys);
+    return [...built.train, ...built.heldOut].map(({ id }) => id);
+  };
+  const ids = await idsOf();
+  expect(await idsOf()).toEqual(ids);
+  const text = readdirSync(folder).map((name) => readFileSync(join(folder, name), "latin1"));
+  for (const id of ids) expect(text.join()).toContain(id);
+  for (const index of said.keys()) {
+    const key = promptKey([{ role: "user", content: `question ${index}` }]);
+    expect(text.join()).not.toContain(pairId(key, "good", "bad"));
+  }
+  keys = KeyRing.beside(":memory:");
+  expect((await idsOf()).filter((id) => ids.includes(id))).toEqual([]);
 });
 
 test("drops are told in words, the most frequent first", () => {

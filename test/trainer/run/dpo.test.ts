@@ -1,11 +1,13 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import { Vocabulary } from "#engine/llama/vocabulary.ts";
 import { encodePairs } from "#trainer/data/chat.ts";
 import type { PreferencePair } from "#trainer/data/preference.ts";
 import { scoredTokens, sequenceLogp } from "#trainer/data/sequence.ts";
+import { KeyRing } from "#trainer/feedback/key-ring.ts";
 import { type DpoRun, trainDpo } from "#trainer/run/dpo.ts";
 import { readMetrics } from "#trainer/run/metrics.ts";
 import { cpuLibraries } from "../../model/libraries.ts";
@@ -197,4 +199,27 @@ test("pairs of NaN weight stop the run, named", async () => {
     code: "training_diverged",
     message: expect.stringContaining("pair-bread"),
   });
+});
+
+test("people's keys change no figure, only what words are found by in the run's files", async () => {
+  const plain = trained;
+  const sealed = newRun({ seal: KeyRing.beside(":memory:") });
+  await trainDpo(sealed);
+  const figures = (run: DpoRun) => lines(run).map(({ tokens_per_second: _, ...line }) => line);
+  expect(figures(sealed)).toEqual(figures(plain));
+  for (const [file, table] of [
+    ["examples.db", "encodings"],
+    ["reference-logps.db", "logps"],
+  ] as const) {
+    const [found, guessed] = [sealed, plain].map(({ runDir }) => {
+      using database = new DatabaseSync(join(runDir, file), { readOnly: true });
+      return database
+        .prepare(`SELECT hex(key) AS key FROM ${table}`)
+        .all()
+        .map(({ key }) => key);
+    });
+    expect(found).toHaveLength(guessed?.length ?? 0);
+    expect(guessed).not.toEqual([]);
+    expect(found?.filter((key) => guessed?.includes(key))).toEqual([]);
+  }
 });
