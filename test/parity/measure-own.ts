@@ -27,7 +27,7 @@ using reference = await referenceLogps({
   cachePath: join(folder, `reference-${process.pid}.db`),
 });
 if (reference === undefined) throw new Error("nothing aborts this run");
-const loss = preferenceLoss(splitReference(reference), options);
+const loss = preferenceLoss(splitReference(reference, options), options);
 const seconds: number[] = [];
 const cpuSeconds: number[] = [];
 for (const step of examples) {

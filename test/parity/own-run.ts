@@ -64,7 +64,7 @@ export async function trainOwn(
     cachePath: join(runDir, "reference.db"),
   });
   if (reference === undefined) throw new Error("nothing aborts this run");
-  const loss = preferenceLoss(splitReference(reference), options);
+  const loss = preferenceLoss(splitReference(reference, options), options);
   const steps: (readonly TokenPair[])[] = [];
   const byId = new Map(pairs.map((pair) => [pair.id, pair]));
   await train({

@@ -94,7 +94,7 @@ export async function trainDpo(run: DpoRun): Promise<DpoOutcome> {
     examples,
     evalExamples,
     loss: preferenceLoss(
-      isReferenceFree(options.loss) ? undefined : splitReference(known),
+      isReferenceFree(options.loss) ? undefined : splitReference(known, options),
       options,
     ),
     ...(watch === undefined ? {} : { watch }),

@@ -10,6 +10,7 @@ import type { ExampleSeal } from "../data/example-store.ts";
 import type { Dialogue } from "../data/preference.ts";
 import { type Example, scoredTokens, sequenceLogp } from "../data/sequence.ts";
 import { type SplitLogp, tailStartOf } from "../losses/ld-dpo.ts";
+import type { PairLossOptions } from "../losses/preference.ts";
 import type { Sequence } from "../model/trainable.ts";
 import type { PairReferences } from "./pair-loss.ts";
 import { type ReferenceLogps, type ReferenceRequest, referenceLogps } from "./reference.ts";
@@ -120,12 +121,15 @@ function headOf({ tokens, scored }: Sequence, sharedTokens: number): Sequence {
   return { tokens: tokens.slice(0, end), scored: scored.slice(0, end) };
 }
 
-/** The reference of pairs, split where it knows the longer completion's head. */
-export function splitReference(known: ReferenceLogps): PairReferences {
+/** The reference of pairs, split at their shared length; where nothing depends on it (ldAlpha 1), heads were not scored. */
+export function splitReference(
+  known: ReferenceLogps,
+  { ldAlpha }: Pick<PairLossOptions, "ldAlpha">,
+): PairReferences {
   return {
     get: (example) => {
       const [chosen = Number.NaN, rejected = Number.NaN] = known.get(example) ?? [];
-      const [shared] = known.get(sharedHead(example)) ?? [];
+      const [shared] = ldAlpha === 1 ? [] : (known.get(sharedHead(example)) ?? []);
       if (shared === undefined) return [whole(chosen), whole(rejected)];
       const [chosenTokens = 0, rejectedTokens = 0] = example.sequences.map(scoredTokens);
       return chosenTokens > rejectedTokens
