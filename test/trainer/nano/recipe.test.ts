@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,18 +12,11 @@ import { Tokenizer } from "#trainer/nano/tokenizer/encode.ts";
 import { learnVocabulary } from "#trainer/nano/tokenizer/learn.ts";
 import { cpuLibraries } from "../../model/libraries.ts";
 import { writeRandomModel } from "../../model/random-model.ts";
+import { runQuick } from "./quick-recipe.ts";
 
-const ROOT = join(import.meta.dirname, "../../..");
 const folder = mkdtempSync(join(tmpdir(), "nano-"));
 const out = join(folder, "out");
 const libraries = cpuLibraries();
-
-function runQuick() {
-  const runs = join(folder, "runs");
-  const script = join(ROOT, "trainer/nano/main.ts");
-  const args = [script, "--quick", "--threads", "1", "--out", out, "--runs", runs];
-  return spawnSync(process.execPath, args, { encoding: "utf8", timeout: 100_000 });
-}
 
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
@@ -32,7 +24,7 @@ afterAll(() => {
 
 describe("the quick recipe", () => {
   beforeAll(() => {
-    const { status, stderr } = runQuick();
+    const { status, stderr } = runQuick("nano/main.ts", folder);
     expect([status, stderr]).toEqual([0, expect.stringContaining("Wrote")]);
   });
 
@@ -75,7 +67,7 @@ describe("the quick recipe", () => {
 
   it("does not train again what is there, and makes the same file", () => {
     const before = readFileSync(join(out, "nano.gguf"));
-    const { status, stderr } = runQuick();
+    const { status, stderr } = runQuick("nano/main.ts", folder);
     expect(status).toBe(0);
     expect(stderr).not.toContain("training ");
     expect(readFileSync(join(out, "nano.gguf")).equals(before)).toBe(true);

@@ -1,5 +1,4 @@
 /** The guard's recipe in seconds: every stage runs, the chat model stays as it is, and the engine can load the result. */
-import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,19 +9,13 @@ import { BRIEF_GUARD } from "#engine/moderation/guard-format.ts";
 import { checkShippedGuard } from "#engine/service/guard-file.ts";
 import { cutToVerdict, encodeJudgements, verdictOn } from "#trainer/nano/guard/examples.ts";
 import { cpuLibraries } from "../../../model/libraries.ts";
+import { ROOT, runQuick } from "../quick-recipe.ts";
 
-const ROOT = join(import.meta.dirname, "../../../..");
 const NANO = join(ROOT, "deploy/models/nano/nano.gguf");
 const folder = mkdtempSync(join(tmpdir(), "nano-guard-"));
 const out = join(folder, "out");
 const sha256 = (path: string) => createHash("sha256").update(readFileSync(path)).digest("hex");
 const before = sha256(NANO);
-
-function runQuick() {
-  const script = join(ROOT, "trainer/nano/guard/main.ts");
-  const args = [script, "--quick", "--out", out, "--runs", join(folder, "runs")];
-  return spawnSync(process.execPath, args, { encoding: "utf8", timeout: 100_000 });
-}
 
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
@@ -30,7 +23,7 @@ afterAll(() => {
 
 describe("the quick recipe", () => {
   beforeAll(() => {
-    const { status, stderr } = runQuick();
+    const { status, stderr } = runQuick("nano/guard/main.ts", folder);
     expect([status, stderr]).toEqual([0, expect.stringContaining("Wrote")]);
   });
 
@@ -57,7 +50,7 @@ describe("the quick recipe", () => {
 
   it("does not train again what is there, and makes the same file", () => {
     const made = sha256(join(out, "nano-guard.gguf"));
-    const { status, stderr } = runQuick();
+    const { status, stderr } = runQuick("nano/guard/main.ts", folder);
     expect(status).toBe(0);
     expect(stderr).not.toContain("training ");
     expect(sha256(join(out, "nano-guard.gguf"))).toBe(made);
