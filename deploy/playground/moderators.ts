@@ -10,9 +10,11 @@ import {
   AutoModerationRuleTriggerType,
   GatewayIntentBits as Intent,
   type Locale,
+  OverwriteType,
+  PermissionFlagsBits,
 } from "discord-api-types/v10";
 import { presentGuild, presentUser } from "./world/present.ts";
-import { GUILD_ID, OWNER_ID } from "./world/seed.ts";
+import { BOT_ROLE_ID, GUILD_ID, OWNER_ID } from "./world/seed.ts";
 import type { World } from "./world/world.ts";
 
 /** A keyword rule, as far as tests care. */
@@ -116,6 +118,20 @@ export class Moderators {
   /** Marks a channel as age-restricted, or takes the mark away. */
   restrictAge(channelId: string, isRestricted: boolean): void {
     const channel = { ...this.#world.channel(channelId), nsfw: isRestricted };
+    this.#world.store.saveChannel(channel);
+    this.#world.bus.emit({ type: "channelUpdated", channel });
+  }
+
+  /** Hides a channel from everybody but the bot; a server's owner sees all. */
+  hide(channelId: string): void {
+    const view = String(PermissionFlagsBits.ViewChannel);
+    const channel = {
+      ...this.#world.channel(channelId),
+      overwrites: [
+        { id: GUILD_ID, type: OverwriteType.Role, allow: "0", deny: view },
+        { id: BOT_ROLE_ID, type: OverwriteType.Role, allow: view, deny: "0" },
+      ],
+    };
     this.#world.store.saveChannel(channel);
     this.#world.bus.emit({ type: "channelUpdated", channel });
   }

@@ -1,5 +1,6 @@
 /** What members and managers may try in order to make the bot say, show or post what it should not. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { GUILD_ID } from "#deploy/playground/world/seed.ts";
 import { systemClock } from "#engine/base/clock.ts";
 import { finishedAnswer, type Lounge, openLounge } from "../support/lounge.ts";
 
@@ -85,6 +86,28 @@ describe("links to messages", () => {
     await person("p4").slash(direct, "rate", { stars: 5, message: link });
     expect(lounge.feedback.standing()).toHaveLength(1);
   });
+});
+
+test("nobody rates, and so reads, what was answered in a channel that is hidden from them", async () => {
+  const { moderators } = lounge.playground;
+  const workshop = lounge.playground.channelId("workshop");
+  answerWith("For the owner alone.");
+  await person("mira").slash(workshop, "chat", { text: "our plans?" });
+  const { id } = await finishedAnswer(lounge, "For the owner alone.");
+  const link = `https://discord.com/channels/${GUILD_ID}/${workshop}/${id}`;
+  const rate = (who: string, stars: number) =>
+    person(who).slash(general, "rate", { stars, message: link });
+  const standing = () => lounge.feedback.standing().length;
+  const before = standing();
+  await rate("p5", 4);
+  expect(standing()).toBe(before + 1);
+  moderators.hide(workshop);
+  const refused = await rate("p6", 1);
+  expect(JSON.stringify(refused)).toContain("no answer of mine");
+  expect(JSON.stringify(refused)).not.toContain("owner alone");
+  expect(standing()).toBe(before + 1);
+  await rate("mira", 5);
+  expect(standing()).toBe(before + 2);
 });
 
 describe("a file of settings", () => {
