@@ -232,9 +232,11 @@ export class ConversationMemory {
     const sealed = this.#sealed(kept);
     if (sealed === undefined) return;
     await this.#store.set(`turns:${key}`, sealed, KEPT_MS);
-    for (const messageId of kept.flatMap((turn) => turn.messageIds)) {
-      await this.#enter(`holders:${messageId}`, key, INDEX_KEPT_MS);
-    }
+    const messageIds = new Set(kept.flatMap((turn) => turn.messageIds));
+    // At once: a server across a network would else be waited for once for each message.
+    await Promise.all(
+      [...messageIds].map((id) => this.#enter(`holders:${id}`, key, INDEX_KEPT_MS)),
+    );
     await this.#index(key, kept);
   }
 

@@ -88,6 +88,26 @@ describe("conversations", () => {
     expect(await memory.forgetMessage("q2")).toEqual([]);
   });
 
+  test("a store across a network is waited for a few times a turn, not once for each message", async () => {
+    let [pending, waits] = [0, 0];
+    const far = {
+      ...store,
+      get: async (key: string) => {
+        if (pending === 0) waits += 1;
+        pending += 1;
+        await new Promise((resolve) => setImmediate(resolve));
+        pending -= 1;
+        return store.get(key);
+      },
+    };
+    const other = new ConversationMemory(new Keyv({ store: far, namespace: "far" }), keys);
+    await other.append("k", [...Array(30).keys()].flatMap(exchange));
+    waits = 0;
+    await other.append("k", exchange(30));
+    expect(waits).toBeLessThan(5);
+    expect(await other.forgetMessage("a30b")).toEqual(["x30"]);
+  });
+
   test("a store that holds something else is an empty conversation", async () => {
     const keyv = new Keyv({ store, namespace: "conversations" });
     await keyv.set("turns:k", { not: "turns" });
