@@ -24,6 +24,8 @@ const turnsSchema = z.array(
 /** Keys with the time when the list ends, as Keyv stores both. */
 const entrySchema = z.object({ value: z.array(z.string()), expires: z.number().nullish() });
 
+/** Set once all that a store holds is sealed and indexed: no start has to read it all again. */
+const SEALED = "all-sealed";
 /** Turns kept of one conversation; far more than any context holds. */
 const KEPT_TURNS = 60;
 /** Conversations of one person in the index, from which on it is tidied. */
@@ -102,8 +104,10 @@ export class ConversationMemory {
     return found;
   }
 
-  /** Seals what was remembered in the clear before there was sealing, and indexes it. */
+  /** Once in a store's life: seals what was remembered in the clear before there was sealing, and indexes it. */
   async sealOld(): Promise<void> {
+    if ((await this.#store.get(SEALED)) === true) return;
+    const before = this.#failures;
     for await (const key of this.#conversations()) {
       await this.#oneByOne(async () => {
         // Only where it is needed: another process may be writing to the others just now.
@@ -111,6 +115,7 @@ export class ConversationMemory {
         else await this.#index(key, await this.turns(key));
       });
     }
+    if (this.#failures === before) await this.#store.set(SEALED, true);
   }
 
   /** Adds turns at the end. */
