@@ -88,7 +88,8 @@ function untilReady(
 /** One line when it goes and one when it is back, not one for each attempt. */
 function tellChanges(redis: Redis, url: string, log: Logger): void {
   let isAway = false;
-  redis.on("close", () => {
+  // Not `close`, which also comes when the bot itself ends the connection.
+  redis.on("reconnecting", () => {
     if (isAway) return;
     isAway = true;
     log.error(

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -86,6 +87,26 @@ describe.skipIf(REDIS.missing !== undefined)(`a Redis that is away at the start$
     }
   });
 });
+
+test.skipIf(REDIS.missing !== undefined)(
+  `a Redis that goes and comes back is told of once each, and one that the bot leaves is not${because}`,
+  async () => {
+    await using server = await RedisServer.open();
+    const told: string[] = [];
+    const telling = pino({ base: null }, { write: (line) => told.push(line) });
+    const redis = await openRedis(server.url, telling);
+    await server.kill();
+    await expect.poll(() => told.length).toBe(1);
+    expect(told[0]).toContain("Redis is away");
+    await server.start();
+    await expect.poll(() => told.length, { timeout: 10_000 }).toBe(2);
+    expect(told[1]).toContain("Redis is back");
+    const ended = once(redis, "end");
+    redis.disconnect();
+    await ended;
+    expect(told).toHaveLength(2);
+  },
+);
 
 describe.skipIf(REDIS.missing !== undefined)(
   `a Redis that is killed while the bot runs${because}`,
