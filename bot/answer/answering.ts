@@ -3,7 +3,7 @@
  * Discord only as an `AnswerView`, and people only by pseudonym and display name.
  */
 import { isCoded } from "#engine/base/errors.ts";
-import { appealButton } from "../moderation/appeal-button.ts";
+import { appealButtons } from "../moderation/appeal-button.ts";
 import { withheldText } from "../moderation/withheld.ts";
 import { type Asked, askEngine, type End } from "./ask-engine.ts";
 import { stopButton } from "./controls.ts";
@@ -80,10 +80,9 @@ async function showBlocked(
   const { category } = verdict;
   // What may not be asked is not said again in the bot's own name.
   const heading = verdict.stage === "input" ? undefined : question.heading;
-  const isAppealable = question.guildId !== null && category !== "S11";
   const { messageIds } = await view.finish(
     toDrafts(answerContents(language, shown, { heading }), {
-      buttons: isAppealable ? [appealButton(language)] : [],
+      buttons: appealButtons(language, question.guildId, category),
     }),
   );
   parts.onBlocked?.(question, verdict, messageIds);

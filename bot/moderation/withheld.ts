@@ -14,7 +14,7 @@ export type Verdict = {
 /** The category of what breaks a rule of the server itself. */
 export const SERVER_RULE = "server_rule";
 /** Suicide and self-harm: whoever asks is shown help lines, which are the engine's. */
-const SELF_HARM = "S11";
+export const SELF_HARM = "S11";
 
 /** The sentence to show. @param verdict undefined where the engine gave none */
 export function withheldText(language: Language, verdict: Verdict | undefined): string {

@@ -24,7 +24,7 @@ import {
 } from "../../compare/comparison.ts";
 import type { DrawnTwo } from "../../compare/draw-two.ts";
 import type { Languages } from "../../language/languages.ts";
-import { appealButton } from "../../moderation/appeal-button.ts";
+import { appealButtons } from "../../moderation/appeal-button.ts";
 import { type Verdict, withheldText } from "../../moderation/withheld.ts";
 import { replyPrivately } from "../private-reply.ts";
 import { channelOf, placeOf, type Room } from "../room.ts";
@@ -209,8 +209,7 @@ async function showBlocked(
     return;
   }
   const content = withheldText(language, verdict);
-  const isAppealable = guildId !== null && verdict.category !== "S11";
-  const buttons = isAppealable ? [appealButton(language)] : [];
+  const buttons = appealButtons(language, guildId, verdict.category);
   const { messageIds } = await view.finish(toDrafts([content], { buttons }));
   room.desk.refused(question, verdict, messageIds);
 }

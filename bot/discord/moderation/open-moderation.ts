@@ -12,16 +12,13 @@ import { comparedQuestion, questionHash } from "../../moderation/decided-questio
 import type { CompiledRule } from "../../moderation/keyword-rules.ts";
 import { type OutputScreen, screenBy } from "../../moderation/output-screen.ts";
 import type { Screens } from "../../moderation/screened-engine.ts";
-import { SERVER_RULE, type Verdict, withheldText } from "../../moderation/withheld.ts";
+import { SELF_HARM, SERVER_RULE, type Verdict, withheldText } from "../../moderation/withheld.ts";
 import type { SettingsBook } from "../../settings/settings-book.ts";
 import type { EntryStore } from "../../storage/entry-store.ts";
 import { openKeyv } from "../../storage/open-keyv.ts";
 import type { LanguageOf } from "../room.ts";
 import { GuildRules } from "./guild-rules.ts";
 import { ModLog } from "./mod-log.ts";
-
-/** The hazard that gets a quiet alert instead of a case of its own kind. */
-const SELF_HARM = "S11";
 
 /** A bot's moderation. */
 export type Moderation = Disposable & {
