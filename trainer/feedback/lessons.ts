@@ -2,10 +2,11 @@
  * Which adapters learned from somebody's words or votes, by the evidence that each run leaves in its
  * folder (ids and pseudonyms, never text). It knows nothing of how a run works.
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { systemCode } from "#engine/base/errors.ts";
+import { linesOf } from "../data/lines.ts";
 
 const evidenceLine = z.object({
   side: z.string(),
@@ -22,7 +23,7 @@ export function adaptersThatLearnedFrom(dataDir: string, gone: Gone): readonly s
   return foldersIn(join(dataDir, "adapters"))
     .filter((name) =>
       // A run's folder and its adapter have one name.
-      linesOf(join(dataDir, "runs", name, "evidence.jsonl")).some((line) => {
+      evidenceIn(join(dataDir, "runs", name)).some((line) => {
         const parsed = evidenceLine.safeParse(JSON.parse(line));
         if (!parsed.success || parsed.data.side !== "train") return false;
         const { exchangeIds: used, raterKeys } = parsed.data;
@@ -44,13 +45,9 @@ function foldersIn(path: string): readonly string[] {
   }
 }
 
-function linesOf(path: string): readonly string[] {
-  try {
-    return readFileSync(path, "utf8")
-      .split("\n")
-      .filter((line) => line !== "");
-  } catch (error) {
-    if (systemCode(error) === "ENOENT") return [];
-    throw error;
-  }
+/** None where the folder has no such file. */
+function* evidenceIn(folder: string): Generator<string> {
+  const path = join(folder, "evidence.jsonl");
+  if (!existsSync(path)) return;
+  for (const line of linesOf(path)) if (line !== "") yield line;
 }
