@@ -3,8 +3,7 @@
  * has not seen, beside the untrained model and a bag of words. The data set is not part of the project.
  *
  *   npm run real-text -- [--data hh-rlhf.jsonl.gz] [--seeds 42,43] [--folder FOLDER] [--threads 2] [--choose]
- *     [--loss sigmoid] [--beta 0.1] [--ld-alpha 1] [--rate 5e-5] [--epochs 1] [--rank 16, or 0 for every parameter]
- *     [--sft-epochs 1] [--sft-rate 2e-3] [--replay 400] [--tokens 192] [--precision bf16]
+ *     [--rate 5e-5] [--epochs 1] [--sft-epochs 1] [--sft-rate 2e-3] [--replay 400] [--tokens 192]
  *
  * With `--choose` the pairs to judge by are left alone: both halves of the others are judged by a model of the other
  * half, to choose settings with. With `--folder` runs are kept there with their curves (metrics.jsonl, metrics.svg)
@@ -14,7 +13,6 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { z } from "zod";
 import type { PreferencePair } from "#trainer/data/preference.ts";
 import { openProgressBar } from "#trainer/run/progress-bar.ts";
 import { cpuLibraries } from "../model/libraries.ts";
@@ -39,33 +37,21 @@ const { values } = parseArgs({
     folder: { type: "string" },
     threads: { type: "string", default: String(Math.min(2, availableParallelism())) },
     choose: { type: "boolean", default: false },
-    loss: { type: "string", default: "sigmoid" },
-    beta: { type: "string", default: "0.1" },
-    "ld-alpha": { type: "string", default: "1" },
     rate: { type: "string", default: "5e-5" },
     epochs: { type: "string", default: "1" },
-    rank: { type: "string", default: "16" },
     "sft-epochs": { type: "string", default: "1" },
     "sft-rate": { type: "string", default: "2e-3" },
     replay: { type: "string", default: "400" },
     tokens: { type: "string", default: "192" },
-    precision: { type: "string", default: "bf16" },
   },
 });
 const VARIANT: Variant = {
-  loss: z
-    .enum(["sigmoid", "robust", "hinge", "ipo", "sigmoid_norm", "orpo", "simpo"])
-    .parse(values.loss),
-  beta: Number(values.beta),
-  ldAlpha: Number(values["ld-alpha"]),
   rate: Number(values.rate),
   epochs: Number(values.epochs),
-  rank: Number(values.rank),
   sftEpochs: Number(values["sft-epochs"]),
   sftRate: Number(values["sft-rate"]),
   replay: Number(values.replay),
   tokens: Number(values.tokens),
-  precision: z.enum(["f32", "bf16"]).parse(values.precision),
 };
 const SEEDS = values.seeds.split(",").map(Number);
 const L2_TRIED = [0.01, 0.03, 0.1, 0.3];
@@ -74,9 +60,6 @@ const MARGINS = {
   likelihood: ({ chosen, rejected }: Score) => chosen - rejected,
   perToken: ({ chosenPerToken, rejectedPerToken }: Score) => chosenPerToken - rejectedPerToken,
 };
-/** What the loss makes its margin of: log-ratios to the reference whole, or per token. */
-const REWARD =
-  VARIANT.loss === "ipo" || VARIANT.loss === "sigmoid_norm" ? "perToken" : "likelihood";
 
 if (existsSync(values.data)) await measure();
 else print(`skipped: ${values.data} is not there; give a file of hh-rlhf's form by --data`);
@@ -159,12 +142,12 @@ function tell(
     meanOfRuns(runs.map((parts) => agreements(parts.flatMap(marginsOf))));
   const by = (stage: keyof Words, margin: keyof typeof MARGINS) =>
     pooled((words) => words[stage].scores.map(MARGINS[margin]));
-  const untrained = by("untrained", REWARD);
+  const untrained = by("untrained", "likelihood");
   const shorter = agreements(judged.map(({ chosen, rejected }) => rejected.length - chosen.length));
   const rows: [name: string, agreeing: readonly number[]][] = [
     ["the shorter answer", shorter],
     ["bag of words", byWords],
-    ["untrained, by likelihood", by("untrained", "likelihood")],
+    ["untrained, by likelihood", untrained],
     ["untrained, by likelihood a token", by("untrained", "perToken")],
   ];
   if (VARIANT.sftEpochs > 0) {
@@ -204,8 +187,9 @@ function nllOf({ scores }: Word): number {
     .mean;
 }
 
+/** What the loss makes its margin of: log-ratios to the reference. */
 function rewards(trained: Words["trained"], reference: Words["reference"]): number[] {
-  const margin = MARGINS[REWARD];
+  const margin = MARGINS.likelihood;
   return trained.scores.map((score, pair) => {
     const before = reference.scores[pair];
     return margin(score) - (before === undefined ? Number.NaN : margin(before));

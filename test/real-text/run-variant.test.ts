@@ -17,17 +17,12 @@ const pairs = QUESTIONS.map((content, i) => ({
   weight: 1,
 }));
 const PLAIN: Variant = {
-  loss: "sigmoid",
-  beta: 0.1,
-  ldAlpha: 1,
   rate: 5e-4,
   epochs: 6,
-  rank: 4,
   sftEpochs: 0,
   sftRate: 2e-3,
   replay: 0,
   tokens: 64,
-  precision: "f32",
 };
 
 function run(variant: Variant, name: string): Promise<Words> {

@@ -9,7 +9,6 @@ import { splitStep } from "#trainer/data/batches.ts";
 import { encodeDialogues, encodePairs, type LengthLimits } from "#trainer/data/chat.ts";
 import type { Dialogue, PreferencePair } from "#trainer/data/preference.ts";
 import { scoredTokens, sequenceLogp } from "#trainer/data/sequence.ts";
-import type { PairLossName } from "#trainer/losses/preference.ts";
 import { openTrainable } from "#trainer/model/open-trainable.ts";
 import type { LoraTarget, Sequence, Trainable } from "#trainer/model/trainable.ts";
 import { loadCorpus } from "#trainer/nano/corpus/corpus.ts";
@@ -20,13 +19,8 @@ import { trainSft } from "#trainer/run/sft.ts";
 
 /** What runs may differ in. */
 export type Variant = {
-  readonly loss: PairLossName;
-  readonly beta: number;
-  readonly ldAlpha: number;
   readonly rate: number;
   readonly epochs: number;
-  /** Of the adapter on all linear layers; 0 trains every parameter instead. */
-  readonly rank: number;
   /** Of dSFT on the chosen answers' dialogues before; 0 leaves it out. */
   readonly sftEpochs: number;
   readonly sftRate: number;
@@ -34,7 +28,6 @@ export type Variant = {
   readonly replay: number;
   /** Of a prompt and an answer together; the prompt gives way first. */
   readonly tokens: number;
-  readonly precision: "f32" | "bf16";
 };
 
 /** What to run, and where. */
@@ -71,6 +64,8 @@ export type Word = {
 /** The word of each stage; `reference` is the untrained model's where there was no dSFT. */
 export type Words = Readonly<Record<"untrained" | "reference" | "trained", Word>>;
 
+/** Of the adapter on all linear layers. */
+const RANK = 16;
 const TARGETS: readonly LoraTarget[] = ["q", "k", "v", "o", "gate", "up", "down"];
 const TOKENS_PER_BATCH = 2048;
 const BATCH = 16;
@@ -80,13 +75,12 @@ const REPLAY_SEED = 9_000;
 /** @throws CodedError of the trainer's */
 export async function runVariant(run: VariantRun): Promise<Words> {
   const { variant, modelPath, libraries, threads, seed, folder } = run;
-  const { rank, precision } = variant;
   mkdirSync(folder, { recursive: true });
   using vocabulary = Vocabulary.open(modelPath, libraries);
   using model = openTrainable({
     ggufPath: modelPath,
-    lora: rank === 0 ? null : { rank, alpha: rank, targets: TARGETS, seed },
-    precision,
+    lora: { rank: RANK, alpha: RANK, targets: TARGETS, seed },
+    precision: "bf16",
     threads,
     maxTokensPerBatch: TOKENS_PER_BATCH,
     libraries,
@@ -106,9 +100,6 @@ export async function runVariant(run: VariantRun): Promise<Words> {
     runDir: join(folder, "dpo"),
     options: {
       ...commonOptions(run),
-      loss: variant.loss,
-      beta: variant.beta,
-      ldAlpha: variant.ldAlpha,
       learningRate: variant.rate,
       epochs: variant.epochs,
     },
