@@ -15,7 +15,8 @@ const count = z.coerce.number(COUNT).int(COUNT).min(1, COUNT);
 const flag = z.enum(["true", "false"]).transform((value) => value === "true");
 const url = z.url({ protocol: /^https?$/ });
 
-const LORA_TARGETS = ["q", "k", "v", "o", "gate", "up", "down"] as const;
+/** The linear layers of a block that an adapter can sit on, by the field's short names. */
+export const LORA_TARGETS = ["q", "k", "v", "o", "gate", "up", "down"] as const;
 const LORA_LAYERS_MOST = 512;
 
 /** `q,v,down`: each target once. */

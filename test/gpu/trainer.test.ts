@@ -2,10 +2,12 @@
  * The trainer's real steps on a Vulkan device, against the CPU in the same build. Tolerances: BF16 keeps 8 bits, so an
  * operand is at most 0.4% off; on quantised weights the CPU rounds activations to 8 bits a block as well.
  */
+
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { LORA_TARGETS } from "#engine/base/config.ts";
 import { Vocabulary } from "#engine/llama/vocabulary.ts";
 import { GGML_TYPE } from "#engine/native/ggml.ts";
 import { SeededRandom } from "#trainer/data/random.ts";
@@ -36,7 +38,7 @@ const SIZES = { nEmbd: 256, nFf: 256, headDim: 64 };
 const LORA = {
   rank: 8,
   alpha: 16,
-  targets: ["q", "k", "v", "o", "gate", "up", "down"],
+  targets: LORA_TARGETS,
   seed: 3,
 } as const;
 const STEP = {

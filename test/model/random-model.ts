@@ -21,7 +21,7 @@ export type RandomModelOptions = {
 };
 
 /** Small enough for finite differences, with grouped queries (two heads to a key). */
-const TINY_SHAPE: Omit<LlamaShape, "nVocab" | "tied"> = {
+export const TINY_SHAPE: Omit<LlamaShape, "nVocab" | "tied"> = {
   nLayer: 2,
   nEmbd: 64,
   nHead: 4,

@@ -2,8 +2,10 @@
  * What both trainers of the comparison get: a random model, an adapter to begin with, pairs, and settings.
  * It writes files and knows neither trainer.
  */
+
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { LORA_TARGETS } from "#engine/base/config.ts";
 import type { NativeLibraries } from "#engine/native/library.ts";
 import { SeededRandom } from "#trainer/data/random.ts";
 import { concatTokens, type Example, scoredRange } from "#trainer/data/sequence.ts";
@@ -37,7 +39,7 @@ const FIRST_WORD = 259;
 export const LORA: LoraOptions = {
   rank: 8,
   alpha: 16,
-  targets: ["q", "k", "v", "o", "gate", "up", "down"],
+  targets: LORA_TARGETS,
   seed: 7,
 };
 

@@ -1,7 +1,9 @@
 /** One run on pairs: the untrained model's word, dSFT where asked for, DPO against what that left, and the word after. */
+
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { LORA_TARGETS } from "#engine/base/config.ts";
 import { Vocabulary } from "#engine/llama/vocabulary.ts";
 import type { NativeLibraries } from "#engine/native/library.ts";
 import { loadKeepSet } from "#prompts/load.ts";
@@ -10,7 +12,7 @@ import { encodeDialogues, encodePairs, type LengthLimits } from "#trainer/data/c
 import type { Dialogue, PreferencePair } from "#trainer/data/preference.ts";
 import { scoredTokens, sequenceLogp } from "#trainer/data/sequence.ts";
 import { openTrainable } from "#trainer/model/open-trainable.ts";
-import type { LoraTarget, Sequence, Trainable } from "#trainer/model/trainable.ts";
+import type { Sequence, Trainable } from "#trainer/model/trainable.ts";
 import { loadCorpus } from "#trainer/nano/corpus/corpus.ts";
 import { drawDialogues } from "#trainer/nano/corpus/dialogues.ts";
 import { trainDpo } from "#trainer/run/dpo.ts";
@@ -66,7 +68,6 @@ export type Words = Readonly<Record<"untrained" | "reference" | "trained", Word>
 
 /** Of the adapter on all linear layers. */
 const RANK = 16;
-const TARGETS: readonly LoraTarget[] = ["q", "k", "v", "o", "gate", "up", "down"];
 const TOKENS_PER_BATCH = 2048;
 const BATCH = 16;
 const PROMPT_SHARE = 0.6;
@@ -79,7 +80,7 @@ export async function runVariant(run: VariantRun): Promise<Words> {
   using vocabulary = Vocabulary.open(modelPath, libraries);
   using model = openTrainable({
     ggufPath: modelPath,
-    lora: { rank: RANK, alpha: RANK, targets: TARGETS, seed },
+    lora: { rank: RANK, alpha: RANK, targets: LORA_TARGETS, seed },
     precision: "bf16",
     threads,
     maxTokensPerBatch: TOKENS_PER_BATCH,

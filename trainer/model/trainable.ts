@@ -2,6 +2,7 @@
  * What the training runs know of a model: log-probabilities, gradients, steps, parameters by name.
  * How they are computed stands elsewhere; losses, schedules and files are not known here.
  */
+import type { LORA_TARGETS } from "#engine/base/config.ts";
 import type { NativeLibraries } from "#engine/native/library.ts";
 import type { LlamaShape } from "../gguf/llama-shape.ts";
 
@@ -12,7 +13,7 @@ import type { LlamaShape } from "../gguf/llama-shape.ts";
 export type Sequence = { readonly tokens: Int32Array; readonly scored: Uint8Array };
 
 /** The linear layers that an adapter can sit on, by the field's short names. */
-export type LoraTarget = "q" | "k" | "v" | "o" | "gate" | "up" | "down";
+export type LoraTarget = (typeof LORA_TARGETS)[number];
 
 /** A low-rank adapter: W x + (alpha / rank) B A x (arXiv 2106.09685). */
 export type LoraOptions = {

@@ -1,4 +1,5 @@
 /** What the trainer's benchmark measures: shapes of models, types of their weights, and batches. */
+import { LORA_TARGETS } from "#engine/base/config.ts";
 import type { WeightType } from "#trainer/gguf/encode.ts";
 import type { LlamaShape } from "#trainer/gguf/llama-shape.ts";
 import type { LoraOptions } from "#trainer/model/trainable.ts";
@@ -22,7 +23,7 @@ export type Subject = {
 const LORA: LoraOptions = {
   rank: 16,
   alpha: 32,
-  targets: ["q", "k", "v", "o", "gate", "up", "down"],
+  targets: LORA_TARGETS,
   seed: 1,
 };
 const COMMON = { ropeTheta: 10_000, rmsEps: 1e-5, contextTokens: 1024 };

@@ -2,6 +2,7 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { LORA_TARGETS } from "#engine/base/config.ts";
 import { SeededRandom } from "#trainer/data/random.ts";
 import { drawDropout } from "#trainer/model/dropout.ts";
 import { openTrainable } from "#trainer/model/open-trainable.ts";
@@ -16,7 +17,7 @@ writeRandomModel(ggufPath, { libraries });
 const LORA: LoraOptions = {
   rank: 4,
   alpha: 8,
-  targets: ["q", "k", "v", "o", "gate", "up", "down"],
+  targets: LORA_TARGETS,
   seed: 3,
   dropout: 0.3,
 };

@@ -1,5 +1,7 @@
 /** The graph that a GPU is given, laid out where there is none: which operators, on which types. */
+
 import { describe, expect, it, vi } from "vitest";
+import { LORA_TARGETS } from "#engine/base/config.ts";
 import { GGML_TYPE } from "#engine/native/ggml.ts";
 import { describeNode } from "#engine/native/ggml-node.ts";
 import { Device } from "#trainer/ggml/device.ts";
@@ -36,7 +38,7 @@ const BATCH = {
 const LORA = {
   rank: 16,
   alpha: 16,
-  targets: ["q", "k", "v", "o", "gate", "up", "down"],
+  targets: LORA_TARGETS,
   seed: 1,
 } as const;
 const WEIGHTS_A_LAYER = 7;

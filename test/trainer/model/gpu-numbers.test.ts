@@ -2,7 +2,9 @@
  * The graph that a GPU is given, computed on the CPU, where it has other layouts and operators than the CPU's own:
  * the same log-probabilities and gradients must come out. What a GPU makes of it is not tested here.
  */
+
 import { expect, it } from "vitest";
+import { LORA_TARGETS } from "#engine/base/config.ts";
 import { GGML_TYPE } from "#engine/native/ggml.ts";
 import { SeededRandom } from "#trainer/data/random.ts";
 import { Device } from "#trainer/ggml/device.ts";
@@ -14,26 +16,15 @@ import { buildFittingGraph, fillBatch } from "#trainer/model/model-graph.ts";
 import { AdamW } from "#trainer/optimizer/adamw.ts";
 import { randomWeights } from "../../bench/trainer/random-weights.ts";
 import { cpuLibraries } from "../../model/libraries.ts";
+import { TINY_SHAPE } from "../../model/random-model.ts";
 import { distance, randomSequences, sharePrompts } from "./sequences.ts";
 
 const libraries = cpuLibraries();
-const SHAPE = {
-  nLayer: 2,
-  nEmbd: 64,
-  nHead: 4,
-  nHeadKv: 2,
-  headDim: 16,
-  nFf: 96,
-  nVocab: 128,
-  ropeTheta: 10_000,
-  rmsEps: 1e-5,
-  tied: false,
-  contextTokens: 256,
-};
+const SHAPE = { ...TINY_SHAPE, nVocab: 128, tied: false };
 const LORA = {
   rank: 4,
   alpha: 8,
-  targets: ["q", "k", "v", "o", "gate", "up", "down"],
+  targets: LORA_TARGETS,
   seed: 1,
 } as const;
 const BATCH = sharePrompts(

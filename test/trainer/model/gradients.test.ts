@@ -1,8 +1,10 @@
 /** Every gradient against central finite differences in F32. */
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { LORA_TARGETS } from "#engine/base/config.ts";
 import { SeededRandom } from "#trainer/data/random.ts";
 import type { LlamaShape } from "#trainer/gguf/llama-shape.ts";
 import { openTrainable } from "#trainer/model/open-trainable.ts";
@@ -18,7 +20,6 @@ import {
 } from "./sequences.ts";
 
 const TOLERANCE = 1e-3;
-const TARGETS: readonly LoraTarget[] = ["q", "k", "v", "o", "gate", "up", "down"];
 
 type Case = {
   readonly name: string;
@@ -30,7 +31,7 @@ type Case = {
   readonly common?: number;
 };
 
-const lora = (rank: number, targets: readonly LoraTarget[] = TARGETS): LoraOptions => ({
+const lora = (rank: number, targets: readonly LoraTarget[] = LORA_TARGETS): LoraOptions => ({
   rank,
   alpha: 2 * rank,
   targets,
@@ -105,7 +106,7 @@ const CASES: readonly Case[] = [
     lengths: [34, 34],
     common: 33,
   },
-  ...TARGETS.map((target) => ({
+  ...LORA_TARGETS.map((target) => ({
     name: `an adapter on ${target} alone`,
     shape: { nLayer: 2 },
     tied: true,

@@ -1,8 +1,10 @@
 /** The trainer's forward pass against libllama's on the same file, with and without an adapter. */
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { LORA_TARGETS } from "#engine/base/config.ts";
 import { SeededRandom } from "#trainer/data/random.ts";
 import type { LlamaShape } from "#trainer/gguf/llama-shape.ts";
 import { writeLoraGguf } from "#trainer/gguf/lora.ts";
@@ -24,7 +26,7 @@ const WIDE: Partial<Omit<LlamaShape, "nVocab" | "tied">> = {
 const ALL: LoraOptions = {
   rank: 4,
   alpha: 8,
-  targets: ["q", "k", "v", "o", "gate", "up", "down"],
+  targets: LORA_TARGETS,
   seed: 2,
 };
 

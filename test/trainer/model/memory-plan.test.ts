@@ -1,9 +1,11 @@
 /** The plan against what a step in a process of its own takes at its peak, and for models that are no file. */
+
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { LORA_TARGETS } from "#engine/base/config.ts";
 import { GGML_TYPE } from "#engine/native/ggml.ts";
 import type { WeightType } from "#trainer/gguf/encode.ts";
 import { type MemoryPlan, planMemory, sizesOf } from "#trainer/model/memory-plan.ts";
@@ -14,7 +16,7 @@ import { writeRandomModel } from "../../model/random-model.ts";
 const LORA: LoraOptions = {
   rank: 16,
   alpha: 16,
-  targets: ["q", "k", "v", "o", "gate", "up", "down"],
+  targets: LORA_TARGETS,
   seed: 1,
 };
 const WIDE = { nLayer: 4, nEmbd: 512, nHead: 8, nHeadKv: 4, headDim: 64, nFf: 1536 };
