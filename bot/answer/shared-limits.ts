@@ -2,13 +2,19 @@
  * The limits by person, counted by Bottleneck in Redis for all of the bot's processes together. A limit by
  * server needs no such counting: a server's questions all come to one process.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import Bottleneck from "bottleneck";
 import type { Redis } from "ioredis";
+import { type Clock, systemClock } from "#engine/base/clock.ts";
 import type { Logger } from "#engine/base/log.ts";
 import { reservoirOf } from "./person-rate.ts";
 
 /** Each limiter sends heartbeats while it is kept; a minute's reservoir is full again long before. */
 const IDLE_MS = 2 * 60_000;
+/** All questions wait while one is counted: a server that hangs counts as away after this time … */
+const ANSWER_MS = 2_000;
+/** … and is asked again only after so long. */
+const AWAY_MS = 10_000;
 
 /** Bottleneck's connection and the limiters on it; made anew after a failure, since they do not recover. */
 type Counting = {
@@ -21,11 +27,14 @@ type Counting = {
 export class SharedLimits {
   readonly #redis: Redis;
   readonly #log: Logger;
+  readonly #clock: Clock;
   #counting: Counting | undefined;
+  #awayUntilMs = Number.NEGATIVE_INFINITY;
 
-  constructor(redis: Redis, log: Logger) {
+  constructor(redis: Redis, log: Logger, clock: Clock = systemClock) {
     this.#redis = redis;
     this.#log = log;
+    this.#clock = clock;
   }
 
   /**
@@ -33,17 +42,20 @@ export class SharedLimits {
    * @returns whether there was one left; undefined while Redis cannot say
    */
   async take(person: string, perMinute: number): Promise<boolean | undefined> {
-    if (this.#redis.status !== "ready") return undefined;
+    const isAway = this.#clock.monotonicMs() < this.#awayUntilMs;
+    if (isAway || this.#redis.status !== "ready") return undefined;
     try {
-      const limiter = this.#limiterOf(person, perMinute);
-      if ((await limiter.currentReservoir()) === 0) return false;
-      await limiter.schedule(() => Promise.resolve());
-      return true;
+      // Bottleneck waits without an end for a connection that is neither there nor refused.
+      const late = sleep(ANSWER_MS, undefined, { ref: false });
+      const taken = await Promise.race([this.#takeShared(person, perMinute), late]);
+      if (taken === undefined) throw new Error(`no answer within ${ANSWER_MS} ms`);
+      return taken;
     } catch (error) {
       this.#log.warn(
         { err: error },
         "Redis does not count requests now: this process counts alone",
       );
+      this.#awayUntilMs = this.#clock.monotonicMs() + AWAY_MS;
       await this.disconnect();
       return undefined;
     }
@@ -54,6 +66,13 @@ export class SharedLimits {
     const counting = this.#counting;
     this.#counting = undefined;
     await counting?.connection.disconnect(false);
+  }
+
+  async #takeShared(person: string, perMinute: number): Promise<boolean> {
+    const limiter = this.#limiterOf(person, perMinute);
+    if ((await limiter.currentReservoir()) === 0) return false;
+    await limiter.schedule(() => Promise.resolve());
+    return true;
   }
 
   #limiterOf(person: string, perMinute: number): Bottleneck {

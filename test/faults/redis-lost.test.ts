@@ -203,4 +203,29 @@ describe.skipIf(REDIS.missing !== undefined)(`limits by person in Redis${because
     for (const each of limits) await each.disconnect();
     for (const redis of clients) redis.disconnect();
   });
+
+  test("in a Redis that hangs are waited for once, not by each question, and asked again later", async () => {
+    await using server = await RedisServer.open();
+    const redis = await openRedis(server.url, log);
+    let nowMs = 0;
+    const clock = { ...systemClock, monotonicMs: () => nowMs };
+    const shared = new SharedLimits(redis, log, clock);
+    const limits = new RequestLimits(settings, systemClock, shared);
+    const ask = async (person: string) =>
+      (await limits.run({ person, guild: person }, async () => 1, never)).kind;
+    expect(await ask("before")).toBe("done");
+    server.hang();
+    const begun = performance.now();
+    const people = [...Array(6).keys()].map(String);
+    expect(await Promise.all(people.map(ask))).toEqual(people.map(() => "done"));
+    expect(performance.now() - begun).toBeLessThan(3 * 2_000);
+    nowMs += 10_000;
+    expect(await ask("while it still hangs")).toBe("done");
+    server.goOn();
+    expect(await shared.take("after", 4)).toBeUndefined();
+    nowMs += 10_000;
+    await expect.poll(() => shared.take("after", 4)).toBe(true);
+    await limits.disconnect();
+    redis.disconnect();
+  });
 });

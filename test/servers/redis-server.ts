@@ -54,6 +54,16 @@ export class RedisServer {
     await once(child, "exit");
   }
 
+  /** From now on it takes connections and answers nothing, as on a machine that swaps. */
+  hang(): void {
+    this.#child?.kill("SIGSTOP");
+  }
+
+  /** What it took meanwhile is answered. */
+  goOn(): void {
+    this.#child?.kill("SIGCONT");
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
     rmSync(this.#folder, { recursive: true, force: true });
