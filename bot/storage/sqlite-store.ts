@@ -2,7 +2,7 @@
  * A Keyv store on SQLite: one table of keys and values. The expiry is a column, so that what
  * nobody reads again can be swept.
  */
-import { type Database, explainDatabaseError, openDatabase } from "#engine/base/database.ts";
+import { explainDatabaseError, openDatabase, preparingOnce } from "#engine/base/database.ts";
 import { beginningOf, type EntryStore } from "./entry-store.ts";
 
 /** A store that is closed with its owner. */
@@ -28,42 +28,43 @@ export function openSqliteStore(path: string): SqliteStore {
   const database = openDatabase(path, MIGRATIONS);
   database.exec("PRAGMA secure_delete = ON");
   const guard = <T>(work: () => T): Promise<T> => runGuarded(path, work);
-  const write = prepareWrite(database);
+  const prepare = preparingOnce(database);
+  const read = (key: string) => readValue(prepare, key);
+  const write = prepareWrite(prepare);
   const close = () => {
     if (database.isOpen) database.close();
   };
   return {
-    get: (key) => guard(() => readValue(database, key)),
-    has: (key) => guard(() => readValue(database, key) !== undefined),
+    get: (key) => guard(() => read(key)),
+    has: (key) => guard(() => read(key) !== undefined),
     set: (key, value, ttlMs) => guard(() => write(key, value, ttlMs)),
-    delete: (key) =>
-      guard(() => database.prepare("DELETE FROM entries WHERE key = ?").run(key).changes > 0),
+    delete: (key) => guard(() => prepare("DELETE FROM entries WHERE key = ?").run(key).changes > 0),
     clear: () => guard(() => database.exec("DELETE FROM entries")),
-    iterator: (namespace) => readAll(database, path, beginningOf(namespace)),
+    iterator: (namespace) => readAll(prepare, path, beginningOf(namespace)),
     disconnect: () => guard(close),
     [Symbol.dispose]: close,
   };
 }
 
-function prepareWrite(database: Database): (key: string, value: string, ttlMs?: number) => boolean {
+type Prepare = ReturnType<typeof preparingOnce>;
+
+function prepareWrite(prepare: Prepare): (key: string, value: string, ttlMs?: number) => boolean {
   let writes = 0;
   return (key, value, ttlMs) => {
     const expiresAtMs = ttlMs === undefined ? null : Date.now() + ttlMs;
-    database
-      .prepare("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)")
-      .run(key, value, expiresAtMs);
+    prepare("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)").run(key, value, expiresAtMs);
     writes += 1;
     if (writes % WRITES_BETWEEN_SWEEPS === 1) {
-      database.prepare("DELETE FROM entries WHERE expires_at_ms < ?").run(Date.now());
+      prepare("DELETE FROM entries WHERE expires_at_ms < ?").run(Date.now());
     }
     return true;
   };
 }
 
-function readValue(database: Database, key: string): string | undefined {
-  const row = database
-    .prepare("SELECT value FROM entries WHERE key = ?1 AND ifnull(expires_at_ms, ?2) >= ?2")
-    .get(key, Date.now());
+function readValue(prepare: Prepare, key: string): string | undefined {
+  const row = prepare(
+    "SELECT value FROM entries WHERE key = ?1 AND ifnull(expires_at_ms, ?2) >= ?2",
+  ).get(key, Date.now());
   return row === undefined ? undefined : String(row["value"]);
 }
 
@@ -71,16 +72,14 @@ function readValue(database: Database, key: string): string | undefined {
 const LAST = "\u{10FFFF}";
 
 async function* readAll(
-  database: Database,
+  prepare: Prepare,
   path: string,
   beginning: string,
 ): AsyncGenerator<[string, string]> {
   const rows = await runGuarded(path, () =>
-    database
-      .prepare(
-        "SELECT key, value FROM entries WHERE key >= ?1 AND key < ?2 AND ifnull(expires_at_ms, ?3) >= ?3",
-      )
-      .all(beginning, `${beginning}${LAST}`, Date.now()),
+    prepare(
+      "SELECT key, value FROM entries WHERE key >= ?1 AND key < ?2 AND ifnull(expires_at_ms, ?3) >= ?3",
+    ).all(beginning, `${beginning}${LAST}`, Date.now()),
   );
   for (const row of rows) yield [String(row["key"]), String(row["value"])];
 }
