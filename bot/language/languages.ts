@@ -19,6 +19,8 @@ export type LanguageFile = ReadCatalogue & { readonly code: string; readonly pat
 
 /** All languages of one bot. English is always one. */
 export class Languages {
+  /** As Discord and browsers write them, in alphabetical order. */
+  readonly codes: readonly string[];
   readonly #byCode: ReadonlyMap<string, Language>;
 
   /** @param files later ones stand over earlier ones of the same language */
@@ -30,11 +32,7 @@ export class Languages {
     }
     for (const [code, own] of messages) byCode.set(code, new Language(code, own));
     this.#byCode = byCode;
-  }
-
-  /** As Discord and browsers write them, in alphabetical order. */
-  get codes(): readonly string[] {
-    return [...this.#byCode.keys()].sort();
+    this.codes = [...byCode.keys()].sort();
   }
 
   /** The language for a locale such as `es-419`: itself, its language in another region, or English. */
