@@ -12,6 +12,7 @@ import { KeyRing, type KeySettings } from "./key-ring.ts";
 import { LogDatabase } from "./log-database.ts";
 import {
   type CandidateInExchange,
+  type ClosedExchange,
   type RecordedExchange,
   readCandidate,
   readExchange,
@@ -39,11 +40,8 @@ export type LogCounts = {
   readonly standingVotes: number;
 };
 
-/** An exchange and the votes that stand on its answers, without what people wrote to them. */
-export type RatedExchange = {
-  readonly recorded: RecordedExchange;
-  readonly votes: readonly StandingVote[];
-};
+/** An exchange, yet to be opened, and the votes that stand on its answers, without what people wrote to them. */
+export type RatedExchange = ClosedExchange & { readonly votes: readonly StandingVote[] };
 
 /** Where the log lies in a data folder. */
 export function feedbackPath(dataDir: string): string {
@@ -231,9 +229,9 @@ export class FeedbackLog implements Disposable {
   /** The exchanges that somebody gave feedback on, with the votes that stand now, the newest first, one at a time. */
   *rated(): Generator<RatedExchange> {
     const isValid = this.#validity();
-    for (const recorded of readRated(this.#log)) {
-      const rows = this.#log.all(VOTES_ON, recorded.exchange.id);
-      yield { recorded, votes: standingVotes(rows.map(toEvent).filter(isValid)) };
+    for (const exchange of readRated(this.#log)) {
+      const rows = this.#log.all(VOTES_ON, exchange.about.id);
+      yield { ...exchange, votes: standingVotes(rows.map(toEvent).filter(isValid)) };
     }
   }
 

@@ -11,6 +11,14 @@ export type RecordedExchange = {
   readonly deleted: boolean;
 };
 
+/** What is known of an exchange without opening anything of it. */
+export type ClosedExchange = {
+  readonly about: Omit<Exchange, "messages">;
+  /** It has a tombstone; that a key of it was destroyed shows only when it is opened. */
+  readonly deleted: boolean;
+  readonly open: () => RecordedExchange;
+};
+
 /** An answer and the exchange that it belongs to. */
 export type CandidateInExchange = { readonly candidate: Candidate; readonly exchange: Exchange };
 
@@ -25,13 +33,13 @@ export function* readExchanges(log: LogDatabase): Generator<RecordedExchange> {
   for (const row of pages(log, page, 0)) yield recorded(log, row);
 }
 
-/** The exchanges that somebody gave feedback on, the newest first. */
-export function* readRated(log: LogDatabase): Generator<RecordedExchange> {
+/** The exchanges that somebody gave feedback on, the newest first; only those that are asked for are opened. */
+export function* readRated(log: LogDatabase): Generator<ClosedExchange> {
   const page = `${EXCHANGES} WHERE sequence < ? AND EXISTS (
       SELECT 1 FROM candidates c JOIN events v ON v.candidate_id = c.id
       WHERE c.exchange_id = exchanges.id)
     ORDER BY sequence DESC LIMIT ${PAGE}`;
-  for (const row of pages(log, page, Number.MAX_SAFE_INTEGER)) yield recorded(log, row);
+  for (const row of pages(log, page, Number.MAX_SAFE_INTEGER)) yield closed(log, row);
 }
 
 /** Rows of a question that goes on behind a sequence number, asked again for each page: no reader is held open. */
@@ -77,16 +85,29 @@ export function peopleOf(log: LogDatabase, exchangeId: string): readonly string[
     .map((row) => String(row["person_key"]));
 }
 
+function closed(log: LogDatabase, row: Record<string, unknown>): ClosedExchange {
+  const { messages: _, ...exchange } = toExchange({ ...row, messages: "[]" });
+  return {
+    about: { ...exchange, ...participantsIn(log, exchange.id) },
+    deleted: row["deleted"] === 1,
+    open: () => recorded(log, row),
+  };
+}
+
 /** What a destroyed key closes counts as deleted, also in a log that came from a backup. */
 function recorded(log: LogDatabase, row: Record<string, unknown>): RecordedExchange {
   const opened = log.guard(() => openExchange(log.keys, row));
   const exchange = toExchange(opened ?? { ...row, messages: "[]" });
-  const people = peopleOf(log, exchange.id);
   return {
-    exchange: people.length > 1 ? { ...exchange, participantKeys: people } : exchange,
+    exchange: { ...exchange, ...participantsIn(log, exchange.id) },
     candidates: candidatesOf(log, exchange.id),
     deleted: row["deleted"] === 1 || opened === undefined,
   };
+}
+
+function participantsIn(log: LogDatabase, exchangeId: string): Pick<Exchange, "participantKeys"> {
+  const people = peopleOf(log, exchangeId);
+  return people.length > 1 ? { participantKeys: people } : {};
 }
 
 function candidatesOf(log: LogDatabase, exchangeId: string): RecordedExchange["candidates"] {

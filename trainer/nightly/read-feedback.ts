@@ -4,7 +4,7 @@
  */
 import type { Config } from "#engine/base/config.ts";
 import { ConsentBook, learningRefusal } from "../feedback/consent.ts";
-import { FeedbackLog } from "../feedback/log.ts";
+import { FeedbackLog, type RatedExchange } from "../feedback/log.ts";
 import type { RecordedExchange } from "../feedback/recorded.ts";
 import type { StandingVote } from "../feedback/records.ts";
 import type { Feedback } from "../pairs/answers.ts";
@@ -12,18 +12,17 @@ import type { DropReason } from "../pairs/pair.ts";
 
 /**
  * Reads the log, newest exchange first, with who may be learnt from. What may not, and what is beyond
- * TRAIN_MAX_ANSWERS, is counted and forgotten at once.
+ * TRAIN_MAX_ANSWERS, is counted without being opened.
  * @throws CodedError `database_failed`
  */
 export function readFeedback(config: Config, nowMs: number): Feedback {
   using log = FeedbackLog.openIn(config);
   using book = ConsentBook.openIfThere(config.DATA_DIR);
   const unsure = log.hearing.unsure(nowMs);
-  const whyLeft = (recorded: RecordedExchange): DropReason | undefined => {
-    const { exchange, deleted } = recorded;
+  const whyLeft = ({ about, deleted }: RatedExchange): DropReason | undefined => {
     if (deleted) return "deleted";
-    if (unsure.has(exchange.id)) return "not_caught_up";
-    const { source, guildId, authorKey, participantKeys = [] } = exchange;
+    if (unsure.has(about.id)) return "not_caught_up";
+    const { source, guildId, authorKey, participantKeys = [] } = about;
     const personKeys = [authorKey, ...participantKeys];
     return learningRefusal(book, config, { source, guildId, personKeys });
   };
@@ -31,16 +30,18 @@ export function readFeedback(config: Config, nowMs: number): Feedback {
   const votes: StandingVote[] = [];
   const left: Partial<Record<DropReason, number>> = {};
   let answers = 0;
-  for (const { recorded, votes: given } of log.rated()) {
-    const rated = new Set(given.map(({ candidateId }) => candidateId)).size;
+  for (const exchange of log.rated()) {
+    const rated = new Set(exchange.votes.map(({ candidateId }) => candidateId)).size;
     const isFull = answers >= config.TRAIN_MAX_ANSWERS;
-    const reason = whyLeft(recorded) ?? (isFull ? "enough_newer" : undefined);
-    if (reason !== undefined) {
-      if (rated > 0) left[reason] = (left[reason] ?? 0) + rated;
+    const reason = whyLeft(exchange) ?? (isFull ? "enough_newer" : undefined);
+    const opened = reason === undefined ? exchange.open() : undefined;
+    if (opened === undefined || opened.deleted) {
+      const why = reason ?? "deleted";
+      if (rated > 0) left[why] = (left[why] ?? 0) + rated;
       continue;
     }
-    exchanges.push(recorded);
-    votes.push(...given);
+    exchanges.push(opened);
+    votes.push(...exchange.votes);
     answers += rated;
   }
   return {

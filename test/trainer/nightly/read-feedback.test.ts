@@ -2,8 +2,9 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { parseConfig } from "#engine/base/config.ts";
+import { KeyRing } from "#trainer/feedback/key-ring.ts";
 import { FeedbackLog, feedbackPath } from "#trainer/feedback/log.ts";
 import { readFeedback } from "#trainer/nightly/read-feedback.ts";
 import { ratedPrompts } from "#trainer/pairs/answers.ts";
@@ -45,6 +46,28 @@ test("what may not be learnt from takes no place of what may, and is counted by 
   const found = read([rated(0), rated(1), rated(2), ...newer], { TRAIN_MAX_ANSWERS: "2" });
   expect(idsOf(found)).toEqual(["x1", "x2"]);
   expect(found.left).toEqual({ from_discord: 5, deleted: 1, enough_newer: 1 });
+});
+
+test("words of what is left where it is are not even opened", () => {
+  const unasked = Array.from({ length: 5 }, (_, i) => rated(i + 10, { source: "discord" }));
+  const open = vi.spyOn(KeyRing.prototype, "open");
+  onTestFinished(() => open.mockRestore());
+  const found = read([rated(0), rated(1), rated(2), ...unasked], { TRAIN_MAX_ANSWERS: "2" });
+  expect(idsOf(found)).toEqual(["x1", "x2"]);
+  const contexts = open.mock.calls.map(([, context]) => context);
+  expect(contexts.sort()).toEqual(["candidate a1", "candidate a2", "exchange x1", "exchange x2"]);
+});
+
+test("what a destroyed key closes counts as deleted, though it has no tombstone", () => {
+  const dataDir = mkdtempSync(join(tmpdir(), "feedback-"));
+  logOf([rated(0)], feedbackPath(dataDir)).close();
+  {
+    using keys = KeyRing.open({ DATA_DIR: dataDir });
+    expect(keys.destroy("asker")).toBe(true);
+  }
+  const found = readFeedback(parseConfig({ DATA_DIR: dataDir }), NOW_MS);
+  expect(idsOf(found)).toEqual([]);
+  expect(found.left).toEqual({ deleted: 1 });
 });
 
 test("below the limit, what is read gives the prompts and votes of the whole log", () => {
