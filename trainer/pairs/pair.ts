@@ -7,7 +7,10 @@ type PairOrigin = "feedback" | "judged" | "plain";
 
 /** One preference with what it rests on. */
 export type EvidencedPair = {
-  /** Hash of prompt and both answers: the same preference has the same id each night. */
+  /**
+   * Of prompt and both answers: the same preference has the same id each night. A plain hash while pairs are compared;
+   * in a data set, and so wherever it is stored, one that only this installation can make (`DatasetOptions.nameOf`).
+   */
   readonly id: string;
   /** Without the system prompt: it is trained without, and served with it (arXiv 2402.18540). */
   readonly prompt: readonly ChatMessage[];
