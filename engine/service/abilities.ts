@@ -1,7 +1,7 @@
 /** What the served model takes besides text: told to clients beforehand, and to those who send it anyway. */
 import type { ModelInfo } from "../backends/backend.ts";
 import { countImages, type PromptMessage, type Tools, tellsOfCalls } from "../backends/prompt.ts";
-import { HttpProblem } from "./http-problem.ts";
+import { invalidField } from "./http-problem.ts";
 
 /** As a model's entry in `/v1/models` and `/health` tells it. */
 export function describeAbilities({ images, tools }: ModelInfo): {
@@ -23,13 +23,9 @@ export function assertTaken(
     const otherwise = isOffered
       ? '. With tool_choice "required", or a function by name, one is called all the same'
       : "";
-    throw refusal(isOffered ? "tools" : "messages", tools.why + otherwise);
+    throw invalidField(isOffered ? "tools" : "messages", tools.why + otherwise);
   }
   if (!images.can && messages.some((message) => countImages(message) > 0)) {
-    throw refusal("messages", `pictures cannot be sent: ${images.why}`);
+    throw invalidField("messages", `pictures cannot be sent: ${images.why}`);
   }
-}
-
-function refusal(param: string, what: string): HttpProblem {
-  return new HttpProblem(`${param}: ${what}.`, { status: 400, code: "invalid_request", param });
 }

@@ -35,6 +35,20 @@ export class HttpProblem extends Error {
   }
 }
 
+/**
+ * A 400 about one field of a request.
+ * @param param the field; empty for the body as a whole
+ * @param what what is wrong with it, or was expected, without a full stop
+ */
+export function invalidField(param: string, what: string, cause?: unknown): HttpProblem {
+  return new HttpProblem(`${param || "The body"}: ${what}.`, {
+    status: 400,
+    code: "invalid_request",
+    param,
+    cause,
+  });
+}
+
 const STATUS = new Map<ErrorCode, ProblemStatus>([
   ["adapter_corrupt", 409],
   ["adapter_exists", 409],

@@ -13,7 +13,7 @@ import { imageProblem, MOST_IMAGES } from "./chat/chat-images.ts";
 import { MOST_CHARACTERS } from "./chat/chat-messages.ts";
 import { inCheckTurn } from "./check-turn.ts";
 import type { FairQueue } from "./fair-queue.ts";
-import { HttpProblem } from "./http-problem.ts";
+import { invalidField } from "./http-problem.ts";
 import { metadataSchema, readPolicy } from "./request-metadata.ts";
 
 /** OpenAI's categories, each with the hazards and words that it stands for. */
@@ -82,15 +82,14 @@ export function parseModerationRequest(body: unknown, seesImages: boolean): Mode
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     const param = String(issue?.path[0] ?? "");
-    const place = param === "" ? "The body" : param;
-    throw refusal(`${place}: ${issue?.message ?? EXPECTED}.`, param);
+    throw invalidField(param, issue?.message ?? EXPECTED);
   }
   const { input, metadata } = parsed.data;
   const inputs = typeof input === "string" ? [toInput([input])] : toInputs(input);
   if (!seesImages && inputs.some(({ images }) => images.length > 0)) {
-    throw refusal(
-      "input: nothing here looks at pictures. The operator can name a server that does (IMAGE_CHECK_URL).",
+    throw invalidField(
       "input",
+      "nothing here looks at pictures. The operator can name a server that does (IMAGE_CHECK_URL)",
     );
   }
   const owner = { guild: metadata?.guild ?? "", person: metadata?.person ?? "" };
@@ -115,24 +114,17 @@ function toInput(parts: readonly (string | Part)[]): ModerationInput {
   );
   const characters = texts.reduce((sum, { length }) => sum + length, 0);
   if (characters > MOST_CHARACTERS) {
-    throw refusal(
-      `input: expected at most ${MOST_CHARACTERS} characters, got ${characters}.`,
+    throw invalidField(
       "input",
+      `expected at most ${MOST_CHARACTERS} characters, got ${characters}`,
     );
   }
   const problem = images.map((url) => imageProblem(url, "data")).find((one) => one !== undefined);
-  if (problem !== undefined) throw refusal(`input: ${problem}.`, "input");
+  if (problem !== undefined) throw invalidField("input", problem);
   if (images.length > MOST_IMAGES) {
-    throw refusal(
-      `input: expected at most ${MOST_IMAGES} pictures, got ${images.length}.`,
-      "input",
-    );
+    throw invalidField("input", `expected at most ${MOST_IMAGES} pictures, got ${images.length}`);
   }
   return { text: cleanInput(texts.join("\n")), images };
-}
-
-function refusal(message: string, param: string): HttpProblem {
-  return new HttpProblem(message, { status: 400, code: "invalid_request", param });
 }
 
 /**

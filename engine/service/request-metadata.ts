@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { type GuildPolicy, policySchema, toPolicy } from "../moderation/guild-policy.ts";
-import { HttpProblem } from "./http-problem.ts";
+import { invalidField } from "./http-problem.ts";
 
 const key = z.string({ error: "expected a string" }).max(128).nullish();
 const yesOrNo = z
@@ -38,7 +38,7 @@ export function readPolicy(metadata: z.infer<typeof metadataSchema>): GuildPolic
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     const path = ["metadata.moderation", ...(issue?.path ?? [])].join(".");
-    throw malformed(path, issue?.message ?? "expected a policy");
+    throw invalidField(path, issue?.message ?? "expected a policy");
   }
   const flag = metadata?.age_restricted;
   return toPolicy(parsed.data, {
@@ -53,15 +53,6 @@ function parseJson(value: string | Record<string, unknown>): unknown {
     const parsed: unknown = JSON.parse(value);
     return parsed;
   } catch (cause) {
-    throw malformed("metadata.moderation", "expected JSON", cause);
+    throw invalidField("metadata.moderation", "expected JSON", cause);
   }
-}
-
-function malformed(param: string, what: string, cause?: unknown): HttpProblem {
-  return new HttpProblem(`${param}: ${what}.`, {
-    status: 400,
-    code: "invalid_request",
-    param,
-    cause,
-  });
 }

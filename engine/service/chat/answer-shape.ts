@@ -6,7 +6,7 @@ import { z } from "zod";
 import type { AnswerShape } from "../../backends/backend.ts";
 import { CodedError } from "../../base/errors.ts";
 import { schemaToGrammar } from "../../llama/schema-grammar.ts";
-import { HttpProblem } from "../http-problem.ts";
+import { invalidField } from "../http-problem.ts";
 
 const GRAMMAR_CHARACTERS = 16_384;
 /** Grammars that can leave no token at all to choose, which libllama does not survive. */
@@ -48,34 +48,29 @@ export function readAnswerShape(data: {
   const { response_format: format, grammar } = data;
   if (grammar) {
     if (format && format.type !== "text")
-      throw refusal("grammar", "expected no response_format beside it");
+      throw invalidField("grammar", "expected no response_format beside it");
     if (UNSAFE_GRAMMAR.test(grammar)) {
-      throw refusal("grammar", "token references and escapes in negated sets are not served");
+      throw invalidField("grammar", "token references and escapes in negated sets are not served");
     }
     return { type: "grammar", gbnf: grammar };
   }
   if (format?.type === "json_object") return { type: "json", schema: null };
   if (format?.type !== "json_schema") return undefined;
   const { schema } = format.json_schema;
-  assertConverts(schema);
+  assertConverts(schema, "response_format.json_schema");
   return { type: "json", schema };
 }
 
-/** Before anything waits: whoever wrote the schema should hear of it at once. */
-function assertConverts(schema: unknown): void {
+/**
+ * Before anything waits: whoever wrote the schema should hear of it at once.
+ * @param param where it stands in the request
+ * @throws HttpProblem 400 for a schema that no grammar can hold
+ */
+export function assertConverts(schema: unknown, param: string): void {
   try {
     schemaToGrammar(schema);
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
-    throw refusal("response_format.json_schema", error.message.replace(/\.$/, ""), error);
+    throw invalidField(param, error.message.replace(/\.$/, ""), error);
   }
-}
-
-function refusal(param: string, what: string, cause?: unknown): HttpProblem {
-  return new HttpProblem(`${param}: ${what}.`, {
-    status: 400,
-    code: "invalid_request",
-    param,
-    cause,
-  });
 }

@@ -5,7 +5,7 @@
 import { z } from "zod";
 import { type ContentPart, countImages, type PromptMessage } from "../../backends/prompt.ts";
 import { cleanInput } from "../../moderation/normalise.ts";
-import { HttpProblem } from "../http-problem.ts";
+import { invalidField } from "../http-problem.ts";
 import { type ImageUrls, imageProblem, MOST_IMAGES } from "./chat-images.ts";
 import { toolName } from "./chat-tools.ts";
 
@@ -82,12 +82,15 @@ export function readMessages(
   // Bodies with pictures are large; words by the million would hold up everyone while they are cleaned.
   const characters = given.reduce((sum, each) => sum + charactersIn(each), 0);
   if (characters > MOST_CHARACTERS) {
-    throw refusal("messages", `expected at most ${MOST_CHARACTERS} characters, got ${characters}`);
+    throw invalidField(
+      "messages",
+      `expected at most ${MOST_CHARACTERS} characters, got ${characters}`,
+    );
   }
   const messages = given.map((each, index) => toMessage(each, index, imageUrls));
   const images = messages.reduce((sum, each) => sum + countImages(each), 0);
   if (images > MOST_IMAGES) {
-    throw refusal("messages", `expected at most ${MOST_IMAGES} pictures, got ${images}`);
+    throw invalidField("messages", `expected at most ${MOST_IMAGES} pictures, got ${images}`);
   }
   assertCallsWereMade(messages);
   return messages;
@@ -108,7 +111,10 @@ function assertCallsWereMade(messages: readonly PromptMessage[]): void {
     if (one.role === "assistant") for (const { id } of one.toolCalls ?? []) made.add(id);
     if (one.role === "tool" && !made.has(one.toolCallId)) {
       const param = `messages[${index}].tool_call_id`;
-      throw refusal(param, "expected the id of a call that an assistant's message before it made");
+      throw invalidField(
+        param,
+        "expected the id of a call that an assistant's message before it made",
+      );
     }
   }
 }
@@ -144,7 +150,7 @@ function toPersons(
     const { url, detail } = part.image_url;
     const problem = imageProblem(url, imageUrls);
     const param = `messages[${index}].content[${at}].image_url.url`;
-    if (problem !== undefined) throw refusal(param, problem);
+    if (problem !== undefined) throw invalidField(param, problem);
     return { type: "image", url, ...(detail ? { detail } : {}) };
   });
   return { role: "user", content: text, parts };
@@ -152,8 +158,4 @@ function toPersons(
 
 function textOf(given: z.infer<typeof content>): string {
   return cleanInput(typeof given === "string" ? given : given.map((part) => part.text).join("\n"));
-}
-
-function refusal(param: string, what: string): HttpProblem {
-  return new HttpProblem(`${param}: ${what}.`, { status: 400, code: "invalid_request", param });
 }

@@ -8,7 +8,7 @@ import type { AnswerShape, Sampling } from "../../backends/backend.ts";
 import type { PromptMessage, Tools } from "../../backends/prompt.ts";
 import type { GuildPolicy } from "../../moderation/guild-policy.ts";
 import type { Priority } from "../fair-queue.ts";
-import { HttpProblem } from "../http-problem.ts";
+import { type HttpProblem, invalidField } from "../http-problem.ts";
 import { metadataSchema, readPolicy } from "../request-metadata.ts";
 import { answerShapeSchema, readAnswerShape } from "./answer-shape.ts";
 import type { ImageUrls } from "./chat-images.ts";
@@ -117,7 +117,7 @@ export function parseChatRequest(body: unknown, imageUrls: ImageUrls = "data"): 
   if (!parsed.success) throw explain(parsed.error, body);
   const data = parsed.data;
   if (typeof data.top_logprobs === "number" && data.logprobs !== true) {
-    throw invalid("top_logprobs", "expected logprobs: true beside it");
+    throw invalidField("top_logprobs", "expected logprobs: true beside it");
   }
   return {
     model: data.model ?? undefined,
@@ -157,12 +157,10 @@ function explain(error: z.ZodError, body: unknown): HttpProblem {
   const issue = error.issues[0];
   const path = issue?.path ?? [];
   const came = describe(path.reduce(step, body));
-  return invalid(formatPath(path), `${issue?.message ?? "expected another value"}; got ${came}`);
-}
-
-function invalid(param: string, what: string): HttpProblem {
-  const place = param === "" ? "The body" : param;
-  return new HttpProblem(`${place}: ${what}.`, { status: 400, code: "invalid_request", param });
+  return invalidField(
+    formatPath(path),
+    `${issue?.message ?? "expected another value"}; got ${came}`,
+  );
 }
 
 function formatPath(path: readonly PropertyKey[]): string {

@@ -1,7 +1,7 @@
 /** The fields of a chat request that offer functions to the model, by OpenAI's schema. It calls none. */
 import { z } from "zod";
 import type { Tools } from "../../backends/prompt.ts";
-import { HttpProblem } from "../http-problem.ts";
+import { invalidField } from "../http-problem.ts";
 
 const MOST_TOOLS = 128;
 /** OpenAI's rule for names: https://platform.openai.com/docs/api-reference/chat/create */
@@ -67,11 +67,11 @@ export function readTools(data: {
   const choice = data.tool_choice ?? "auto";
   if (functions.length === 0) {
     if (choice === "auto" || choice === "none") return undefined;
-    throw refusal("tool_choice", "expected tools beside it");
+    throw invalidField("tool_choice", "expected tools beside it");
   }
-  if (new Set(names).size < names.length) throw refusal("tools", "two have the same name");
+  if (new Set(names).size < names.length) throw invalidField("tools", "two have the same name");
   if (typeof choice !== "string" && !names.includes(choice.function.name)) {
-    throw refusal("tool_choice", `none of the tools is named ${choice.function.name}`);
+    throw invalidField("tool_choice", `none of the tools is named ${choice.function.name}`);
   }
   return {
     functions,
@@ -80,8 +80,4 @@ export function readTools(data: {
       ? { isParallel: data.parallel_tool_calls }
       : {}),
   };
-}
-
-function refusal(param: string, what: string): HttpProblem {
-  return new HttpProblem(`${param}: ${what}.`, { status: 400, code: "invalid_request", param });
 }

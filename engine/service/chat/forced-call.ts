@@ -7,9 +7,8 @@ import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import type { GenerateEvent } from "../../backends/backend.ts";
 import { type PromptMessage, type Tools, tellsOfCalls } from "../../backends/prompt.ts";
-import { CodedError } from "../../base/errors.ts";
-import { schemaToGrammar } from "../../llama/schema-grammar.ts";
-import { HttpProblem } from "../http-problem.ts";
+import { invalidField } from "../http-problem.ts";
+import { assertConverts } from "./answer-shape.ts";
 import type { ChatParameters } from "./chat-request.ts";
 
 type ToolFunction = Tools["functions"][number];
@@ -35,13 +34,13 @@ export function forceCall(parameters: ChatParameters): ChatParameters {
   const { tools, messages } = parameters;
   if (tools === undefined) return parameters;
   if (parameters.shape !== undefined) {
-    throw refusal("response_format", "expected none beside tools that must be called");
+    throw invalidField("response_format", "expected none beside tools that must be called");
   }
   const { choice, functions } = tools;
   const callable =
     typeof choice === "string" ? functions : functions.filter(({ name }) => name === choice.name);
   const schema = { anyOf: callable.map(schemaOf) };
-  assertConverts(schema);
+  assertConverts(schema, "tools");
   return {
     ...parameters,
     messages: withFunctions(messages, callable),
@@ -81,15 +80,6 @@ function schemaOf({ name, parameters = NO_PARAMETERS }: ToolFunction): object {
   };
 }
 
-function assertConverts(schema: object): void {
-  try {
-    schemaToGrammar(schema);
-  } catch (error) {
-    if (!(error instanceof CodedError)) throw error;
-    throw refusal("tools", error.message.replace(/\.$/, ""));
-  }
-}
-
 function withFunctions(
   messages: readonly PromptMessage[],
   functions: readonly ToolFunction[],
@@ -116,8 +106,4 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-function refusal(param: string, what: string): HttpProblem {
-  return new HttpProblem(`${param}: ${what}.`, { status: 400, code: "invalid_request", param });
 }
