@@ -78,20 +78,26 @@ describe("metrics", () => {
     expect(text).toContain('zephyr_requests_total{outcome="stop",adapter="night-0"} 2');
   });
 
+  it("need the key where the engine has one", async () => {
+    const { url } = await startScripted({ apiKey: "sesame" });
+    expect((await fetch(`${url}/metrics`)).status).toBe(401);
+  });
+});
+
+describe("metrics of threads", () => {
   it("tell the memory of the backend's own threads, where it has any", async () => {
     const { backend, adapters } = await startScripted();
     const queue = new FairQueue({ slots: 1, limit: 1, clock: systemClock });
     const thread = { thread: "decoding", heapBytes: 30, usedBytes: 20, externalBytes: 10 };
-    const own = Object.assign(Object.create(backend), { threadMemory: async () => [thread] });
-    const text = await new Metrics({ backend: own, queue, adapters }).text();
+    const threads = [thread];
+    const own = Object.assign(Object.create(backend), { threadMemory: async () => threads });
+    const metrics = new Metrics({ backend: own, queue, adapters });
+    const text = await metrics.text();
     expect(text).toContain('zephyr_thread_heap_bytes{thread="decoding"} 30');
     expect(text).toContain('zephyr_thread_heap_used_bytes{thread="decoding"} 20');
     expect(text).toContain('zephyr_thread_external_bytes{thread="decoding"} 10');
     expect(await new Metrics({ backend, queue, adapters }).text()).not.toContain('thread="');
-  });
-
-  it("need the key where the engine has one", async () => {
-    const { url } = await startScripted({ apiKey: "sesame" });
-    expect((await fetch(`${url}/metrics`)).status).toBe(401);
+    threads.pop();
+    expect(await metrics.text(), "it has ended").not.toContain('thread="');
   });
 });
