@@ -1,7 +1,7 @@
 /** A Keyv store on Redis: one key each, with Redis's own expiry. It does not own the connection. */
 import type { Redis } from "ioredis";
 import { beginningOf, type EntryStore } from "./entry-store.ts";
-import { explainRedisError } from "./redis.ts";
+import { dropIfHanging, explainRedisError } from "./redis.ts";
 
 /** Before each key, so that a server may be shared with others. */
 const PREFIX = "zephyr:";
@@ -14,6 +14,7 @@ export function openRedisStore(redis: Redis, prefix: string = PREFIX): EntryStor
     try {
       return await work();
     } catch (error) {
+      dropIfHanging(error, redis);
       throw explainRedisError(error, redis);
     }
   };

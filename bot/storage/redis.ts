@@ -42,6 +42,15 @@ export async function openRedis(
   return redis;
 }
 
+/**
+ * Connects anew to a server that let a command time out: until it answers again, commands fail at once, where else
+ * each of an answer's many would wait out its own time.
+ */
+export function dropIfHanging(error: unknown, redis: Redis): void {
+  const isLate = error instanceof Error && error.message === "Command timed out";
+  if (isLate && redis.status === "ready") redis.disconnect(true);
+}
+
 /** An error of Redis as one of ours, which says what is to be done. */
 export function explainRedisError(error: unknown, redis: Redis): unknown {
   if (error instanceof CodedError || !(error instanceof Error)) return error;

@@ -10,6 +10,7 @@ import { SettingsBook } from "#bot/settings/settings-book.ts";
 import { openKeyv } from "#bot/storage/open-keyv.ts";
 import { openBotStores } from "#bot/storage/open-stores.ts";
 import { openRedis } from "#bot/storage/redis.ts";
+import { openRedisStore } from "#bot/storage/redis-store.ts";
 import { systemClock } from "#engine/base/clock.ts";
 import { createLog } from "#engine/base/log.ts";
 import { finishedAnswer, type Lounge, openLounge } from "../bot/support/lounge.ts";
@@ -105,6 +106,27 @@ test.skipIf(REDIS.missing !== undefined)(
     redis.disconnect();
     await ended;
     expect(told).toHaveLength(2);
+  },
+);
+
+test.skipIf(REDIS.missing !== undefined)(
+  `a Redis that hangs is waited for once, fails at once from then on, and serves when it goes on${because}`,
+  async () => {
+    await using server = await RedisServer.open();
+    const redis = await openRedis(server.url, log);
+    const store = openRedisStore(redis);
+    await store.set("key", "value");
+    server.hang();
+    const begun = performance.now();
+    for (let n = 0; n < 6; n++) {
+      await expect(store.get("key")).rejects.toMatchObject({ code: "store_unreachable" });
+    }
+    expect(performance.now() - begun).toBeLessThan(3 * 2_000);
+    server.goOn();
+    await expect
+      .poll(() => store.get("key").catch(() => "away"), { timeout: 15_000 })
+      .toBe("value");
+    redis.disconnect();
   },
 );
 
