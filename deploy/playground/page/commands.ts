@@ -4,6 +4,11 @@ import type { Command, CommandOption, Worded } from "./types.ts";
 /** Option types that hold further options. */
 const SUBCOMMAND = 1;
 const SUBCOMMAND_GROUP = 2;
+/**
+ * What people may anyhow: to see a channel, write, read what was written, use commands, open threads and write in them.
+ * https://discord.com/developers/docs/topics/permissions#permissions-bitwise-permission-flags
+ */
+const EVERYDAY = [10n, 11n, 16n, 31n, 35n, 38n].reduce((bits, bit) => bits | (1n << bit), 0n);
 
 /** A command or subcommand that can be used as it is. */
 export type SlashEntry = {
@@ -39,7 +44,7 @@ export function slashEntries(commands: readonly Command[]): SlashEntry[] {
 }
 
 function isForManagers({ default_member_permissions: needed }: Command): boolean {
-  return typeof needed === "string";
+  return typeof needed === "string" && (BigInt(needed) & ~EVERYDAY) !== 0n;
 }
 
 /** Those that fit what stands after the slash, in either language: first those that begin with it. */
