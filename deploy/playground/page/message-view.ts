@@ -239,7 +239,7 @@ function attachmentViews(message: Message): HTMLElement[] {
       : el(
           "a",
           { class: "file", href: file.url, download: file.filename },
-          file.filename,
+          el("span", { class: "file-name" }, file.filename),
           el("small", {}, size),
         );
   });

@@ -149,7 +149,7 @@ test("a command that nobody answers is told as such, and the strip shows that th
 });
 
 test("on a phone's width nothing is cut off, and the channels slide in", async () => {
-  const { page } = await openPage({ width: 390, height: 780 });
+  const { page } = await openPage({ width: 320, height: 640 });
   const isWide = await page.evaluate(
     () => document.documentElement.scrollWidth > window.innerWidth,
   );
