@@ -1,41 +1,11 @@
 /** Events for the page, as one person sees them. Knows nothing of how they travel. */
 import type { APIMessage } from "discord-api-types/v10";
+import type { Channel, FeedEvent, Message } from "../page/types.ts";
 import type { WorldEvent } from "../world/events.ts";
 import type { ChannelRecord, MessageRecord } from "../world/records.ts";
 import { hidesThread } from "../world/threads.ts";
 import type { World } from "../world/world.ts";
 import type { PersonActions } from "./actions.ts";
-
-/** A message with the names of those who reacted, for the page's tooltips. */
-export type PageMessage = APIMessage & {
-  readonly reactors: Readonly<Record<string, readonly string[]>>;
-};
-
-/** A channel, thread or direct message, as the page lists it. */
-export type PageChannel = {
-  readonly id: string;
-  readonly kind: "category" | "text" | "thread" | "direct";
-  readonly parentId: string | null;
-  readonly name: string;
-  readonly topic: string | null;
-  readonly position: number;
-  readonly isArchived: boolean;
-};
-
-/** One event of the page's stream. */
-export type PageEvent =
-  | { readonly type: "message"; readonly isNew: boolean; readonly message: PageMessage }
-  | { readonly type: "messageDeleted"; readonly id: string; readonly channelId: string }
-  | { readonly type: "channel"; readonly channel: PageChannel }
-  | { readonly type: "channelDeleted"; readonly id: string }
-  | {
-      readonly type: "typing";
-      readonly channelId: string;
-      readonly userId: string;
-      readonly name: string;
-    }
-  | { readonly type: "commandsChanged" }
-  | { readonly type: "statusChanged" };
 
 /** Presents events to a person; what they may not see is left out. */
 export class PersonFeed {
@@ -50,7 +20,7 @@ export class PersonFeed {
   }
 
   /** What the person's page is told of `event`; undefined for nothing. */
-  present(event: WorldEvent): PageEvent | undefined {
+  present(event: WorldEvent): FeedEvent | undefined {
     switch (event.type) {
       case "messageCreated":
       case "messageUpdated":
@@ -96,14 +66,14 @@ export class PersonFeed {
   }
 
   /** Adds to a presented message who reacted with what. */
-  withReactors(message: APIMessage): PageMessage {
+  withReactors(message: APIMessage): Message {
     const names = this.#world.store
       .reactions(message.id)
       .map(({ emoji, userIds }) => [emoji, userIds.map((id) => this.#world.user(id).displayName)]);
     return { ...message, reactors: Object.fromEntries(names) };
   }
 
-  #message(stale: MessageRecord, isNew: boolean): PageEvent | undefined {
+  #message(stale: MessageRecord, isNew: boolean): FeedEvent | undefined {
     // A reaction's event carries the message as it was when it was looked up.
     const message = this.#world.store.message(stale.id);
     if (message === undefined || !this.#isSeen(message)) return undefined;
@@ -114,7 +84,7 @@ export class PersonFeed {
     };
   }
 
-  #typing(channelId: string, userId: string): PageEvent | undefined {
+  #typing(channelId: string, userId: string): FeedEvent | undefined {
     const channel = this.#world.store.channel(channelId);
     if (channel === undefined || !this.sees(channel) || userId === this.#personId) return undefined;
     return { type: "typing", channelId, userId, name: this.#world.user(userId).displayName };
@@ -128,7 +98,7 @@ export class PersonFeed {
 }
 
 /** A channel in the page's form. */
-export function presentPageChannel(channel: ChannelRecord): PageChannel {
+export function presentPageChannel(channel: ChannelRecord): Channel {
   const { id, parentId, name, topic, position } = channel;
   const kind = channel.thread !== null ? "thread" : channel.guildId === null ? "direct" : null;
   return {

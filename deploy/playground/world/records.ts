@@ -17,9 +17,9 @@ const userRecord = z.object({
   /** Shown in the page's people switcher; scripted people are not. */
   listed: z.boolean(),
   joinedAtMs: z.number(),
-  /** Their roles in the guild; records from before there were any have none. */
-  /** the language that they chose, as Discord writes it */
+  /** The language that they chose, as Discord writes it. */
   locale: z.enum(Locale).default(Locale.EnglishUS),
+  /** Their roles in the guild; records from before there were any have none. */
   roleIds: z.array(id).default([]),
 });
 
