@@ -3,7 +3,7 @@
  * as `bot/main.ts` does: exit code 1 with one message when it cannot start; 0 after SIGTERM or SIGINT.
  */
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { aborted, parseArgs } from "node:util";
 import { openSharding, planShards } from "#bot/discord/gateway/sharding.ts";
 import { type Config, loadConfig } from "#engine/base/config.ts";
 import { reportFailure } from "#engine/base/entry-point.ts";
@@ -38,12 +38,8 @@ async function main(): Promise<void> {
   process.stdout.write(
     values.json ? `${JSON.stringify(ready)}\n` : `${plan.count} shards are ready.\n`,
   );
-  const stopped = new Promise<void>((resolve) => {
-    if (stop.aborted) resolve();
-    else stop.addEventListener("abort", () => resolve(), { once: true });
-  });
   try {
-    await Promise.race([stopped, shards.failed]);
+    await Promise.race([aborted(stop, shards), shards.failed]);
   } finally {
     await shards.stop(GRACE_MS);
   }

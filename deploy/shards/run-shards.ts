@@ -3,6 +3,7 @@
  * together. It knows nothing of what they do.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { aborted } from "node:util";
 import type { CodedError } from "#engine/base/errors.ts";
 import type { Logger } from "#engine/base/log.ts";
 import type { ChildLine, StartChild } from "../start/child.ts";
@@ -52,7 +53,8 @@ export async function runShards(options: ShardOptions, stop: AbortSignal): Promi
         services.push(service);
         return isReady;
       });
-      ready.push(...(await Promise.race([Promise.all(round), failed.promise, aborted(stop)])));
+      const stopped = aborted(stop, services).then(() => Promise.reject(stop.reason));
+      ready.push(...(await Promise.race([Promise.all(round), failed.promise, stopped])));
     }
   } catch (error) {
     await stopAll(0);
@@ -88,11 +90,4 @@ function superviseShard(
     startShard(index),
   );
   return { service, isReady: ready.promise };
-}
-
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    else signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });
 }

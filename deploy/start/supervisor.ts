@@ -5,6 +5,7 @@
  */
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { aborted } from "node:util";
 import type { Config } from "#engine/base/config.ts";
 import { CodedError } from "#engine/base/errors.ts";
 import { takeLock } from "#engine/base/exclusive-lock.ts";
@@ -168,11 +169,7 @@ class House {
   /** Until the signal; rejects with the first lasting failure of a service. */
   async untilStopped(): Promise<void> {
     const { stop } = this.#options;
-    const stopped = new Promise<void>((resolve) => {
-      if (stop.aborted) resolve();
-      else stop.addEventListener("abort", () => resolve(), { once: true });
-    });
-    await Promise.race([stopped, this.#failed.promise]);
+    await Promise.race([aborted(stop, this), this.#failed.promise]);
   }
 
   /** Reads the settings again, after any reload that goes on. */
@@ -205,10 +202,17 @@ class House {
       Promise.resolve(),
     );
     // Whoever waits for the end hears of a failure.
-    await Promise.race([renewed, this.#failed.promise, aborted(stop)]).then(
+    await Promise.race([renewed, this.#failed.promise, this.#stopped()]).then(
       () => announce({ event: "reloaded" }),
       () => {},
     );
+  }
+
+  /** Rejects with the signal's reason. */
+  async #stopped(): Promise<never> {
+    const { stop } = this.#options;
+    await aborted(stop, this);
+    throw stop.reason;
   }
 
   /** Last started, first ended: the bot takes no more questions while the engine finishes answers. */
@@ -254,7 +258,7 @@ class House {
       sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => {}),
     });
     this.#services.set(name, service);
-    return Promise.race([ready.promise, this.#failed.promise, aborted(stop)]);
+    return Promise.race([ready.promise, this.#failed.promise, this.#stopped()]);
   }
 
   async #untilHealthy(url: string): ReturnType<EngineClient["health"]> {
@@ -302,13 +306,6 @@ function announceDownload(line: ChildLine, announce: Announce): void {
     model: String(line["model"]),
     downloadedBytes: Number(line["downloadedBytes"]),
     totalBytes: Number(line["totalBytes"]),
-  });
-}
-
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    else signal.addEventListener("abort", () => reject(signal.reason), { once: true });
   });
 }
 
