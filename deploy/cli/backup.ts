@@ -21,7 +21,7 @@ import { explainWriteError, makeFolder, writeFileAtomic } from "#engine/base/ato
 import { systemClock } from "#engine/base/clock.ts";
 import type { Config } from "#engine/base/config.ts";
 import { explainDatabaseError } from "#engine/base/database.ts";
-import { CodedError } from "#engine/base/errors.ts";
+import { CodedError, isCoded } from "#engine/base/errors.ts";
 import { takeLock } from "#engine/base/exclusive-lock.ts";
 import type { CommandResult } from "./adapters.ts";
 
@@ -57,12 +57,14 @@ export function backup(
     throw invalid(`--keep-days: expected a number of days above 0, got ${keepDays}.`);
   }
   const options = { withKeys: keys, keepDays: days };
-  const { folder, manifest, removed } = makeBackup(config, into, options, systemClock.nowMs());
+  const made = makeBackup(config, into, options, systemClock.nowMs());
+  const { folder, manifest, removed, unreadable } = made;
   const count = Object.keys(manifest.files).length;
-  const result = { folder, files: count, hasKeys: keys, removed };
+  const result = { folder, files: count, hasKeys: keys, removed, unreadable };
+  const left = unreadable.map((each) => `Not removed, as its age cannot be read: ${each}\n`);
   return {
     result,
-    text: `${count} files in ${folder}\n${warningOf(keys, days)}${elsewhere(config)}`,
+    text: `${count} files in ${folder}\n${left.join("")}${warningOf(keys, days)}${elsewhere(config)}`,
   };
 }
 
@@ -98,6 +100,8 @@ export type MadeBackup = {
   readonly manifest: BackupManifest;
   /** Folders of older backups that were removed. */
   readonly removed: readonly string[];
+  /** Folders of backups whose manifest is damaged: to be looked at by a person. */
+  readonly unreadable: readonly string[];
 };
 
 /**
@@ -126,7 +130,7 @@ export function makeBackup(
     const manifest = { madeAtMs: nowMs, hasKeys: options.withKeys, files };
     writeFileAtomic(join(draft, MANIFEST), `${JSON.stringify(manifest, undefined, 2)}\n`);
     renameSync(draft, folder);
-    return { folder, manifest, removed: removeOld(resolve(into), options.keepDays, nowMs) };
+    return { folder, manifest, ...removeOld(resolve(into), options.keepDays, nowMs) };
   } catch (error) {
     rmSync(draft, { recursive: true, force: true });
     throw explainWriteError(error, folder);
@@ -230,17 +234,36 @@ function isDatabase(path: string): boolean {
   return /\.(db|sqlite)$/.test(path) && statSync(path).size > 0;
 }
 
-function removeOld(into: string, keepDays: number | undefined, nowMs: number): readonly string[] {
-  if (keepDays === undefined) return [];
+/** One damaged manifest must not keep the others, with people's keys, from being removed. */
+function removeOld(
+  into: string,
+  keepDays: number | undefined,
+  nowMs: number,
+): Pick<MadeBackup, "removed" | "unreadable"> {
   const removed: string[] = [];
+  const unreadable: string[] = [];
+  if (keepDays === undefined) return { removed, unreadable };
   for (const name of readdirSync(into)) {
     const folder = join(into, name);
     if (!name.startsWith(PREFIX) || !existsSync(join(folder, MANIFEST))) continue;
-    if (nowMs - readManifest(folder).madeAtMs <= keepDays * DAY_MS) continue;
-    rmSync(folder, { recursive: true });
-    removed.push(folder);
+    const madeAtMs = madeAt(folder);
+    if (madeAtMs === undefined) unreadable.push(folder);
+    else if (nowMs - madeAtMs > keepDays * DAY_MS) {
+      rmSync(folder, { recursive: true });
+      removed.push(folder);
+    }
   }
-  return removed;
+  return { removed, unreadable };
+}
+
+/** When the backup was made; undefined where its manifest does not say. */
+function madeAt(folder: string): number | undefined {
+  try {
+    return readManifest(folder).madeAtMs;
+  } catch (error) {
+    if (isCoded(error, "config_invalid")) return undefined;
+    throw error;
+  }
 }
 
 function readManifest(folder: string): BackupManifest {

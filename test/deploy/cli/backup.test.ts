@@ -153,6 +153,20 @@ describe("backups", () => {
     );
   });
 
+  test("whose own file is damaged are named, and keep no older one from being removed", () => {
+    const [dataDir, into] = [join(freshFolder(), "data"), freshFolder()];
+    inUse(dataDir);
+    const make = (atMs: number, keepDays?: number) =>
+      makeBackup({ DATA_DIR: dataDir }, into, { withKeys: true, keepDays }, atMs);
+    const damaged = make(NOW_MS - 9 * DAY_MS);
+    const old = make(NOW_MS - 8 * DAY_MS);
+    writeFileSync(join(damaged.folder, "backup.json"), "{");
+    const { folder, removed, unreadable } = make(NOW_MS, 7);
+    expect(existsSync(folder)).toBe(true);
+    expect(removed).toEqual([old.folder]);
+    expect(unreadable).toEqual([damaged.folder]);
+  });
+
   test("that are damaged, incomplete or none are refused, and the data folder stays as it is", () => {
     const [dataDir, into] = [join(freshFolder(), "data"), freshFolder()];
     inUse(dataDir);
