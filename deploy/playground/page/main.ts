@@ -32,6 +32,7 @@ state.subscribe((change) => {
   if (change.part === "typing") drawTyping();
   if (change.part === "connection") byId("app").classList.toggle("offline", !state.isOnline);
 });
+byId("messages").addEventListener("click", followMessageLink);
 showStatus(state);
 await state.become(state.me.id);
 composer.focus();
@@ -56,6 +57,16 @@ function messageActions(): MessageActions {
     onJump: (id) => list.jumpTo(id),
     onDismiss: (message) => void attempt(state.connection.delete(message.id)),
   };
+}
+
+/** Discord's links to messages lead there, as in Discord; to places that are not here, out. */
+function followMessageLink(event: MouseEvent): void {
+  const link = event.target instanceof Element ? event.target.closest("a") : null;
+  const to = /^https:\/\/discord\.com\/channels\/(?:\d+|@me)\/(\d+)\/(\d+)$/.exec(link?.href ?? "");
+  const [, channelId = "", messageId = ""] = to ?? [];
+  if (!state.channels.some(({ id }) => id === channelId)) return;
+  event.preventDefault();
+  void attempt(state.enter(channelId).then(() => list.jumpTo(messageId)));
 }
 
 function toggleReaction(message: Message, emoji: string): void {

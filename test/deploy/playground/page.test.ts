@@ -137,6 +137,18 @@ test("Markdown is shown as Discord shows it", async () => {
   await content.getByText("hidden").waitFor();
 });
 
+test("a link to a message leads to it, in the channel where it stands", async () => {
+  const { playground, page } = await openPage();
+  const [from, to] = [playground.channelId("general"), playground.channelId("cooking")];
+  const aiko = playground.person("aiko");
+  const target = aiko.say(to, "the soup is ready");
+  aiko.say(from, `look: https://discord.com/channels/1/${to}/${target.id}`);
+  await page.getByRole("link", { name: "discord.com/channels" }).click();
+  await page.getByRole("heading", { name: "cooking", level: 2 }).waitFor();
+  await page.locator(".message.found", { hasText: "the soup is ready" }).waitFor();
+  expect(page.context().pages()).toHaveLength(1);
+});
+
 test("a command that nobody answers is told as such, and the strip shows that the bot left", async () => {
   const { page, client } = await openPage();
   await page.locator(".status-item", { hasText: "online" }).waitFor();
