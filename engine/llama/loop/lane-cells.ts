@@ -13,6 +13,13 @@ const MIN_SHARED_TOKENS = 32;
 /** Fewer tokens are cheaper to compute again than to write to disk, or to read back. */
 const MIN_PARKED_TOKENS = 64;
 
+type Found = NonNullable<ReturnType<Shelf["find"]>>;
+
+/** Whether a parked conversation holds clearly more of a prompt than is at hand, tokens. */
+function isWorthReading(found: Found | undefined, atHand: number): found is Found {
+  return found !== undefined && found.kept >= atHand + MIN_PARKED_TOKENS;
+}
+
 /** The sequences of one context. Between two steps they are ahead of the cells; `prepare` brings these in line. */
 export class LaneCells {
   readonly sequences: readonly Sequence[];
@@ -63,7 +70,10 @@ export class LaneCells {
     if (placement === undefined || given === undefined) return false;
     if (!this.#makeRoom(given, stream)) return false;
     this.#uses += 1;
-    const sequence = placement.continues ? given : this.#seat(given, prompt);
+    const parked = this.#shelf?.find(prompt);
+    // While cells wait to be copied nothing can come back from disk.
+    const stays = placement.continues || isWorthReading(parked, sharedTokens);
+    const sequence = stays ? given : this.#seat(given);
     // A conversation that goes on, or is answered anew, keeps most of what it holds.
     if (sequence === given && placement.kept < given.tokens.length / 2) this.#evict(given);
     const kept = Math.min(commonPrefix(prompt, sequence.tokens), prompt.length - 1);
@@ -72,7 +82,7 @@ export class LaneCells {
     if (kept < sharedTokens && sharedTokens >= MIN_SHARED_TOKENS) {
       sequence.wanted = prompt.slice(0, sharedTokens);
     }
-    this.#callBack(sequence, Math.max(kept, sharedTokens));
+    if (isWorthReading(parked, Math.max(kept, sharedTokens))) this.#callBack(sequence, parked);
     return true;
   }
 
@@ -120,9 +130,9 @@ export class LaneCells {
   }
 
   /** Puts a new conversation next to those at work; what an idle sequence there holds moves to the given one. */
-  #seat(given: Sequence, prompt: Int32Array): Sequence {
-    // In a pool ids may have gaps; and while cells wait to be copied nothing can come back from disk.
-    if (this.#context.shape.pooled || this.#shelf?.find(prompt) !== undefined) return given;
+  #seat(given: Sequence): Sequence {
+    // In a pool ids may have gaps.
+    if (this.#context.shape.pooled) return given;
     if (this.sequences.some((one) => one.returning || one.successorOf === given)) return given;
     const seat = this.at(seatBeside(given.id, this.sequences));
     if (seat === given || !seat.settled) return given;
@@ -160,13 +170,9 @@ export class LaneCells {
     sequence.leaving ??= [...sequence.tokens];
   }
 
-  /** Asks for a parked conversation that holds clearly more of the prompt than is at hand. */
-  #callBack(sequence: Sequence, atHand: number): void {
+  #callBack(sequence: Sequence, { conversation, kept }: Found): void {
     const shelf = this.#shelf;
-    const found = shelf?.find(sequence.prompt);
-    if (shelf === undefined || found === undefined) return;
-    if (found.kept < atHand + MIN_PARKED_TOKENS) return;
-    const { conversation, kept } = found;
+    if (shelf === undefined) return;
     const arrival = shelf.take(conversation).then((state) => {
       returning.state = state ?? "lost";
     });

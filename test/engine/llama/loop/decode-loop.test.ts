@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MessageChannel } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ConversationStore } from "#engine/llama/loop/conversation-store.ts";
 import { DecodeLoop } from "#engine/llama/loop/decode-loop.ts";
 import type { LaneShape } from "#engine/llama/loop/lane-opener.ts";
 import type { CompletionRequest, StreamEvent, StreamSink } from "#engine/llama/loop/stream.ts";
@@ -181,6 +182,33 @@ describe("a new conversation while others run", () => {
     const reused = during.reusedTokens;
     expect(await tokensOf(loop, brief(kept))).toEqual(again);
     expect(loop.stats.reusedTokens - reused).toBe(brief(kept).prompt.length - 1);
+  });
+});
+
+describe("a new conversation that shares no more than its beginning with a parked one", () => {
+  test("stands next to those at work all the same", async () => {
+    await using model = await LoadedModel.open(modelPath, {
+      libraries: cpuLibraries(),
+      gpuLayers: 0,
+    });
+    const store = new ConversationStore(join(folder, "parked"), 1 << 24);
+    await using loop = new DecodeLoop(model.weights, { shape, store, onChange: () => {} });
+    const longEnoughToPark = "the sea is as old as the rain and the stones ".repeat(3);
+    const brief = (content: string) => ({ ...completion(model, content, null), maxTokens: 4 });
+    // Twice as many as there are places, in turn: the first four give way.
+    for (const name of ["one", "two", "three", "four", "five", "six", "seven", "eight"]) {
+      await tokensOf(loop, brief(`${name} ${longEnoughToPark}`));
+    }
+    expect(store.stats.parked).toBe(4);
+    const before = loop.stats;
+    // It goes on in the third place; the oldest conversation's is the first.
+    const third = completion(model, `seven ${longEnoughToPark}`, null);
+    await Promise.all([
+      tokensOf(loop, { ...third, maxTokens: TOKENS }),
+      tokensOf(loop, completion(model, "how many stones are in the garden", null)),
+    ]);
+    const during = loop.stats;
+    expect(during.decodes - before.decodes).toBe(during.microBatches - before.microBatches);
   });
 });
 
