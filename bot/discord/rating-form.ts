@@ -1,14 +1,8 @@
 /** The form behind "Rate this answer": one to five, and a comment. */
-import {
-  LabelBuilder,
-  ModalBuilder,
-  type ModalSubmitInteraction,
-  StringSelectMenuBuilder,
-  TextInputBuilder,
-  TextInputStyle,
-} from "discord.js";
+import type { ModalBuilder, ModalSubmitInteraction } from "discord.js";
 import { COMMENT_CHARACTERS } from "../commands/rate.ts";
 import type { Language } from "../language/language.ts";
+import { choiceForm } from "./choice-form.ts";
 
 /** The kind of form, before the colon of its custom id. */
 export const RATING_FORM = "rate";
@@ -18,32 +12,25 @@ const STARS = [5, 4, 3, 2, 1] as const;
 
 /** The form for one answer; it carries the answer's id. */
 export function ratingForm(language: Language, candidateId: string): ModalBuilder {
-  const stars = new StringSelectMenuBuilder()
-    .setCustomId(FIELD.stars)
-    .setPlaceholder(language.say("placeholder.rate.stars"))
-    .addOptions(
-      STARS.map((stars) => {
+  return choiceForm({
+    customId: `${PREFIX}${candidateId}`,
+    title: language.say("title.rate"),
+    choice: {
+      field: FIELD.stars,
+      label: language.say("label.rate.stars"),
+      placeholder: language.say("placeholder.rate.stars"),
+      options: STARS.map((stars) => {
         const shown = `${"★".repeat(stars)}${"☆".repeat(STARS.length - stars)}`;
         const label = `${shown} ${language.say(`option.rate.${stars}`)}`;
         return { label, value: String(stars) };
       }),
-    );
-  const comment = new TextInputBuilder()
-    .setCustomId(FIELD.comment)
-    .setStyle(TextInputStyle.Paragraph)
-    .setMaxLength(COMMENT_CHARACTERS)
-    .setRequired(false);
-  return new ModalBuilder()
-    .setCustomId(`${PREFIX}${candidateId}`)
-    .setTitle(language.say("title.rate"))
-    .addLabelComponents(
-      new LabelBuilder()
-        .setLabel(language.say("label.rate.stars"))
-        .setStringSelectMenuComponent(stars),
-      new LabelBuilder()
-        .setLabel(language.say("label.rate.comment"))
-        .setTextInputComponent(comment),
-    );
+    },
+    words: {
+      field: FIELD.comment,
+      label: language.say("label.rate.comment"),
+      mostCharacters: COMMENT_CHARACTERS,
+    },
+  });
 }
 
 /** The answer that a form is about; undefined for a form of another kind. */

@@ -1,16 +1,13 @@
 /** "Report this answer": a form, an event in the feedback log, a message in the report channel. */
-import {
-  LabelBuilder,
-  type MessageContextMenuCommandInteraction,
+import type {
+  MessageContextMenuCommandInteraction,
   ModalBuilder,
-  type ModalSubmitInteraction,
-  StringSelectMenuBuilder,
-  TextInputBuilder,
-  TextInputStyle,
+  ModalSubmitInteraction,
 } from "discord.js";
 import { notSavedReply, reportedReply, reportNotice } from "../../commands/replies.ts";
 import { REPORT_CATEGORIES, REPORT_CHARACTERS } from "../../commands/report.ts";
 import type { Language } from "../../language/language.ts";
+import { choiceForm } from "../choice-form.ts";
 import { ownChannel } from "../moderation/mod-log.ts";
 import { replyPrivately } from "../private-reply.ts";
 import type { Room } from "../room.ts";
@@ -82,26 +79,21 @@ async function tellModerators(
 }
 
 function form(language: Language, candidateId: string, messageId: string): ModalBuilder {
-  const category = new StringSelectMenuBuilder().setCustomId(FIELD.category).addOptions(
-    REPORT_CATEGORIES.map((value) => ({
-      label: language.say(`option.report.${value}`),
-      value,
-    })),
-  );
-  const reason = new TextInputBuilder()
-    .setCustomId(FIELD.reason)
-    .setStyle(TextInputStyle.Paragraph)
-    .setMaxLength(REPORT_CHARACTERS)
-    .setRequired(false);
-  return new ModalBuilder()
-    .setCustomId(`${REPORT_FORM}:${candidateId}:${messageId}`)
-    .setTitle(language.say("title.report"))
-    .addLabelComponents(
-      new LabelBuilder()
-        .setLabel(language.say("label.report.category"))
-        .setStringSelectMenuComponent(category),
-      new LabelBuilder()
-        .setLabel(language.say("label.report.reason"))
-        .setTextInputComponent(reason),
-    );
+  return choiceForm({
+    customId: `${REPORT_FORM}:${candidateId}:${messageId}`,
+    title: language.say("title.report"),
+    choice: {
+      field: FIELD.category,
+      label: language.say("label.report.category"),
+      options: REPORT_CATEGORIES.map((value) => ({
+        label: language.say(`option.report.${value}`),
+        value,
+      })),
+    },
+    words: {
+      field: FIELD.reason,
+      label: language.say("label.report.reason"),
+      mostCharacters: REPORT_CHARACTERS,
+    },
+  });
 }
