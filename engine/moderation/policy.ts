@@ -76,6 +76,11 @@ const MINORS =
   "child|children|childs|childrens|kid|kids|minor|minors|underage|preteen*|toddler*|infant*|prepubescent*|schoolgirl*|schoolboy*|loli|lolis|shota|shotas";
 const SEXUAL =
   "nude|nudes|naked|sexy|sexual*|erotic*|lewd|porn*|nsfw ?photo*|pic*|image*|video*|stor*|content|scene*|drawing*|art|fanfic* of|about|with|featuring|between|involving";
+/** Asks for something made up; of their own children parents ask otherwise. */
+const MAKE =
+  "write|tell|draw|paint|describe|generate|imagine|roleplay|story|stories|fanfic|scene|picture|image|drawing";
+const UNDRESSED =
+  "undress*|naked|nude|topless|stripping|masturbat*|horny|sexual*|erotic*|lewd|sexy|seduc*";
 const PEOPLES =
   "jews|jewish|muslims|blacks|gays|lesbians|transgenders|immigrants|migrants|refugees|mexicans|asians|arabs|africans|christians|hindus|sikhs|gypsies|disabled|whites|indians|palestinians|israelis";
 const NOW = "you|your|first|start|begin|mix|combine|add|take|dissolve|heat|follow|get|gather";
@@ -92,6 +97,10 @@ const MINORS_SEXUALISED: PhraseRule = {
     `${SEXUAL} ~3 @age yo`,
     `${SEXUAL} ~3 @ageyo`,
     `nude|lewd|sexy ${MINORS}`,
+    `${MAKE} ~5 ${MINORS} ~1 ${UNDRESSED}`,
+    `${MAKE} ~5 @age year|years|yr|yrs|y old|olds|o ~2 ${UNDRESSED}`,
+    `${MAKE} ~5 @age yo ~2 ${UNDRESSED}`,
+    `${MAKE} ~5 @ageyo ~2 ${UNDRESSED}`,
     "buy|sell|trade|swap|download|share|send|find|want|need ~3 csam",
     "buy|sell|trade|swap|download|share|send|find|want|need ~2 cp links|pics|videos|collection",
     `molest|rape|fondle|seduce ~2 ${MINORS}`,
