@@ -72,6 +72,7 @@ export class DecodeLoop implements AsyncDisposable {
   #closedLanes: LaneStats = NO_STATS;
   readonly #steps = new Set<Promise<void>>();
   #turns = 0;
+  #stepMs = 0;
   #disposed = false;
 
   constructor(weights: Weights, { shape, store, onChange }: LoopOptions) {
@@ -89,6 +90,11 @@ export class DecodeLoop implements AsyncDisposable {
   /** Sums over all lanes, closed ones included. */
   get stats(): LaneStats {
     return this.#openLanes().reduce((sum, lane) => addStats(sum, lane.stats), this.#closedLanes);
+  }
+
+  /** How long the last step took, milliseconds. */
+  get stepMs(): number {
+    return this.#stepMs;
   }
 
   /** KV cells of all open lanes, and how many hold something. */
@@ -194,11 +200,13 @@ export class DecodeLoop implements AsyncDisposable {
     this.#turns += 1;
     slot.lastUse = this.#turns;
     slot.stepping = true;
+    const startMs = performance.now();
     try {
       await lane.step(aside);
     } catch (error) {
       lane.failAll(error);
     }
+    this.#stepMs = performance.now() - startMs;
     this.#settle();
     // Requests and aborts that came meanwhile are read now, all of them before the next step.
     await setImmediate();

@@ -1,7 +1,7 @@
 /**
  * The thread that decodes: the loop with its contexts, away from the event loop that serves requests. Decoding and
- * sampling follow each other here without a word to anyone; what came of a step goes out in one message while the
- * next one computes. It reads its own messages between two steps.
+ * sampling follow each other here without a word to anyone; what came of a step, or of several quick ones (outbox.ts),
+ * goes out in one message while the next one computes. It reads its own messages between two steps.
  */
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { Weights } from "../weights.ts";
@@ -18,6 +18,7 @@ import {
   type ToLoop,
   toWire,
 } from "./loop-wire.ts";
+import { Outbox } from "./outbox.ts";
 import type { CompletionRequest, Stream, StreamSink } from "./stream.ts";
 
 /** Completions by the number that the other thread knows them by. */
@@ -27,7 +28,8 @@ class Work {
   readonly #loop: DecodeLoop;
   readonly #streams = new Map<number, Stream>();
   readonly #calls = new Set<Promise<void>>();
-  #news: StreamNews[] = [];
+  readonly #outbox = new Outbox();
+  #isFlushPlanned = false;
   #told: LoopFigures = NO_FIGURES;
 
   constructor(port: MessagePort, { weights, shape, parking }: LoopStart) {
@@ -63,6 +65,9 @@ class Work {
   }
 
   #submit(id: number, request: CompletionRequest): void {
+    // The next decode may be this one's prompt, which takes a while.
+    this.#outbox.hurry();
+    this.#flush();
     const forget = () => this.#streams.delete(id);
     const events: StreamSink = {
       push: (event) => this.#tell({ id, event }),
@@ -104,18 +109,25 @@ class Work {
 
   /** All that happens before the next microtask goes out together. */
   #tell(news: StreamNews): void {
-    if (this.#news.length === 0) queueMicrotask(() => this.#flush());
-    this.#news.push(news);
+    this.#outbox.add(news);
+    if (this.#isFlushPlanned) return;
+    this.#isFlushPlanned = true;
+    queueMicrotask(() => {
+      this.#isFlushPlanned = false;
+      this.#flush();
+    });
   }
 
   #flush(): void {
+    const nowMs = performance.now();
+    const isEmpty = this.#outbox.length === 0;
+    if (!isEmpty && !this.#outbox.isDue(nowMs, this.#loop.stepMs)) return;
     const { stats, cells } = this.#loop;
     // A copy: the lane goes on counting in its own.
     const figures = { lanes: { ...stats }, cells, parked: this.#store?.stats ?? NO_FIGURES.parked };
-    if (this.#news.length === 0 && sameFigures(figures, this.#told)) return;
-    this.#send({ type: "news", news: this.#news, figures });
+    if (isEmpty && sameFigures(figures, this.#told)) return;
+    this.#send({ type: "news", news: this.#outbox.take(nowMs), figures });
     this.#told = figures;
-    this.#news = [];
   }
 
   #send(message: FromLoop): void {
