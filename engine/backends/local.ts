@@ -15,8 +15,8 @@ import type { CompletionRequest } from "../llama/loop/stream.ts";
 import { describePlan, planCache } from "../llama/memory-plan.ts";
 import { LoadedModel } from "../llama/model.ts";
 import { jsonObjectGrammar, schemaToGrammar } from "../llama/schema-grammar.ts";
-import { giveBackLargeBlocks } from "../native/large-blocks.ts";
 import { loadLibraries } from "../native/library.ts";
+import { tuneMalloc } from "../native/malloc-tuning.ts";
 import type {
   AnswerShape,
   Backend,
@@ -50,7 +50,7 @@ const EMBEDDED_TOKENS = 2048;
 export async function openLocalBackend(options: LocalBackendOptions): Promise<LocalBackend> {
   const build = await chooseBuild(options.gpu);
   const libraries = loadLibraries(build.folder);
-  giveBackLargeBlocks();
+  tuneMalloc();
   const gpuLayers = build.kind === "cpu" ? 0 : options.gpuLayers;
   const hashing = hashFile(options.modelPath);
   // Awaited below; a model that does not load is the better message of the two.

@@ -41,6 +41,9 @@ const TELLING_MS = 180_000;
 const MOST_GROWTH = 4;
 /** With room to grow V8 collects late, and minutes show nothing but that. */
 const TIGHT_HEAP = "--max-semi-space-size=2 --max-old-space-size=96";
+const SHAPE = { nLayer: 4, nEmbd: 128, nHead: 4, nHeadKv: 2, headDim: 32, nFf: 256 };
+/** Keys and values of each layer, in F16. */
+const CELL_BYTES = SHAPE.nLayer * SHAPE.nHeadKv * SHAPE.headDim * 2 * 2;
 const TOPICS = [
   "tea",
   "the sea",
@@ -103,9 +106,9 @@ async function soak(): Promise<boolean> {
       dataDir,
       settings: { LOG_LEVEL: "warn", QUEUE_LIMIT: "256", NODE_OPTIONS: TIGHT_HEAP },
     });
-  const shape = await writeModel(modelPath);
+  await writeModel(modelPath);
   state.engine = await start();
-  await publishAdapters(shape, await baseHash());
+  await publishAdapters(await baseHash());
   const witness = await Witness.hear(client(), TOPICS, ["base", "one", "two"]);
   const startMs = performance.now();
   const people = Array.from({ length: streams }, (_, person) => converse(person, witness));
@@ -123,29 +126,24 @@ function client(): EngineClient {
   return new EngineClient({ url: state.engine?.url ?? "" });
 }
 
-async function writeModel(path: string) {
+async function writeModel(path: string): Promise<void> {
   const libraries = loadLibraries((await chooseBuild("auto")).folder);
-  const shape = { nLayer: 4, nEmbd: 128, nHead: 4, nHeadKv: 2, headDim: 32, nFf: 256 };
   // Neither single bytes nor an end: answers are plain text of full length.
   const mutedTokens = smallVocabulary().tokens.indexOf("hel");
-  writeRandomModel(path, { libraries, mutedTokens, shape: { ...shape, contextTokens: 512 } });
+  writeRandomModel(path, { libraries, mutedTokens, shape: { ...SHAPE, contextTokens: 512 } });
   mkdirSync(dataDir, { recursive: true });
-  return shape;
 }
 
 async function baseHash(): Promise<string> {
   return (await client().health()).model.sha256;
 }
 
-async function publishAdapters(
-  shape: Parameters<typeof writeRandomAdapter>[1]["shape"],
-  baseSha256: string,
-): Promise<void> {
+async function publishAdapters(baseSha256: string): Promise<void> {
   const libraries = loadLibraries((await chooseBuild("auto")).folder);
   const registry = openRegistry(dataDir);
   for (const [index, name] of ["one", "two"].entries()) {
     const adapterPath = join(folder, `${name}.gguf`);
-    writeRandomAdapter(adapterPath, { libraries, shape, seed: index + 1 });
+    writeRandomAdapter(adapterPath, { libraries, shape: SHAPE, seed: index + 1 });
     await registry.publish({
       name,
       adapterPath,
@@ -242,7 +240,7 @@ async function watchMemory(): Promise<void> {
     await sleepUnlessOver(SAMPLE_EVERY_MS);
     if (state.engine === undefined || state.isDown) continue;
     if (state.crashes !== life) [life, sinceMs] = [state.crashes, performance.now()];
-    const sample = await sampleMemory(state.engine, performance.now() - sinceMs);
+    const sample = await sampleMemory(state.engine, performance.now() - sinceMs, CELL_BYTES);
     if (sample === undefined || state.isDown) continue;
     memory[life] = [...(memory[life] ?? []), sample];
   }
@@ -273,5 +271,5 @@ async function report(witness: Witness, seconds: number): Promise<boolean> {
 /** Too short a life shows nothing, which is no leak either: contexts are opened and cells first touched for a while. */
 function isFlat(samples: readonly MemorySample[]): boolean {
   const isTelling = (samples.at(-1)?.atMs ?? 0) >= TELLING_MS;
-  return !isTelling || slopePerMinute(samples, "resident").perMinute < MOST_GROWTH;
+  return !isTelling || slopePerMinute(samples, "lasting").perMinute < MOST_GROWTH;
 }

@@ -17,9 +17,12 @@ export type MemorySample = {
   readonly external: number;
   readonly decodingHeap: number;
   readonly decodingExternal: number;
+  /** KV cells of open lanes, which come and go with these: those at work and up to two idle ones. */
+  readonly cells: number;
 };
 
-type Part = Exclude<keyof MemorySample, "atMs"> | "native";
+/** `lasting`: all but the KV cells; `native`: what of it is no JavaScript. */
+type Part = Exclude<keyof MemorySample, "atMs"> | "lasting" | "native";
 
 /** MiB a minute, with the bounds between which it lies at 95%. */
 export type Slope = { readonly perMinute: number; readonly low: number; readonly high: number };
@@ -31,10 +34,14 @@ const MS_PER_MINUTE = 60_000;
 /** Of the normal distribution: there are dozens of samples. */
 const Z_95 = 1.96;
 
-/** Looks at a process; undefined when it is gone. */
+/**
+ * Looks at a process; undefined when it is gone.
+ * @param cellBytes of one KV cell
+ */
 export async function sampleMemory(
   { pid, url }: ServerProcess,
   atMs: number,
+  cellBytes: number,
 ): Promise<MemorySample | undefined> {
   try {
     const [status, metrics] = [
@@ -42,9 +49,9 @@ export async function sampleMemory(
       await (await fetch(`${url}/metrics`)).text(),
     ];
     const lines = metrics.split("\n");
-    const figure = (name: string) =>
-      Number(lines.find((line) => line.startsWith(`${name} `))?.slice(name.length) ?? Number.NaN) /
-      MIB;
+    const count = (name: string) =>
+      Number(lines.find((line) => line.startsWith(`${name} `))?.slice(name.length) ?? Number.NaN);
+    const figure = (name: string) => count(name) / MIB;
     return {
       atMs,
       // proc(5): in KiB.
@@ -53,17 +60,20 @@ export async function sampleMemory(
       external: figure("nodejs_external_memory_bytes"),
       decodingHeap: figure('zephyr_thread_heap_bytes{thread="decoding"}'),
       decodingExternal: figure('zephyr_thread_external_bytes{thread="decoding"}'),
+      cells: (count("zephyr_kv_cells") * cellBytes) / MIB,
     };
   } catch {
     return undefined;
   }
 }
 
-/** A part of a sample, MiB; `native` is what is left: weights, libraries, stacks, KV cells, the allocator's own. */
+/** A part of a sample, MiB. Native are weights, libraries, stacks, the contexts' graphs, the allocator's own. */
 function partOf(sample: MemorySample, part: Part): number {
-  if (part !== "native") return sample[part];
-  const { resident, heap, external, decodingHeap, decodingExternal } = sample;
-  return resident - heap - external - decodingHeap - decodingExternal;
+  if (part !== "native" && part !== "lasting") return sample[part];
+  const { resident, cells, heap, external, decodingHeap, decodingExternal } = sample;
+  const lasting = resident - cells;
+  if (part === "lasting") return lasting;
+  return lasting - heap - external - decodingHeap - decodingExternal;
 }
 
 /**
@@ -97,6 +107,8 @@ export function describeCourse(samples: readonly MemorySample[]): string {
   if (first === undefined || last === undefined) return "too short to say";
   const names = {
     resident: "resident",
+    cells: "of it KV cells of open lanes",
+    lasting: "all but these",
     heap: "serving thread's heap",
     external: "its buffers",
     decodingHeap: "decoding thread's heap",
@@ -104,7 +116,8 @@ export function describeCourse(samples: readonly MemorySample[]): string {
     native: "native",
   } as const;
   const parts: readonly Part[] = [
-    ...(["resident", "heap", "external", "decodingHeap", "decodingExternal", "native"] as const),
+    ...(["resident", "cells", "lasting", "heap", "external"] as const),
+    ...(["decodingHeap", "decodingExternal", "native"] as const),
   ];
   return parts
     .map((part) => {
