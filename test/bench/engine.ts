@@ -4,7 +4,8 @@
  *
  *   npm run bench:engine -- [model.gguf | random] [--streams 1,8,32] [--threads 1] [--repeat 3] [--requests 3]
  *     --http               over HTTP with SSE, the engine in a process of its own, instead of the decode loop alone
- *     --vs llama-server    the same beside llama-server, built once from the source that node-llama-cpp carries
+ *     --vs llama-server    the same beside llama-server, built once from the source that node-llama-cpp carries, and at
+ *                          one person beside libllama's decodes alone, the bound of both
  *     --system 300         a shared system prompt; without --vs also one of the same length for each chat, evaluated anew
  *     --adapters           all streams on one adapter, and half of them on each of two
  *     --cells auto|sequences|pool   --kv f16|q8_0   --batch 128
@@ -166,7 +167,7 @@ async function reportHttp(modelPath: string): Promise<void> {
   const contenders: readonly Contender[] =
     settings.rival === undefined ? ["engine"] : ["engine", settings.rival];
   const { systemTokens } = settings;
-  const results = await timeVersus(
+  const { results, bareDecodes } = await timeVersus(
     {
       modelPath,
       streams: settings.streams,
@@ -186,7 +187,23 @@ async function reportHttp(modelPath: string): Promise<void> {
     ...results.map(httpRow),
     "",
     ...settings.streams.flatMap((streams) => versus(results, streams)),
+    ...bareLine(results, bareDecodes),
   );
+}
+
+/** How much of one person's time is libllama's own, which no server can spare. */
+function bareLine(results: readonly VersusResult[], bareDecodes: readonly number[]): string[] {
+  if (bareDecodes.length === 0) return [];
+  const bare = median(bareDecodes);
+  const shares = results
+    .filter(({ streams }) => streams === 1)
+    .map(({ contender, runs }) => {
+      const speed = median(runs.map((timing) => timing.tokensPerSecond));
+      return `${contender} ${(speed / bare).toFixed(2)} ×`;
+    });
+  return [
+    `1 person, against libllama's decodes alone (${bare.toFixed(0)} tokens/s: no sampling, no server, no text): ${shares.join(", ")}`,
+  ];
 }
 
 function httpRow({ contender, streams, runs }: VersusResult): string {

@@ -1,5 +1,6 @@
 /** Times the engine over HTTP with SSE, beside llama-server on the same file and threads if asked for. */
 import { openLocalBackend } from "#engine/backends/local.ts";
+import { timeBareDecodes } from "./bare-decode.ts";
 import { type LoadTiming, loadByHttp } from "./http-load.ts";
 import { buildLlamaServer, startLlamaServer } from "./llama-server.ts";
 import { startOurEngine } from "./our-engine.ts";
@@ -36,6 +37,12 @@ export type VersusTiming = LoadTiming & {
   readonly tokensPerProcessorSecond: number;
 };
 
+/** All contenders, and where one person is among the numbers of streams libllama alone, tokens a second of each run. */
+export type VersusReport = {
+  readonly results: readonly VersusResult[];
+  readonly bareDecodes: readonly number[];
+};
+
 /**
  * Interleaves the contenders: each repeat runs all of them at each number of streams, so that a busy host slows
  * every row alike. Each run has a fresh process, warmed by one short round of all its streams.
@@ -43,13 +50,18 @@ export type VersusTiming = LoadTiming & {
 export async function timeVersus(
   run: VersusCase,
   tell: (text: string) => void,
-): Promise<readonly VersusResult[]> {
+): Promise<VersusReport> {
   const program = run.contenders.includes("llama-server") ? await buildLlamaServer(tell) : "";
   const asked = await prepare(run);
   const results = run.streams.flatMap((streams) =>
     run.contenders.map((contender) => ({ contender, streams, runs: [] as VersusTiming[] })),
   );
+  const bareDecodes: number[] = [];
   for (let repeat = 0; repeat < run.repeats; repeat += 1) {
+    if (run.streams.includes(1)) {
+      const { modelPath, threads, requestsEach: requests } = run;
+      bareDecodes.push(await timeBareDecodes({ modelPath, threads, requests }));
+    }
     for (const result of results) {
       const { contender, streams } = result;
       await using server = await start(run, contender, streams, program);
@@ -64,7 +76,7 @@ export async function timeVersus(
       tell(`${contender} ${streams}: ${timing.tokensPerSecond.toFixed(0)} tokens/s`);
     }
   }
-  return results;
+  return { results, bareDecodes };
 }
 
 type Questions = {
