@@ -5,7 +5,6 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { hashFile } from "#engine/adapters/files.ts";
 import {
   assertGatePassed,
   IMPORTED_REPORT,
@@ -14,6 +13,7 @@ import {
 } from "#engine/adapters/registry.ts";
 import type { Config } from "#engine/base/config.ts";
 import { CodedError } from "#engine/base/errors.ts";
+import { hashFile } from "#engine/base/file-hash.ts";
 import { downloadModel } from "#engine/llama/download.ts";
 import { chooseBuild } from "#engine/llama/gpu-build.ts";
 import { loadLibraries, type NativeLibraries } from "#engine/native/library.ts";

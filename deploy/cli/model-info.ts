@@ -1,9 +1,8 @@
 /** `zephyr model info`: what MODEL names, read from the file's own metadata. It loads no weights. */
-import { createHash } from "node:crypto";
-import { createReadStream, statSync } from "node:fs";
-import { pipeline } from "node:stream/promises";
+import { statSync } from "node:fs";
 import type { Config } from "#engine/base/config.ts";
 import { CodedError } from "#engine/base/errors.ts";
+import { hashFile } from "#engine/base/file-hash.ts";
 import { chooseBuild } from "#engine/llama/gpu-build.ts";
 import { checkModelFile } from "#engine/llama/model-file.ts";
 import { GgufFile } from "#engine/native/gguf.ts";
@@ -65,12 +64,6 @@ function forPeople(info: {
 
 function formatCount(count: number): string {
   return count >= 1e9 ? `${(count / 1e9).toFixed(2)} G` : `${(count / 1e6).toFixed(2)} M`;
-}
-
-async function hashFile(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  await pipeline(createReadStream(path), hash);
-  return hash.digest("hex");
 }
 
 function refuseDownload(uri: string): Promise<string> {

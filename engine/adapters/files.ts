@@ -8,9 +8,9 @@ import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 
 /**
- * The sha256 of a file, hex, read in pieces off the event loop. A symbolic link is refused (ELOOP).
+ * Like `hashFile`, but a symbolic link in its place is refused (ELOOP).
  */
-export async function hashFile(path: string): Promise<string> {
+export async function hashUnlinked(path: string): Promise<string> {
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
     return await hashInto(file, null);

@@ -16,7 +16,7 @@ import { join } from "node:path";
 import { explainWriteError, makeFolder, writeFileAtomic } from "../base/atomic-file.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { CodedError, isCoded, systemCode } from "../base/errors.ts";
-import { copyHashed, hashFile, isContained, syncFolder, writeSynced } from "./files.ts";
+import { copyHashed, hashUnlinked, isContained, syncFolder, writeSynced } from "./files.ts";
 import { ADAPTER_NAME, type AdapterManifest, adapterManifestSchema } from "./manifest.ts";
 import { advance, type Canary, formatPointer, type Pointer, readPointer } from "./pointer.ts";
 
@@ -300,7 +300,7 @@ function assertName(name: string): void {
 
 async function hashWeights(name: string, path: string): Promise<string> {
   try {
-    return await hashFile(path);
+    return await hashUnlinked(path);
   } catch (error) {
     throw corrupt(name, `${WEIGHTS} cannot be read`, error);
   }

@@ -2,10 +2,8 @@
  * The local backend: a GGUF in this process, through libllama. It turns conversations into tokens and completions
  * into events; which adapter serves and who may ask is for others to know.
  */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { pipeline } from "node:stream/promises";
 import { CodedError } from "../base/errors.ts";
+import { hashFile } from "../base/file-hash.ts";
 import { Embedder } from "../llama/embedder.ts";
 import { type BuildChoice, chooseBuild } from "../llama/gpu-build.ts";
 import { laneNeeds } from "../llama/loop/lane-opener.ts";
@@ -52,7 +50,7 @@ export async function openLocalBackend(options: LocalBackendOptions): Promise<Lo
   const libraries = loadLibraries(build.folder);
   tuneMalloc();
   const gpuLayers = build.kind === "cpu" ? 0 : options.gpuLayers;
-  const hashing = hashFile(options.modelPath);
+  const hashing = hashModel(options.modelPath);
   // Awaited below; a model that does not load is the better message of the two.
   hashing.catch(() => undefined);
   const use = options.turn === undefined ? "chat" : "guard";
@@ -247,15 +245,13 @@ function toGrammar(shape: AnswerShape): string {
   return shape.schema === null ? jsonObjectGrammar() : schemaToGrammar(shape.schema);
 }
 
-async function hashFile(path: string): Promise<string> {
-  const hash = createHash("sha256");
+async function hashModel(path: string): Promise<string> {
   try {
-    await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
+    return await hashFile(path);
   } catch (error) {
     throw new CodedError(
       `Could not read the model ${path}: ${error instanceof Error ? error.message : String(error)}. Check the path, or fetch the model again.`,
       { code: "model_missing", cause: error },
     );
   }
-  return hash.digest("hex");
 }

@@ -3,20 +3,12 @@
  * the whole against the hash that the server announces, and only then gives it its name.
  * It does not choose which file.
  */
-import { createHash, type Hash } from "node:crypto";
-import {
-  createReadStream,
-  createWriteStream,
-  existsSync,
-  renameSync,
-  rmSync,
-  statfsSync,
-  statSync,
-} from "node:fs";
+import { createWriteStream, existsSync, renameSync, rmSync, statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { explainWriteError, makeFolder } from "../base/atomic-file.ts";
 import { CodedError } from "../base/errors.ts";
+import { hashFile } from "../base/file-hash.ts";
 
 /** Which file, where it is and where it goes. */
 export type ModelDownload = {
@@ -56,7 +48,7 @@ export async function downloadFile(wanted: ModelDownload): Promise<DownloadedMod
   const announced = await announce(wanted);
   const { path } = wanted;
   if (existsSync(path)) {
-    const sha256 = await hashOf(path);
+    const sha256 = await hashFile(path);
     if (announced.sha256 === undefined || announced.sha256 === sha256) {
       const bytes = statSync(path).size;
       return {
@@ -71,7 +63,7 @@ export async function downloadFile(wanted: ModelDownload): Promise<DownloadedMod
   const part = `${path}.part`;
   makeFolder(dirname(path));
   const resumedBytes = await fetchInto(part, announced, wanted);
-  const sha256 = await hashOf(part);
+  const sha256 = await hashFile(part);
   if (announced.sha256 !== undefined && announced.sha256 !== sha256) {
     rmSync(part);
     throw new CodedError(
@@ -195,10 +187,4 @@ function unreachable({ endpoint, path }: ModelDownload, cause: unknown): CodedEr
 
 function innermost(error: Error): Error {
   return error.cause instanceof Error ? innermost(error.cause) : error;
-}
-
-async function hashOf(path: string): Promise<string> {
-  const hash: Hash = createHash("sha256");
-  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
-  return hash.digest("hex");
 }

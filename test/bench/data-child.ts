@@ -6,7 +6,7 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { hashFile } from "#engine/adapters/files.ts";
+import { hashFile } from "#engine/base/file-hash.ts";
 import { Vocabulary } from "#engine/llama/vocabulary.ts";
 import { EpochBatches } from "#trainer/data/batches.ts";
 import { ExampleStore } from "#trainer/data/example-store.ts";

@@ -4,11 +4,11 @@
  */
 
 import { join } from "node:path";
-import { hashFile } from "#engine/adapters/files.ts";
 import { type Clock, systemClock } from "#engine/base/clock.ts";
 import type { Config } from "#engine/base/config.ts";
 import { CodedError, isCoded } from "#engine/base/errors.ts";
 import { takeLock } from "#engine/base/exclusive-lock.ts";
+import { hashFile } from "#engine/base/file-hash.ts";
 import { downloadModel } from "#engine/llama/download.ts";
 import { chooseBuild } from "#engine/llama/gpu-build.ts";
 import { loadLibraries } from "#engine/native/library.ts";

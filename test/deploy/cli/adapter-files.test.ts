@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { hashFile } from "#engine/adapters/files.ts";
 import { openRegistry } from "#engine/adapters/registry.ts";
+import { hashFile } from "#engine/base/file-hash.ts";
 import { GgufFile } from "#engine/native/gguf.ts";
 import { SeededRandom } from "#trainer/data/random.ts";
 import { openLora } from "#trainer/gguf/read-lora.ts";

@@ -1,8 +1,8 @@
-import { existsSync } from "node:fs";
+import { existsSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { hashFile } from "#engine/adapters/files.ts";
 import { openRegistry } from "#engine/adapters/registry.ts";
+import { hashFile } from "#engine/base/file-hash.ts";
 import { openLora } from "#trainer/gguf/read-lora.ts";
 import { readMetrics } from "#trainer/run/metrics.ts";
 import { cpuLibraries } from "../../model/libraries.ts";
@@ -41,6 +41,16 @@ test("blocks that the model does not have are refused by the setting's name, bef
   const { result } = await train({ ...world, settings }, "--plan");
   expect(result).toMatchObject({ event: "error", code: "config_invalid" });
   expect(result["message"]).toContain("names block 2; the model has blocks 0 to 1");
+}, 120_000);
+
+test("a model behind a symbolic link is trained like the file, as it is served", async () => {
+  const world = smallWorld(taste(30));
+  const link = join(world.dataDir, "link.gguf");
+  symlinkSync(world.modelPath, link);
+  const settings = { ...world.settings, MODEL: link };
+  const { code, result } = await train({ ...world, settings }, "--plan");
+  expect(result).toMatchObject({ event: "result" });
+  expect(code).toBe(0);
 }, 120_000);
 
 test("a training goes on from an imported adapter, with that as its reference, and from no other", async () => {
