@@ -43,7 +43,7 @@ export function statusReply(language: Language, figures: StatusFigures): string 
       ? language.say("status.feedback_unreadable")
       : language.say("status.feedback", {
           answers: counts.candidates,
-          count: counts.standingVotes,
+          count: counts.standingRatings,
         });
   return [
     ...(health === undefined

@@ -106,7 +106,7 @@ async function burst(count: number) {
   let [recorded, mostMiB] = [0, before];
   while (recorded < count && performance.now() - startedMs < PATIENCE_MS) {
     await sleep(POLL_MS);
-    recorded = log.counts().standingVotes;
+    recorded = log.counts().standingRatings;
     mostMiB = Math.max(mostMiB, residentMiB());
   }
   return {

@@ -25,6 +25,7 @@ import {
   type Exchange,
   eventProblem,
   type FeedbackEvent,
+  isRating,
   type StandingVote,
   standingVotes,
 } from "./records.ts";
@@ -37,7 +38,8 @@ export type LogCounts = {
   readonly exchanges: number;
   readonly candidates: number;
   readonly events: number;
-  readonly standingVotes: number;
+  /** Thumbs and stars that stand; not reports, nor requests for another answer. */
+  readonly standingRatings: number;
 };
 
 /** An exchange, yet to be opened, and the votes that stand on its answers, without what people wrote to them. */
@@ -251,7 +253,7 @@ export class FeedbackLog implements Disposable {
       exchanges: Number(row?.["exchanges"] ?? 0),
       candidates: Number(row?.["candidates"] ?? 0),
       events: Number(row?.["events"] ?? 0),
-      standingVotes: this.#countStanding(),
+      standingRatings: this.#countRatings(),
     };
   }
 
@@ -264,11 +266,11 @@ export class FeedbackLog implements Disposable {
   }
 
   /** Comments are not needed for it, nor the keys that open them. */
-  #countStanding(): number {
+  #countRatings(): number {
     const events = this.#log
       .all("SELECT *, NULL AS comment FROM events ORDER BY sequence")
       .map(toEvent);
-    return standingVotes(events.filter(this.#validity())).length;
+    return standingVotes(events.filter(this.#validity())).filter(isRating).length;
   }
 
   /** By the votes that are void now. */

@@ -83,6 +83,11 @@ export function standingVotes(events: Iterable<FeedbackEvent>): readonly Standin
     .map(([, { id: _, action: __, ...vote }]) => vote);
 }
 
+/** Whether a vote says how good an answer is, by thumbs or stars; asking for another answer and reporting do not. */
+export function isRating({ kind }: Pick<StandingVote, "kind">): boolean {
+  return kind === "reaction" || kind === "vote" || kind === "rate";
+}
+
 /**
  * Whether an event's value fits its kind.
  * @returns undefined when it does, otherwise what was expected and what came

@@ -2,7 +2,7 @@
  * Votes and ratings on one scale of points, so that they can be compared. Pure.
  * It knows nothing of prompts or answers.
  */
-import type { StandingVote } from "#trainer/feedback/records.ts";
+import { isRating, type StandingVote } from "#trainer/feedback/records.ts";
 
 /** What one person thinks of one answer. */
 export type Opinion = {
@@ -26,7 +26,7 @@ const MIDDLE = 3;
  */
 export function opinionsOf(votes: readonly StandingVote[]): readonly Opinion[] {
   const centres = ratingCentres(votes);
-  const said = votes.filter(({ kind }) => kind !== "regenerate" && kind !== "report");
+  const said = votes.filter(isRating);
   const byPair = Map.groupBy(said, (vote) => JSON.stringify([vote.candidateId, vote.raterKey]));
   return [...byPair.values()].flatMap((group) => {
     const [first] = group;

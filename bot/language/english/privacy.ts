@@ -2,7 +2,8 @@
 export const PRIVACY_MESSAGES = {
   "data.title": "**What I keep of you**",
   "data.questions": "• Questions with their answers: {questions}",
-  "data.votes": "• Votes and ratings that stand: {votes}, comments: {comments}",
+  "data.votes":
+    "• Feedback that stands (votes, ratings, reports, other answers asked for): {votes}, comments: {comments}",
   "data.conversations": {
     one: "• Remembered conversations: {conversations} ({count} message)",
     other: "• Remembered conversations: {conversations} ({count} messages)",
@@ -41,7 +42,7 @@ export const PRIVACY_MESSAGES = {
     one: "{count} question with its answer",
     other: "{count} questions with their answers",
   },
-  "counted.votes": { one: "{count} vote", other: "{count} votes" },
+  "counted.votes": { one: "{count} piece of feedback", other: "{count} pieces of feedback" },
   "counted.conversations": {
     one: "{count} remembered conversation",
     other: "{count} remembered conversations",

@@ -58,7 +58,7 @@ function draw(status: Status | undefined): void {
       "Ratings",
       status.ratings === null ? "0" : String(status.ratings),
       "plain",
-      "Ratings that stand: reactions and /rate",
+      "Ratings that stand: 👍, 👎 and /rate. Reports do not count",
     ),
   );
 }

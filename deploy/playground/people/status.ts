@@ -17,7 +17,7 @@ export type Status = {
   readonly model: string | null;
   /** the adapter that answers; null for the bare model */
   readonly adapter: string | null;
-  /** ratings that stand: reactions and /rate; null before the first */
+  /** ratings that stand: thumbs and stars; null before the first */
   readonly ratings: number | null;
 };
 
@@ -80,7 +80,7 @@ export class StatusBoard implements Disposable {
     if (this.#log === undefined && !existsSync(path)) return null;
     try {
       this.#log ??= FeedbackLog.open(path);
-      return this.#log.counts().standingVotes;
+      return this.#log.counts().standingRatings;
     } catch {
       // A damaged or full log is reported by the bot, which writes it; the strip just shows none.
       return null;

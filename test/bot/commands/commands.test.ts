@@ -90,7 +90,7 @@ describe("what commands reply", () => {
       policy: "",
       queue: { waiting: 2, running: 4, limit: 256 },
     },
-    counts: { exchanges: 9, candidates: 9, events: 5, standingVotes: 4 },
+    counts: { exchanges: 9, candidates: 9, events: 5, standingRatings: 4 },
     waiting: 1,
     inFlight: 3,
     learning,

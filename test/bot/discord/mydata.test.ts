@@ -109,7 +109,7 @@ describe("/mydata", () => {
     expect(flags).toBe(64);
     expect(content).toContain("Questions with their answers: 1");
     expect(content).toContain("you have not said anything yet");
-    expect((await mydata("p43", "show")).content).toContain("ratings that stand: 2");
+    expect((await mydata("p43", "show")).content).toContain("asked for): 2");
   });
 
   test("export gives all of it as a file, and nothing of others", async () => {

@@ -52,6 +52,16 @@ function temporaryPath(): string {
   return feedbackPath(mkdtempSync(join(tmpdir(), "feedback-")));
 }
 
+test("counts thumbs and stars as ratings, not reports or requests for another answer", () => {
+  using log = FeedbackLog.open(":memory:");
+  for (const kind of ["report", "regenerate"] as const) {
+    log.record({ ...vote(kind, -1), kind });
+  }
+  expect(log.counts()).toMatchObject({ events: 2, standingRatings: 0 });
+  for (const kind of ["reaction", "rate"] as const) log.record({ ...vote(kind, 1), kind });
+  expect(log.counts()).toMatchObject({ events: 4, standingRatings: 2 });
+});
+
 describe("the log", () => {
   test("keeps what was recorded across a reopen", () => {
     const path = temporaryPath();
@@ -66,7 +76,7 @@ describe("the log", () => {
       candidate: candidate("a", "x"),
       exchange: exchange("x", { threadId: "t" }),
     });
-    expect(log.counts()).toEqual({ exchanges: 1, candidates: 1, events: 1, standingVotes: 1 });
+    expect(log.counts()).toEqual({ exchanges: 1, candidates: 1, events: 1, standingRatings: 1 });
   });
 
   test("takes an event once, however often it arrives", () => {
