@@ -182,8 +182,11 @@ export function swapReply(
       ? language.say("adapter.base_serves_now")
       : language.say("adapter.one_serves_now", { name: active });
   if (canary === null) return serves;
-  const percent = Math.round(canary.share * 100);
-  return `${serves} ${language.say("adapter.trial_now", { percent, name: canary.name })}`;
+  return `${serves} ${trialLine(language, canary)}`;
+}
+
+function trialLine(language: Language, { name, share }: { name: string; share: number }): string {
+  return language.say("adapter.trial_now", { percent: Math.round(share * 100), name });
 }
 
 function engineLines(language: Language, health: Health): readonly string[] {
@@ -196,6 +199,7 @@ function engineLines(language: Language, health: Health): readonly string[] {
       contextTokens: model.context_tokens,
     }),
     language.say("status.adapter", { adapter }),
+    ...(health.canary === null ? [] : [trialLine(language, health.canary)]),
     language.say("status.device", { device: model.device }),
     language.say("status.engine", {
       state: health.status,

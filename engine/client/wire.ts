@@ -51,6 +51,9 @@ export const moderationsSchema = z.object({
   results: z.array(z.object({ flagged: z.boolean(), hazards: z.record(z.string(), z.number()) })),
 });
 
+/** The adapter on trial with a share of the guilds; older engines know of none. */
+const canarySchema = z.object({ name: z.string(), share: z.number() }).nullable().default(null);
+
 /** `/health`. */
 export const healthSchema = z.looseObject({
   status: z.enum(["ok", "degraded", "draining"]),
@@ -67,14 +70,13 @@ export const healthSchema = z.looseObject({
     /** `text`, and `image` where it sees; engines before there were pictures tell nothing. */
     input_modalities: z.array(z.string()).default(["text"]),
   }),
+  /** The one that answers where none is on trial or named; null for the bare weights. */
   adapter: z.string().nullable(),
+  canary: canarySchema,
   /** Changes when it judges by other rules; older engines do not say. */
   policy: z.string().default(""),
   queue: z.object({ waiting: z.number(), running: z.number(), limit: z.number() }),
 });
-
-/** The adapter on trial with a share of the guilds; older engines know of none. */
-const canarySchema = z.object({ name: z.string(), share: z.number() }).nullable().default(null);
 
 /** `/v1/adapters`. */
 export const adaptersSchema = z.object({

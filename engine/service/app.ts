@@ -188,6 +188,7 @@ function health(services: AppServices): object {
       ...describeAbilities(info),
     },
     adapter: services.adapters.active,
+    canary: services.adapters.canary,
     checks: services.moderation.layers,
     policy: services.moderation.version,
     queue: services.queue.counts,

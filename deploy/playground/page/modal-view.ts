@@ -6,6 +6,8 @@ import type { Modal } from "./types.ts";
 
 type FormValues = Record<string, string | readonly string[]>;
 type Control = HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement;
+/** By custom id: where a value is given, and what it is called. */
+type Fields = Map<string, { readonly control: Control; readonly label: string }>;
 
 const PARAGRAPH = 2;
 const TEXT_INPUT = 4;
@@ -21,7 +23,7 @@ export type ModalHost = {
 
 /** Shows a form until it is sent or cancelled. */
 export function openModal(modal: Modal, host: ModalHost): void {
-  const controls = new Map<string, Control>();
+  const controls: Fields = new Map();
   const error = el("p", { class: "form-error", role: "alert" });
   const fields = modal.components.map((each) => fieldView(each, controls, host));
   const form = el(
@@ -43,6 +45,10 @@ export function openModal(modal: Modal, host: ModalHost): void {
   };
   form.addEventListener("submit", (event) => {
     event.preventDefault();
+    const missing = firstMissing(controls);
+    error.textContent = missing === undefined ? "" : `“${missing.label}” is needed.`;
+    missing?.control.focus();
+    if (missing !== undefined) return;
     host.submit(readValues(controls)).then(close, (refused: Error) => {
       error.textContent = refused.message;
     });
@@ -52,7 +58,7 @@ export function openModal(modal: Modal, host: ModalHost): void {
 
 function fieldView(
   component: Readonly<Record<string, unknown>>,
-  controls: Map<string, Control>,
+  controls: Fields,
   host: ModalHost,
 ): HTMLElement {
   if (component["type"] === TEXT)
@@ -63,14 +69,22 @@ function fieldView(
       : asComponent(component["component"]);
   const field = inner ?? {};
   const control = controlView(field, host);
-  controls.set(String(field["custom_id"]), control);
   const label = String(component["label"] ?? field["label"] ?? "");
   const isNeeded = field["required"] !== false;
+  control.required = isNeeded;
+  controls.set(String(field["custom_id"]), { control, label });
   const description = component["description"];
   return el(
     "label",
     { class: "field-label" },
-    el("span", {}, label, isNeeded ? el("span", { class: "needed", title: "Needed" }, " *") : null),
+    el(
+      "span",
+      {},
+      label,
+      isNeeded
+        ? el("span", { class: "needed", title: "Needed", "aria-hidden": "true" }, " *")
+        : null,
+    ),
     typeof description === "string" ? el("small", {}, description) : null,
     control,
   );
@@ -105,9 +119,18 @@ function selectControl(
   );
 }
 
-function readValues(controls: ReadonlyMap<string, Control>): FormValues {
+/** The first field that must have a value and has none; from then on it is marked until it has one. */
+function firstMissing(controls: Fields): { control: Control; label: string } | undefined {
+  const fields = [...controls.values()];
+  for (const { control } of fields) {
+    control.setAttribute("aria-invalid", String(!control.checkValidity()));
+  }
+  return fields.find(({ control }) => control.validity.valueMissing);
+}
+
+function readValues(controls: Fields): FormValues {
   const values: FormValues = {};
-  for (const [customId, control] of controls) {
+  for (const [customId, { control }] of controls) {
     values[customId] =
       control instanceof HTMLSelectElement
         ? [...control.selectedOptions].map((each) => each.value).filter((value) => value !== "")

@@ -46,21 +46,31 @@ function draw(status: Status | undefined): void {
       "Whether the bot is connected to this playground",
     ),
     item("Engine", engineText, engine, "The service that writes the answers, and its model"),
-    item(
-      "Adapter",
-      status.engine === "up" ? (status.adapter ?? "none") : "–",
-      "plain",
-      status.adapter === null
-        ? "Answers come from the bare model; nothing has been learnt yet"
-        : "The adapter that answers: what was learnt from ratings",
-    ),
+    ...adapterItems(status),
     item(
       "Ratings",
       status.ratings === null ? "0" : String(status.ratings),
       "plain",
-      "Ratings that stand: 👍, 👎 and /rate. Reports do not count",
+      "Ratings that stand: 👍, 👎, /rate, and in /compare one on each of the two answers",
     ),
   );
+}
+
+/** A trial answers in the place of the other where it takes place, so it is shown with it. */
+function adapterItems({ engine, adapter, trial }: Status): readonly HTMLElement[] {
+  if (engine !== "up") {
+    return [item("Adapter", "–", "plain", "Unknown while the engine does not answer")];
+  }
+  const about =
+    adapter === null
+      ? "Answers come from the bare model: no adapter is in use"
+      : "The adapter that answers: what was learnt from ratings";
+  const inUse = item("Adapter", adapter ?? "none", "plain", `${adapter ?? "none"}. ${about}`);
+  if (trial === null) return [inUse];
+  const { name, percent, isHere } = trial;
+  const place = isHere ? "here" : "elsewhere";
+  const told = `${name} answers on trial in ${percent}% of servers, this one ${isHere ? "included" : "not"}. Direct messages have no part in it`;
+  return [inUse, item(`On trial ${place}`, `${percent}% · ${name}`, "plain", told)];
 }
 
 function item(name: string, value: string, state: string, title: string): HTMLElement {

@@ -98,6 +98,11 @@ export type Status = {
   readonly engine: "up" | "draining" | "down" | "unknown";
   readonly model: string | null;
   readonly adapter: string | null;
+  readonly trial: {
+    readonly name: string;
+    readonly percent: number;
+    readonly isHere: boolean;
+  } | null;
   readonly ratings: number | null;
 };
 

@@ -1,8 +1,10 @@
 /** What the page's status strip shows: engine, bot, adapter, ratings. Asks at most every two seconds. */
 import { existsSync } from "node:fs";
 import type { Clock } from "#engine/base/clock.ts";
-import type { EngineClient } from "#engine/client/engine-client.ts";
+import type { EngineClient, Health } from "#engine/client/engine-client.ts";
+import { isOnTrial } from "#engine/service/adapters/canary.ts";
 import { FeedbackLog, feedbackPath } from "#trainer/feedback/log.ts";
+import { GUILD_ID } from "../world/seed.ts";
 
 /** How long an answer is passed on before the engine is asked again. */
 const FRESH_MS = 2_000;
@@ -15,8 +17,14 @@ export type Status = {
   /** "unknown" when no engine's address was given */
   readonly engine: "up" | "draining" | "down" | "unknown";
   readonly model: string | null;
-  /** the adapter that answers; null for the bare model */
+  /** the adapter that answers where none is on trial; null for the bare model */
   readonly adapter: string | null;
+  /** the adapter on trial, with how many percent of the servers, and whether with the playground's */
+  readonly trial: {
+    readonly name: string;
+    readonly percent: number;
+    readonly isHere: boolean;
+  } | null;
   /** ratings that stand: thumbs and stars; null before the first */
   readonly ratings: number | null;
 };
@@ -53,7 +61,11 @@ export class StatusBoard implements Disposable {
   }
 
   async #gather(): Promise<Status> {
-    const unasked = { bot: this.#bot(), model: null, adapter: null, ratings: this.#ratings() };
+    const unasked = {
+      bot: this.#bot(),
+      ...{ model: null, adapter: null, trial: null },
+      ratings: this.#ratings(),
+    };
     const { engine } = this.#sources;
     if (engine === undefined) return { ...unasked, engine: "unknown" };
     try {
@@ -63,6 +75,7 @@ export class StatusBoard implements Disposable {
         engine: health.status === "draining" ? "draining" : "up",
         model: health.model.id,
         adapter: health.adapter,
+        trial: health.canary === null ? null : trialOf(health.canary),
       };
     } catch {
       // Whatever the reason, all that the strip says is that the engine does not answer.
@@ -86,4 +99,9 @@ export class StatusBoard implements Disposable {
       return null;
     }
   }
+}
+
+function trialOf(canary: NonNullable<Health["canary"]>): NonNullable<Status["trial"]> {
+  const { name, share } = canary;
+  return { name, percent: Math.round(share * 100), isHere: isOnTrial(canary, GUILD_ID) };
 }

@@ -87,6 +87,7 @@ describe("what commands reply", () => {
         device: "CPU: no GPU was found",
       },
       adapter: "night-1",
+      canary: { name: "night-2", share: 0.25 },
       policy: "",
       queue: { waiting: 2, running: 4, limit: 256 },
     },
@@ -101,6 +102,7 @@ describe("what commands reply", () => {
     for (const part of [
       "nano, 5.3 million",
       "night-1",
+      "On trial with 25% of the servers: night-2",
       "no GPU",
       "4 running, 2 waiting",
       "corrupt",

@@ -69,7 +69,7 @@ test("events come as a stream, without what others may not see", async () => {
   stop.abort();
 });
 
-test("the status names engine, model, adapter and standing ratings, and says when the engine is gone", async () => {
+test("the status names engine, model, adapter, trial and standing ratings, and says when the engine is gone", async () => {
   const dataDir = freshFolder();
   const clock = new HandClock();
   const health = {
@@ -84,6 +84,7 @@ test("the status names engine, model, adapter and standing ratings, and says whe
       device: "cpu",
     },
     adapter: "brief-7",
+    canary: { name: "night-8", share: 0.99 },
     queue: { waiting: 0, running: 0, limit: 8 },
   };
   const engine = createServer((_, response) => {
@@ -104,13 +105,14 @@ test("the status names engine, model, adapter and standing ratings, and says whe
     engine: "up",
     model: "nano",
     adapter: "brief-7",
+    trial: { name: "night-8", percent: 99, isHere: true },
     ratings: null,
   });
   FeedbackLog.open(feedbackPath(dataDir)).close();
   engine.closeAllConnections();
   await new Promise((resolve) => engine.close(resolve));
   clock.forward(2_000);
-  expect(await read()).toMatchObject({ engine: "down", adapter: null, ratings: 0 });
+  expect(await read()).toMatchObject({ engine: "down", adapter: null, trial: null, ratings: 0 });
 });
 
 function post(playground: Playground, path: string, body: object): Promise<Response> {

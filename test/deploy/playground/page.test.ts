@@ -172,6 +172,67 @@ test("on a phone's width nothing is cut off, and the channels slide in", async (
   await page.getByRole("heading", { name: "cooking", level: 2 }).waitFor();
 });
 
+test("a form that lacks what is needed says which field, goes there, and asks the bot nothing", async () => {
+  const { playground, page, client } = await openPage();
+  const sent: string[] = [];
+  onInteraction(client, async (interaction) => {
+    if (interaction.isModalSubmit()) {
+      sent.push(interaction.fields.getTextInputValue("score"));
+      await interaction.reply({ content: "Thanks", flags: MessageFlags.Ephemeral });
+    }
+    if (!interaction.isMessageContextMenuCommand()) return;
+    const inputs = ["score", "words"].map((name) => {
+      const input = new TextInputBuilder().setCustomId(name).setStyle(TextInputStyle.Short);
+      const label = new LabelBuilder().setLabel(`Your ${name}`);
+      return label.setTextInputComponent(input.setRequired(name === "score"));
+    });
+    await interaction.showModal(
+      new ModalBuilder({ customId: "rating", title: "Rate" }).addLabelComponents(...inputs),
+    );
+  });
+  playground.person("aiko").say(playground.channelId("general"), "rate me");
+  await page.locator(".message", { hasText: "rate me" }).click({ button: "right" });
+  await page.getByRole("menuitem", { name: "Rate this answer" }).click();
+  const form = page.getByRole("dialog");
+  await form.getByLabel("Your words").fill("well done");
+  await form.getByRole("button", { name: "Submit" }).click();
+  await form.getByRole("alert").getByText("“Your score” is needed.").waitFor();
+  const score = form.getByLabel("Your score");
+  expect(await score.evaluate((field) => document.activeElement === field)).toBe(true);
+  expect(await score.getAttribute("aria-invalid")).toBe("true");
+  expect(sent).toEqual([]);
+  await page.keyboard.type("5");
+  await page.keyboard.press("Enter");
+  await page.getByText("Only you can see this").waitFor();
+  expect(sent).toEqual(["5"]);
+});
+
+test.each([360, 800, 1280])(
+  "an adapter on trial and its reach are shown, and nothing overflows, at a width of %i",
+  async (width) => {
+    const { page } = await openPage({ width, height: 740 });
+    const name = "an-adapter-with-a-name-as-long-as-names-may-be-0123456789-abcdef";
+    const status = {
+      bot: "connected",
+      engine: "up",
+      model: "zephyr-7b-beta.Q4_K_M",
+      ratings: 12345,
+    };
+    const trial = { name, percent: 25, isHere: true };
+    await page.route("**/local/status", (route) =>
+      route.fulfill({ json: { ...status, adapter: name, trial } }),
+    );
+    await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+    const item = page.locator(".status-item", { hasText: "On trial here" });
+    await expect.poll(() => item.innerText()).toContain(`25% · ${name}`);
+    expect(await item.getAttribute("title")).toContain("this one included");
+    const ends = await page
+      .locator(".status-item, #channel-name")
+      .evaluateAll((items) => items.map((each) => each.getBoundingClientRect().right));
+    expect(Math.max(...ends)).toBeLessThanOrEqual(width);
+  },
+);
+
 async function openPage(
   viewport = { width: 1280, height: 800 },
 ): Promise<{ playground: Playground; page: Page; client: Client<true> }> {

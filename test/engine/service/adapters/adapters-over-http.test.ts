@@ -77,6 +77,8 @@ describe("adapters over HTTP", () => {
       name: "two",
       share: 0.999,
     });
+    const health = await (await fetch(`${url}/health`)).json();
+    expect(health).toMatchObject({ adapter: "one", canary: { name: "two", share: 0.999 } });
     expect((await answerOf({ metadata: { guild: "g1", person: "p" } })).adapter).toBe("two");
     expect((await answerOf()).adapter).toBe("one");
     expect((await change("two/unload")).body.error.code).toBe("adapter_in_use");
