@@ -26,8 +26,11 @@ import type { IdentifyBudget } from "./gateway/identify-budget.ts";
 import type { InvalidRequestCircuit } from "./gateway/invalid-requests.ts";
 import type { Shard } from "./gateway/shard.ts";
 
-/** View channels, send messages (also in threads), read history, add reactions, embed links, attach files, create public threads. */
-const CHAT_PERMISSIONS = "309237763136";
+/**
+ * View channels, send messages (also in threads), read history, add reactions, embed links, attach files, create public threads;
+ * and view the audit log, without which Discord tells nobody of removals and time-outs.
+ */
+const CHAT_PERMISSIONS = "309237763264";
 const INTENTS = [
   GatewayIntentBits.Guilds,
   GatewayIntentBits.GuildMessages,

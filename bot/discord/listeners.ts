@@ -38,7 +38,7 @@ export function listen(
     if (packet.t !== GatewayDispatchEvents.Ready) absence.heard(shardId);
     else {
       const session = sessionOf(packet.d, shardId);
-      absence.begins(shardId, session.id);
+      absence.begins(shardId, session.id, [...session.guildIds]);
       handle("new session", (room) => reread(room, session));
     }
     if (!isReactionPacket(packet)) return;

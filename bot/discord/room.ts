@@ -77,8 +77,10 @@ export type Room = {
   readonly rules: GuildRules;
   /** What a server's own rules let stand in the bot's messages. */
   readonly screens: Screens;
-  /** Voids what a person has voted in a server so far. */
-  readonly voidVotes: (personKey: string, guildId: string) => void;
+  /** Voids what a person has voted in a server so far, or until then. */
+  readonly voidVotes: (personKey: string, guildId: string, untilMs?: number) => void;
+  /** Servers of which it was said that the bot may not read their audit log. */
+  readonly closedLogs: Set<string>;
   /** Whether the engine's model looks at pictures. @throws CodedError `engine_unreachable` */
   readonly seesImages: () => Promise<boolean>;
   readonly clock: Clock;

@@ -63,6 +63,7 @@ type Log = Pick<
   | "recordMessage"
   | "recordExchange"
   | "messagesOf"
+  | "voidUntilMs"
 >;
 
 /** Records feedback. No method throws for an expected failure. */
@@ -144,8 +145,14 @@ export class FeedbackCapture {
   /**
    * The reactions on a message were read from Discord as they stand: what was missed in the log is added.
    * @param stamp from before they were read
+   * @param heardAtMs until then everything was heard
    */
-  reactionsRead(messageId: string, read: ReactionsRead, stamp: Stamp): CaptureOutcome {
+  reactionsRead(
+    messageId: string,
+    read: ReactionsRead,
+    stamp: Stamp,
+    heardAtMs: number,
+  ): CaptureOutcome {
     return this.#guard(() => {
       const candidateId = this.#feedback.candidateOfMessage(messageId)?.candidate.id;
       if (candidateId === undefined) return { kind: "ignored" };
@@ -156,7 +163,11 @@ export class FeedbackCapture {
         return missedReactions(past, messageId, { value, raterKeys, isWhole });
       });
       for (const vote of missed) {
-        this.#feedback.record(reactionEvent({ messageId, candidateId, stamp, ...vote }));
+        const voidUntilMs = this.#feedback.voidUntilMs(vote.raterKey, candidateId) ?? 0;
+        // Of whoever was expelled unheard, nobody can tell whether they voted before: it is void likewise.
+        const atMs = voidUntilMs >= heardAtMs ? Math.min(stamp.atMs, voidUntilMs) : stamp.atMs;
+        const read = { messageId, candidateId, stamp: { ...stamp, atMs }, ...vote };
+        this.#feedback.record(reactionEvent(read));
       }
       return { kind: missed.length > 0 ? "recorded" : "duplicate" };
     });

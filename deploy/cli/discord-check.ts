@@ -9,6 +9,8 @@ const NEEDED: Readonly<Record<string, bigint>> = {
   "Send Messages in Threads": 1n << 38n,
   "Read Message History": 1n << 16n,
   "Add Reactions": 1n << 6n,
+  // Without it Discord tells of no removal and no time-out, and bans while the bot is away stay unknown.
+  "View Audit Log": 1n << 7n,
 };
 const ADMINISTRATOR = 1n << 3n;
 const TIMEOUT_MS = 10_000;

@@ -13,6 +13,7 @@ import {
   OverwriteType,
   PermissionFlagsBits,
 } from "discord-api-types/v10";
+import { presentAuditLogEntry } from "./world/audit-log.ts";
 import { presentGuild, presentUser } from "./world/present.ts";
 import { BOT_ROLE_ID, GUILD_ID, OWNER_ID } from "./world/seed.ts";
 import type { World } from "./world/world.ts";
@@ -96,10 +97,18 @@ export class Moderators {
     this.#world.setRoles(userId, roleIds);
   }
 
-  /** Bans a member. */
-  ban(userId: string): void {
+  /** Bans a member: an event of its own, and an entry of the audit log. */
+  ban(userId: string, reason: string | null = null): void {
     const user = presentUser(this.#world.user(userId));
     this.#tell("GUILD_BAN_ADD", Intent.GuildModeration, { guild_id: GUILD_ID, user });
+    this.#audit(AuditLogEvent.MemberBanAdd, userId, [], reason);
+  }
+
+  /** Lifts a ban. */
+  unban(userId: string): void {
+    const user = presentUser(this.#world.user(userId));
+    this.#tell("GUILD_BAN_REMOVE", Intent.GuildModeration, { guild_id: GUILD_ID, user });
+    this.#audit(AuditLogEvent.MemberBanRemove, userId);
   }
 
   /** Times a member out; the audit log tells of it. */
@@ -110,9 +119,17 @@ export class Moderators {
     ]);
   }
 
+  /** Takes a time-out back. */
+  endTimeOut(userId: string): void {
+    const until = new Date(this.#world.clock.nowMs() + 600_000).toISOString();
+    this.#audit(AuditLogEvent.MemberUpdate, userId, [
+      { key: "communication_disabled_until", old_value: until },
+    ]);
+  }
+
   /** Removes a member; the audit log tells of it. */
   kick(userId: string): void {
-    this.#audit(AuditLogEvent.MemberKick, userId, []);
+    this.#audit(AuditLogEvent.MemberKick, userId);
   }
 
   /** Marks a channel as age-restricted, or takes the mark away. */
@@ -136,15 +153,20 @@ export class Moderators {
     this.#world.bus.emit({ type: "channelUpdated", channel });
   }
 
-  #audit(actionType: AuditLogEvent, targetId: string, changes: readonly object[]): void {
-    this.#tell("GUILD_AUDIT_LOG_ENTRY_CREATE", Intent.GuildModeration, {
-      guild_id: GUILD_ID,
-      id: this.#world.ids.next(),
-      user_id: OWNER_ID,
-      target_id: targetId,
-      action_type: actionType,
-      changes,
-    });
+  /** Kept, and told to bots that may view the audit log. */
+  #audit(
+    actionType: AuditLogEvent,
+    targetId: string,
+    changes: readonly object[] = [],
+    reason: string | null = null,
+  ): void {
+    const { ids, store, botPermissions } = this.#world;
+    const made = { id: ids.next(), userId: OWNER_ID, actionType, targetId, reason };
+    const entry = { ...made, changes: [...changes] };
+    store.addToAuditLog(entry);
+    if ((botPermissions & PermissionFlagsBits.ViewAuditLog) === 0n) return;
+    const data = { ...presentAuditLogEntry(entry), guild_id: GUILD_ID };
+    this.#tell("GUILD_AUDIT_LOG_ENTRY_CREATE", Intent.GuildModeration, data);
   }
 
   #rule(name: string, rule: APIAutoModerationRule): void {

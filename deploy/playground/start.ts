@@ -23,8 +23,8 @@ import { Store } from "./world/store.ts";
 import { archiveIdleThreads } from "./world/threads.ts";
 import { World } from "./world/world.ts";
 
-/** Permissions that the chat's invitation asks for: see, write, react, threads, embeds, files. */
-const CHAT_PERMISSIONS = 309_237_763_136n;
+/** Permissions that the chat's invitation asks for: see, write, react, threads, embeds, files, the audit log. */
+const CHAT_PERMISSIONS = 309_237_763_264n;
 /** How often deadlines are looked at, in milliseconds. */
 const TICK_MS = 100;
 /** How often threads are looked at that nobody speaks in any more, in milliseconds. */

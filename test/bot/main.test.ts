@@ -100,7 +100,7 @@ describe("a bot that starts", () => {
       event: "ready",
       service: "bot",
       inviteUrl: expect.stringContaining(
-        "scope=bot+applications.commands&permissions=309237763136",
+        "scope=bot+applications.commands&permissions=309237763264",
       ),
     });
     expect(commandWrites()).toBe(1);

@@ -5,6 +5,8 @@
  */
 import { z } from "zod";
 import type { LogDatabase } from "./log-database.ts";
+import { HEARD, SHARD } from "./schema.ts";
+import { markUnheardActs, UnheardActsBook, type Watched } from "./unheard-acts.ts";
 
 /** Which part of the servers a process has; servers are parted as Discord's shards are. */
 export type Listener = { readonly index: number; readonly count: number };
@@ -26,6 +28,8 @@ export type UnheardMessage = {
 export type Backlog = {
   /** Messages that are still to be read again. */
   readonly unread: number;
+  /** Servers of which it is still to be read what their moderators did. */
+  readonly unreadGuilds: number;
   /** Since when Discord is not heard in some server; undefined where all are. */
   readonly deafSinceMs: number | undefined;
 };
@@ -35,11 +39,7 @@ const HEARD_WITHIN_MS = 180_000;
 /** Of exchanges without any feedback only the newest are read again, for what is remembered of them. */
 const NEWEST = 500;
 const NEWEST_WINDOW_MS = 30 * 24 * 60 * 60 * 1_000;
-
-/** The shard of a row's server, https://discord.com/developers/docs/events/gateway#sharding; direct messages are on the first. */
-const SHARD = "(ifnull(CAST(guild_id AS INTEGER), 0) >> 22)";
-/** When a row's server was heard last, whichever process had it then. */
-const HEARD = `(SELECT max(h.heard_at_ms) FROM hearing h WHERE ${SHARD} % h.shards = h.shard)`;
+const NOTHING_WATCHED: Watched = { guildIds: [], acts: [] };
 
 /** Messages of a shard that are to be read again; those of a place that only one person sees cannot be. */
 const MARKED = `WITH mine AS (
@@ -60,11 +60,16 @@ const MARK_CONTEXT = `INSERT OR IGNORE INTO unheard ${MARKED}
   SELECT m.message_id, guild_id, place_id, is_thread, 0, ifnull(${HEARD}, r.created_at_ms), r.sequence, 0
   FROM marked r JOIN exchange_messages m ON m.exchange_id = r.id`;
 
-/** Exchanges with a message that is to be read again, and those of servers that nobody hears. */
+/**
+ * Exchanges with a message that is to be read again; those of servers whose moderators may have done something
+ * unheard, since that may void votes on any of them; and those of servers that nobody hears.
+ */
 const UNSURE = `SELECT x.exchange_id AS id FROM unheard u JOIN exchange_messages x ON x.message_id = u.message_id
   UNION
   SELECT c.exchange_id FROM unheard u JOIN messages m ON m.message_id = u.message_id
     JOIN candidates c ON c.id = m.candidate_id
+  UNION
+  SELECT id FROM exchanges WHERE source <> 'http' AND guild_id IN (SELECT guild_id FROM unheard_acts)
   UNION
   SELECT id FROM exchanges WHERE source = 'discord' AND ${HEARD} < ?`;
 
@@ -79,9 +84,12 @@ const unheardRow = z.object({
 
 /** What was heard. Every method throws CodedError `disk_full` or `database_failed` when SQLite cannot. */
 export class Hearing {
+  /** What moderators may have done unheard. */
+  readonly acts: UnheardActsBook;
   readonly #log: LogDatabase;
 
   constructor(log: LogDatabase) {
+    this.acts = new UnheardActsBook(log);
     this.#log = log;
   }
 
@@ -94,12 +102,13 @@ export class Hearing {
    * A process hears Discord anew, and does not know what happened since it did last: what it has to read
    * again is written down before anything else of the new session.
    */
-  begins({ index, count }: Listener, nowMs: number): void {
+  begins({ index, count }: Listener, nowMs: number, watched = NOTHING_WATCHED): void {
     this.#log.write(() => {
       const shard = { ":count": count, ":index": index, ":since": nowMs - NEWEST_WINDOW_MS };
       this.#log.runNamed(MARK_ANSWERS, shard);
       this.#log.runNamed(MARK_CONTEXT, shard);
       this.#log.run(`UPDATE unheard SET is_tried = 0 WHERE ${SHARD} % ? = ?`, count, index);
+      markUnheardActs(this.#log, { index, count }, nowMs, watched);
       this.#note({ index, count }, nowMs);
     });
   }
@@ -125,6 +134,9 @@ export class Hearing {
   /** What is worth waiting for. A local Discord ends with the bot: what nobody hears there does not happen. */
   backlog(nowMs: number): Backlog {
     const [unread] = this.#log.all("SELECT count(*) AS n FROM unheard WHERE is_tried = 0");
+    const [guilds] = this.#log.all(
+      "SELECT count(DISTINCT guild_id) AS n FROM unheard_acts WHERE is_tried = 0",
+    );
     const [deaf] = this.#log.all(
       `SELECT min(at_ms) AS at_ms FROM (
          SELECT ${HEARD} AS at_ms FROM (SELECT DISTINCT guild_id FROM exchanges WHERE source = 'discord'))
@@ -134,6 +146,7 @@ export class Hearing {
     const deafSince = deaf?.["at_ms"];
     return {
       unread: Number(unread?.["n"] ?? 0),
+      unreadGuilds: Number(guilds?.["n"] ?? 0),
       deafSinceMs: typeof deafSince === "number" ? deafSince : undefined,
     };
   }

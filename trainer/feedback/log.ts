@@ -29,7 +29,7 @@ import {
   type StandingVote,
   standingVotes,
 } from "./records.ts";
-import { GUILD_OF, HOLDS, toEvent, VOID, VOTES_ON } from "./schema.ts";
+import { GUILD_OF, HOLDS, toEvent, VOID, VOID_UNTIL, VOTES_ON } from "./schema.ts";
 import { openEvent } from "./sealed-rows.ts";
 import { validity } from "./voided.ts";
 
@@ -150,11 +150,18 @@ export class FeedbackLog implements Disposable {
   }
 
   /**
-   * Voids every vote that a person has given so far: after a ban from a server, or everywhere when
-   * they want to be forgotten.
+   * Voids every vote that a person has given so far, or until then: after a ban from a server, or everywhere
+   * when they want to be forgotten.
    */
-  voidVotes(raterKey: string, guildId?: string): void {
-    this.#log.write(() => this.#log.run(VOID, raterKey, guildId ?? "", this.#clock.nowMs()));
+  voidVotes(raterKey: string, guildId?: string, untilMs: number = this.#clock.nowMs()): void {
+    this.#log.write(() => this.#log.run(VOID, raterKey, guildId ?? "", untilMs));
+  }
+
+  /** Until when a person's votes are void where an answer was given; undefined where none are. */
+  voidUntilMs(raterKey: string, candidateId: string): number | undefined {
+    const [found] = this.#log.all(VOID_UNTIL, raterKey, candidateId);
+    const untilMs = found?.["until_ms"];
+    return typeof untilMs === "number" ? untilMs : undefined;
   }
 
   /** Whether a Discord message's text is in some exchange. */

@@ -131,7 +131,30 @@ export const MIGRATIONS: readonly string[] = [
   `,
   // A person's own events are found without reading everybody's.
   "CREATE INDEX events_by_rater ON events (rater_key);",
+  // What moderators did: the last entries that were heard, and from where they are to be read (unheard-acts.ts).
+  `
+  CREATE TABLE heard_acts (
+    guild_id TEXT NOT NULL,
+    act INTEGER NOT NULL,
+    entry_id INTEGER NOT NULL,
+    PRIMARY KEY (guild_id, act)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE unheard_acts (
+    guild_id TEXT NOT NULL,
+    act INTEGER NOT NULL,
+    after_id INTEGER,
+    heard_at_ms INTEGER NOT NULL,
+    begun_at_ms INTEGER NOT NULL,
+    is_tried INTEGER NOT NULL,
+    PRIMARY KEY (guild_id, act)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
+
+/** The shard of a row's server, https://discord.com/developers/docs/events/gateway#sharding; direct messages are on the first. */
+export const SHARD = "(ifnull(CAST(guild_id AS INTEGER), 0) >> 22)";
+/** When a row's server was heard last, whichever process had it then. */
+export const HEARD = `(SELECT max(h.heard_at_ms) FROM hearing h WHERE ${SHARD} % h.shards = h.shard)`;
 
 /**
  * Erases the text of what has a tombstone: the exchange or answer of this id, or what this message shows.
@@ -164,7 +187,12 @@ export const VOTES_ON = `SELECT v.*, NULL AS comment
 export const GUILD_OF =
   "SELECT guild_id FROM exchanges WHERE id = (SELECT exchange_id FROM candidates WHERE id = ?)";
 
-/** Voids a rater's votes until now in one server, or in all (''). */
+/** Until when a rater's votes are void in the server of an answer, or in all. */
+export const VOID_UNTIL = `SELECT max(until_ms) AS until_ms FROM voided_raters
+  WHERE rater_key = ?1 AND guild_id IN ('', ifnull((
+    SELECT guild_id FROM exchanges WHERE id = (SELECT exchange_id FROM candidates WHERE id = ?2)), ''))`;
+
+/** Voids a rater's votes until then in one server, or in all (''). */
 export const VOID = `INSERT INTO voided_raters VALUES (?, ?, ?) ON CONFLICT (rater_key, guild_id)
   DO UPDATE SET until_ms = max(until_ms, excluded.until_ms)`;
 

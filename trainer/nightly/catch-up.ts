@@ -3,6 +3,7 @@
  * again. What stays unsure is left out, and that is said. It knows nothing of how it is read.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Backlog } from "../feedback/hearing.ts";
 import { FeedbackLog } from "../feedback/log.ts";
 import type { Surroundings } from "./surroundings.ts";
 
@@ -28,10 +29,11 @@ export async function untilCaughtUp(
   let least = Number.POSITIVE_INFINITY;
   let leastAtMs = clock.monotonicMs();
   while (!signal.aborted) {
-    const { unread, deafSinceMs } = log.hearing.backlog(clock.nowMs());
-    if (unread === 0 && deafSinceMs === undefined) return;
-    if (least === Number.POSITIVE_INFINITY) say(whyWaiting(unread, deafSinceMs));
-    const left = unread + (deafSinceMs === undefined ? 0 : DEAF);
+    const backlog = log.hearing.backlog(clock.nowMs());
+    const { unread, unreadGuilds, deafSinceMs } = backlog;
+    if (unread + unreadGuilds === 0 && deafSinceMs === undefined) return;
+    if (least === Number.POSITIVE_INFINITY) say(whyWaiting(backlog));
+    const left = unread + unreadGuilds + (deafSinceMs === undefined ? 0 : DEAF);
     if (left < least) {
       least = left;
       leastAtMs = clock.monotonicMs();
@@ -42,7 +44,10 @@ export async function untilCaughtUp(
   }
 }
 
-function whyWaiting(unread: number, deafSinceMs: number | undefined): string {
+function whyWaiting({ unread, unreadGuilds, deafSinceMs }: Backlog): string {
+  if (deafSinceMs === undefined && unread === 0) {
+    return `Waiting until it has been read what moderators of ${unreadGuilds} servers did while the bot did not hear Discord …`;
+  }
   if (deafSinceMs === undefined) {
     return `Waiting until ${unread} messages have been read again, which may have changed while the bot did not hear Discord …`;
   }

@@ -6,6 +6,8 @@ import { type Client, Status } from "discord.js";
 import type { Clock } from "#engine/base/clock.ts";
 import type { Logger } from "#engine/base/log.ts";
 import type { Hearing, UnheardMessage } from "#trainer/feedback/hearing.ts";
+import type { UnheardActs, UnheardActsBook } from "#trainer/feedback/unheard-acts.ts";
+import { WATCHED_ACTS } from "../moderation/acts.ts";
 import type { Shard } from "./shard.ts";
 
 /** The time of the last packet is written down so often: edits of so long may be looked at twice. */
@@ -13,6 +15,7 @@ const SAVED_EVERY_MS = 30_000;
 
 type Known = {
   session: string;
+  guildIds: readonly string[];
   savedAtMs: number;
   /** What may have been missed before the session is written down. */
   isMarked: boolean;
@@ -20,6 +23,8 @@ type Known = {
 
 /** The absence of each shard. */
 export class Absence {
+  /** What moderators did: heard, read, or still to be read. */
+  readonly acts: UnheardActsBook;
   readonly #hearing: Hearing;
   readonly #count: number;
   readonly #clock: Clock;
@@ -28,6 +33,7 @@ export class Absence {
 
   /** @param hearing keeps over restarts what was missed */
   constructor(hearing: Hearing, { count }: Pick<Shard, "count">, clock: Clock, log: Logger) {
+    this.acts = hearing.acts;
     this.#hearing = hearing;
     this.#count = count;
     this.#clock = clock;
@@ -39,15 +45,19 @@ export class Absence {
     const shard = this.#shards.get(shardId);
     if (shard === undefined || atMs - shard.savedAtMs < SAVED_EVERY_MS) return;
     this.#save(shard, () => {
-      if (!shard.isMarked) this.#hearing.begins(this.#listener(shardId), atMs);
+      const watched = { guildIds: shard.guildIds, acts: WATCHED_ACTS };
+      if (!shard.isMarked) this.#hearing.begins(this.#listener(shardId), atMs, watched);
       else this.#hearing.heard(this.#listener(shardId), atMs);
       return atMs;
     });
   }
 
-  /** A new session begins; to be told before anything else of that session. */
-  begins(shardId: number, session: string): void {
-    const shard = { session, savedAtMs: Number.NEGATIVE_INFINITY, isMarked: false };
+  /**
+   * A new session begins; to be told before anything else of that session.
+   * @param guildIds the shard's servers
+   */
+  begins(shardId: number, session: string, guildIds: readonly string[] = []): void {
+    const shard = { session, guildIds, savedAtMs: Number.NEGATIVE_INFINITY, isMarked: false };
     this.#shards.set(shardId, shard);
     this.heard(shardId);
   }
@@ -60,6 +70,11 @@ export class Absence {
   /** The messages about which something may have been missed, newest first. @throws CodedError `database_failed` */
   unheard(shardId: number): readonly UnheardMessage[] {
     return this.#hearing.unheard(this.#listener(shardId));
+  }
+
+  /** What moderators may have done unheard. @throws CodedError `database_failed` */
+  unheardActs(shardId: number): readonly UnheardActs[] {
+    return this.acts.unheard(this.#listener(shardId));
   }
 
   /** A message has been read again, or could not be. @throws CodedError `disk_full`, `database_failed` */

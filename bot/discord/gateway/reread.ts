@@ -1,7 +1,8 @@
 /**
  * After a gap in what the gateway told (a new session instead of a resumed one), the messages of recent
  * exchanges are read again: those that were deleted or edited meanwhile are forgotten, and the reactions
- * on answers put right. Bounded, one request at a time, and slow enough to leave the limits to answers.
+ * on answers put right, once it is known whom moderators expelled. Bounded, one request at a time, and slow
+ * enough to leave the limits to answers.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -15,6 +16,8 @@ import type { UnheardMessage } from "#trainer/feedback/hearing.ts";
 import { voteOf } from "../../feedback/reactions.ts";
 import { forgetById } from "../on-deletion.ts";
 import type { Room } from "../room.ts";
+import { AuditLogs, noteClosedLogs } from "./audit-logs.ts";
+import { PAUSE_MS } from "./pause.ts";
 
 /** A new session of one shard. */
 export type NewSession = {
@@ -23,7 +26,6 @@ export type NewSession = {
   readonly guildIds: ReadonlySet<string>;
 };
 
-const PAUSE_MS = 150;
 /** Discord's clock and ours may differ by so much. */
 const SKEW_MS = 60_000;
 /** When so many requests fail one after another, Discord is away. */
@@ -36,8 +38,8 @@ const AGAIN_MS = 15 * 60_000;
 const PAGE = 100;
 const PAGES = 10;
 
-/** `closed`: the bot may not read that channel. */
-type Outcome = "same" | "forgotten" | "unread" | "closed";
+/** `closed`: the bot may not read that channel; `later`: first it must be known whose votes are void. */
+type Outcome = "same" | "forgotten" | "unread" | "closed" | "later";
 
 /** Reads again what may have changed unheard, until all of it is read or the session ends. */
 export async function reread(room: Room, session: NewSession): Promise<void> {
@@ -57,13 +59,16 @@ type Pass = {
   readonly tally: Record<Outcome, number>;
   /** Channels that the bot may not read. */
   readonly closed: Set<string>;
+  readonly auditLogs: AuditLogs;
   failuresInARow: number;
 };
 
 /** `away`: Discord does not answer; `left`: some may not be read now. */
 async function readAll(room: Room, session: NewSession): Promise<"done" | "away" | "left"> {
-  const tally = { same: 0, forgotten: 0, unread: 0, closed: 0 };
-  const pass: Pass = { tally, closed: new Set(), failuresInARow: 0 };
+  const tally = { same: 0, forgotten: 0, unread: 0, closed: 0, later: 0 };
+  const auditLogs = new AuditLogs(room, session.shardId, () => goesOn(room, session));
+  const pass: Pass = { tally, closed: new Set(), auditLogs, failuresInARow: 0 };
+  noteClosedLogs(room);
   for (const message of room.absence.unheard(session.shardId)) {
     if (!goesOn(room, session)) return "done";
     const outcome = await tryOne(room, session, message, pass);
@@ -71,11 +76,30 @@ async function readAll(room: Room, session: NewSession): Promise<"done" | "away"
     tally[outcome] += 1;
     room.absence.tried(message.messageId, outcome === "same" || outcome === "forgotten");
   }
-  const left = tally.unread + tally.closed;
-  if (tally.same + tally.forgotten + left > 0) {
-    room.log.info(tally, "messages were read again after a gap");
+  if ((await readOtherLogs(room, session, pass)) === "away") return "away";
+  if (!goesOn(room, session)) return "done";
+  auditLogs.giveUp();
+  const [unreadLogs, acts] = [auditLogs.left.length, auditLogs.count];
+  const left = tally.unread + tally.closed + tally.later + unreadLogs;
+  if (tally.same + tally.forgotten + left + acts > 0) {
+    room.log.info({ ...tally, acts, unreadLogs }, "messages and audit logs were read after a gap");
   }
   return left === 0 ? "done" : "left";
+}
+
+/** Those of servers without any message that is to be read again. */
+async function readOtherLogs(
+  room: Room,
+  session: NewSession,
+  { auditLogs }: Pass,
+): Promise<"away" | "tried"> {
+  let failuresInARow = 0;
+  for (const guildId of auditLogs.left) {
+    if (!goesOn(room, session) || !session.guildIds.has(guildId)) continue;
+    failuresInARow = (await auditLogs.areKnown(guildId)) ? 0 : failuresInARow + 1;
+    if (failuresInARow >= FAILURES_IN_A_ROW) return "away";
+  }
+  return "tried";
 }
 
 /** Asks nothing where it is known that the bot may not read. */
@@ -86,7 +110,8 @@ async function tryOne(
   pass: Pass,
 ): Promise<Outcome> {
   if (!isReachable(session, message) || pass.closed.has(message.placeId)) return "closed";
-  const outcome = await readAgain(room, session, message);
+  const areVotesSure = message.guildId === null || (await pass.auditLogs.areKnown(message.guildId));
+  const outcome = await readAgain(room, session, { ...message, areVotesSure });
   if (outcome === "closed") pass.closed.add(message.placeId);
   pass.failuresInARow = outcome === "unread" ? pass.failuresInARow + 1 : 0;
   await sleep(PAUSE_MS);
@@ -101,7 +126,7 @@ function isReachable({ guildIds }: NewSession, { guildId }: UnheardMessage): boo
 async function readAgain(
   room: Room,
   session: NewSession,
-  message: UnheardMessage,
+  message: UnheardMessage & { readonly areVotesSure: boolean },
 ): Promise<Outcome> {
   // What happens from here on is heard, and is later than what is read.
   const stamp = room.stamps.reading(session);
@@ -113,9 +138,11 @@ async function readAgain(
     return kind === "not_saved" ? "unread" : "forgotten";
   }
   if (!message.isAnswer) return "same";
+  if (!message.areVotesSure) return "later";
   const votes = await readVotes(room, found).catch(() => undefined);
   if (votes === undefined) return "unread";
-  const { kind } = room.capture.reactionsRead(message.messageId, votes, stamp);
+  const { messageId, heardAtMs } = message;
+  const { kind } = room.capture.reactionsRead(messageId, votes, stamp, heardAtMs);
   return kind === "not_saved" ? "unread" : "same";
 }
 

@@ -3,7 +3,6 @@
  * Their words leave the context, work for them ends, and where they are gone their votes are void.
  */
 import {
-  AuditLogEvent,
   type AutoModerationActionExecution,
   AutoModerationActionType,
   type Guild,
@@ -11,8 +10,8 @@ import {
   type GuildMember,
   type PartialGuildMember,
 } from "discord.js";
-import type { CaseKind } from "../../moderation/case-book.ts";
 import type { Room } from "../room.ts";
+import { type Act, type ActEntry, actOf, WATCHED_ACTS } from "./acts.ts";
 
 /** AutoMod flagged a message: it leaves context and log; when it timed its author out, work for them ends. */
 export async function onAutoMod(
@@ -51,52 +50,72 @@ export async function onAutoMod(
 
 /** Somebody was banned. */
 export async function onBan(room: Room, guild: Guild, userId: string): Promise<void> {
-  await expel(room, guild.id, userId, "ban");
+  await carryOut(room, guild.id, { kind: "ban", userId, atMs: room.clock.nowMs() });
 }
 
 /** Somebody left or was removed; without the members intent Discord tells of removals only. */
 export async function onLeave(room: Room, member: GuildMember | PartialGuildMember): Promise<void> {
-  await expel(room, member.guild.id, member.id, "left");
+  const act = { kind: "left", userId: member.id, atMs: room.clock.nowMs() } as const;
+  await carryOut(room, member.guild.id, act);
 }
 
 /** A member changed; with the members intent this is how a time-out is heard of. */
 export async function onMemberUpdate(room: Room, member: GuildMember): Promise<void> {
-  if (member.isCommunicationDisabled()) await silence(room, member.guild.id, member.id);
+  if (!member.isCommunicationDisabled()) return;
+  const act = { kind: "timeout", userId: member.id, atMs: room.clock.nowMs() } as const;
+  await carryOut(room, member.guild.id, act);
 }
 
-/** The audit log tells of time-outs and removals without any privileged intent. */
+/** The audit log tells of bans, time-outs and removals without any privileged intent. */
 export async function onAuditLog(
   room: Room,
   entry: GuildAuditLogsEntry,
   guild: Guild,
 ): Promise<void> {
-  const userId = entry.targetId;
-  if (userId === null) return;
-  if (entry.action === AuditLogEvent.MemberKick) return expel(room, guild.id, userId, "left");
-  const isTimeout =
-    entry.action === AuditLogEvent.MemberUpdate &&
-    entry.changes.some(
-      ({ key, new: until }) => key === "communication_disabled_until" && until !== undefined,
-    );
-  if (isTimeout) await silence(room, guild.id, userId);
+  const { id, action, targetId } = entry;
+  if (!WATCHED_ACTS.some((watched) => watched === action)) return;
+  const changes = entry.changes.map((change) => ({ key: change.key, new_value: change.new }));
+  const told = { id, action_type: action, target_id: targetId, changes } as ActEntry;
+  const act = actOf(told);
+  if (act !== undefined) await carryOut(room, guild.id, act);
+  room.absence.acts.heard(guild.id, action, id);
 }
 
-async function silence(room: Room, guildId: string, userId: string): Promise<void> {
+/**
+ * What a moderator did while nobody listened, read later. A ban that was lifted meanwhile counts as it would
+ * have, had it been heard: earlier votes stay void, later ones count.
+ * @param begunAtMs since when the bot hears again: what the person voted before is void, by our own clock
+ * @returns what resolves when its case is shown; it never rejects, and the rest is done by then
+ * @throws CodedError `disk_full`, `database_failed`
+ */
+export function onMissedAct(
+  room: Room,
+  guildId: string,
+  entry: ActEntry,
+  begunAtMs: number,
+): Promise<void> {
+  const act = actOf(entry);
+  if (act === undefined) return Promise.resolve();
+  endWork(room, guildId, act, begunAtMs);
+  return note(room, guildId, act);
+}
+
+async function carryOut(room: Room, guildId: string, act: Act): Promise<void> {
+  endWork(room, guildId, act);
+  await note(room, guildId, act);
+}
+
+/** Ends work for the person, and voids what they voted where they are gone. */
+function endWork(room: Room, guildId: string, act: Act, untilMs?: number): void {
+  const { kind, userId, endsAtMs = Number.POSITIVE_INFINITY } = act;
   const personKey = room.pseudonymise(userId);
-  room.desk.withdrawPerson(personKey, guildId);
-  await note(room, guildId, userId, "timeout");
+  if (endsAtMs > room.clock.nowMs()) room.desk.withdrawPerson(personKey, guildId);
+  if (kind !== "timeout") room.voidVotes(personKey, guildId, untilMs);
 }
 
-async function expel(room: Room, guildId: string, userId: string, kind: CaseKind): Promise<void> {
-  const personKey = room.pseudonymise(userId);
-  room.desk.withdrawPerson(personKey, guildId);
-  room.voidVotes(personKey, guildId);
-  await note(room, guildId, userId, kind);
-}
-
-/** One case for what is told in two ways: by an event and by the audit log. */
-async function note(room: Room, guildId: string, userId: string, kind: CaseKind): Promise<void> {
-  const day = new Date(room.clock.nowMs()).toISOString().slice(0, 10);
+/** One case for what is told in several ways: by an event, by the audit log, and by it again after a gap. */
+async function note(room: Room, guildId: string, { kind, userId, atMs }: Act): Promise<void> {
+  const day = new Date(atMs).toISOString().slice(0, 10);
   await room.modLog.open(
     {
       guildId,

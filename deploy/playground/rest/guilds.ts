@@ -2,6 +2,7 @@
 import { ApplicationFlags, PermissionFlagsBits as Bits } from "discord-api-types/v10";
 import type { Hono } from "hono";
 import { z } from "zod";
+import { listAuditLog, presentAuditLogEntry } from "../world/audit-log.ts";
 import { DiscordError } from "../world/discord-error.ts";
 import { parseBody } from "../world/message-input.ts";
 import {
@@ -15,7 +16,7 @@ import {
 import { BOT_ID, GUILD_ID, GUILD_NAME, OWNER_ID } from "../world/seed.ts";
 import type { World } from "../world/world.ts";
 import { readBody } from "./body.ts";
-import { readId, readLimit } from "./query.ts";
+import { readId, readLimit, readNumber } from "./query.ts";
 import type { RestServices } from "./services.ts";
 
 /** Adds the routes. */
@@ -74,6 +75,10 @@ function addMemberRoutes(api: Hono, world: World): void {
       throw new DiscordError("missingPermissions");
     return Response.json(world.rules);
   });
+  api.get("/guilds/:guild/audit-logs", (context) => {
+    requireGuild(context.req.param("guild"));
+    return Response.json(readAuditLog(world, context.req.query()));
+  });
   api.get("/guilds/:guild/roles", (context) => {
     requireGuild(context.req.param("guild"));
     return Response.json(presentGuild(world).roles);
@@ -101,6 +106,29 @@ function addMemberRoutes(api: Hono, world: World): void {
     const members = threads.flatMap((thread) => thread.member ?? []);
     return Response.json({ threads, members, has_more: false });
   });
+}
+
+/** @throws DiscordError 50013 without View Audit Log, 50035 for a query that makes no sense */
+function readAuditLog(world: World, query: Readonly<Record<string, string>>): object {
+  if ((world.botPermissions & (Bits.ViewAuditLog | Bits.Administrator)) === 0n)
+    throw new DiscordError("missingPermissions");
+  const action = query["action_type"];
+  const entries = listAuditLog(world.store, world.clock.nowMs(), {
+    userId: readId("user_id", query["user_id"]),
+    targetId: readId("target_id", query["target_id"]),
+    actionType: action === undefined ? undefined : readNumber("action_type", action),
+    before: readId("before", query["before"]),
+    after: readId("after", query["after"]),
+    limit: readLimit(query["limit"], 50),
+  });
+  const ids = new Set(entries.flatMap(({ userId, targetId }) => [userId, targetId]));
+  const users = [...ids].flatMap((id) => world.store.user(id) ?? []);
+  return {
+    audit_log_entries: entries.map(presentAuditLogEntry),
+    users: users.map(presentUser),
+    ...{ integrations: [], webhooks: [], guild_scheduled_events: [], threads: [] },
+    ...{ application_commands: [], auto_moderation_rules: [] },
+  };
 }
 
 /** @throws DiscordError 10004 for any guild but the one */

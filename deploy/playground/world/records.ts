@@ -3,6 +3,7 @@ import {
   type APIAttachment,
   type APIEmbed,
   type APIMessageTopLevelComponent,
+  AuditLogEvent,
   Locale,
 } from "discord-api-types/v10";
 import { z } from "zod";
@@ -102,6 +103,15 @@ const commandRecord = z.object({
   body: z.record(z.string(), z.unknown()),
 });
 
+const auditLogRecord = z.object({
+  id,
+  actionType: z.enum(AuditLogEvent),
+  userId: id,
+  targetId: id,
+  changes: z.array(z.custom<object>()),
+  reason: z.string().nullable(),
+});
+
 /** A person or the bot, and their membership of the one guild. */
 export type UserRecord = z.infer<typeof userRecord>;
 /** A guild channel, a thread or a direct message. */
@@ -110,6 +120,8 @@ export type ChannelRecord = z.infer<typeof channelRecord>;
 export type MessageRecord = z.infer<typeof messageRecord>;
 /** One application command. */
 export type CommandRecord = z.infer<typeof commandRecord>;
+/** One entry of the audit log. */
+export type AuditLogRecord = z.infer<typeof auditLogRecord>;
 /** Which interaction a message answers. */
 export type InteractionNote = z.infer<typeof interactionNote>;
 /** Who reacted with one emoji, in order. */
@@ -121,4 +133,5 @@ export const RECORDS = {
   channel: channelRecord,
   message: messageRecord,
   command: commandRecord,
+  auditLog: auditLogRecord,
 };

@@ -29,7 +29,8 @@ export function snowflakeTimeMs(id: string): number {
   return Number(BigInt(id) / PER_MILLISECOND + DISCORD_EPOCH_MS);
 }
 
-function snowflakeAt(timeMs: number): bigint {
+/** The least id of a millisecond. */
+export function snowflakeAt(timeMs: number): bigint {
   const since = BigInt(Math.floor(timeMs)) - DISCORD_EPOCH_MS;
   return (since > 1n ? since : 1n) * PER_MILLISECOND;
 }

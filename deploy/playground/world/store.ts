@@ -1,6 +1,7 @@
 /** The local Discord's memory in SQLite, so that a restart keeps the chat. Decides nothing. */
 import { type Database, inTransaction, openDatabase } from "#engine/base/database.ts";
 import {
+  type AuditLogRecord,
   type ChannelRecord,
   type CommandRecord,
   type MessageRecord,
@@ -21,6 +22,7 @@ const MIGRATIONS = [
    CREATE TABLE commands (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
    CREATE TABLE files (
      id TEXT PRIMARY KEY, name TEXT NOT NULL, content_type TEXT NOT NULL, bytes BLOB NOT NULL) STRICT;`,
+  "CREATE TABLE audit_log (id INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;",
 ];
 
 /** Which messages of a channel to list; ids as Discord's snowflakes. */
@@ -181,6 +183,18 @@ export class Store implements Disposable {
     this.#prepare("DELETE FROM commands WHERE id = ?").run(id);
   }
 
+  addToAuditLog(entry: AuditLogRecord): void {
+    this.#prepare("INSERT INTO audit_log VALUES (CAST(? AS INTEGER), ?)").run(
+      entry.id,
+      JSON.stringify(entry),
+    );
+  }
+
+  /** Oldest first. */
+  auditLog(): AuditLogRecord[] {
+    return this.#all("SELECT body FROM audit_log ORDER BY id", RECORDS.auditLog);
+  }
+
   saveFile(id: string, file: { name: string; contentType: string; bytes: Uint8Array }): void {
     this.#prepare("INSERT INTO files VALUES (?, ?, ?, ?)").run(
       id,
@@ -208,6 +222,7 @@ export class Store implements Disposable {
            SELECT max(CAST(id AS INTEGER)) FROM channels UNION ALL
            SELECT max(CAST(id AS INTEGER)) FROM users UNION ALL
            SELECT max(CAST(id AS INTEGER)) FROM files UNION ALL
+           SELECT max(id) FROM audit_log UNION ALL
            SELECT max(CAST(json_extract(body, '$.version') AS INTEGER)) FROM commands)`,
     ).get();
     return BigInt(String(row?.["last"] ?? "0"));

@@ -5,8 +5,8 @@ import { systemClock } from "#engine/base/clock.ts";
 import { finishedAnswer, type Lounge, openLounge } from "../support/lounge.ts";
 
 const BOT = "<@1200000000000000002>";
-/** Chat, managing messages and members' time-outs, and reading AutoMod's rules. */
-const PERMISSIONS = 1_408_749_399_136n;
+/** Chat, managing messages and members' time-outs, and reading AutoMod's rules and the audit log. */
+const PERMISSIONS = 1_408_749_399_264n;
 /** A response that is deferred and not given. */
 const LOADING = 128;
 let lounge: Lounge;

@@ -222,5 +222,6 @@ function bound(of: FeedbackLog) {
     recordMessage: of.recordMessage.bind(of),
     recordExchange: of.recordExchange.bind(of),
     messagesOf: of.messagesOf.bind(of),
+    voidUntilMs: of.voidUntilMs.bind(of),
   };
 }

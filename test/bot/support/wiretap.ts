@@ -1,4 +1,4 @@
-/** Stands between the bot and the local Discord's REST API, and keeps what the bot sends. */
+/** Stands between the bot and the local Discord's REST API, and keeps what the bot sends and asks. */
 import { createServer, type Server } from "node:http";
 
 /** One request of the bot with a JSON body. */
@@ -7,6 +7,8 @@ export type Sent = { readonly method: string; readonly path: string; readonly bo
 /** Forwards everything. */
 export class Wiretap {
   readonly sent: Sent[] = [];
+  /** Addresses of what was asked without a body, with their queries. */
+  readonly asked: string[] = [];
   readonly #server: Server;
 
   private constructor(server: Server) {
@@ -23,7 +25,8 @@ export class Wiretap {
       const bytes = Buffer.concat(chunks);
       const text = bytes.toString("utf8");
       const [method, path] = [request.method ?? "GET", request.url ?? "/"];
-      if (text !== "") tap.sent.push({ method, path, body: parse(text) });
+      if (text === "") tap.asked.push(path);
+      else tap.sent.push({ method, path, body: parse(text) });
       const headers = { ...request.headers };
       delete headers.host;
       delete headers.connection;

@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { checkDiscord } from "#deploy/cli/discord-check.ts";
 import { isCoded } from "#engine/base/errors.ts";
 
-const ALL = (1n << 10n) | (1n << 11n) | (1n << 38n) | (1n << 16n) | (1n << 6n);
+const ALL = (1n << 10n) | (1n << 11n) | (1n << 38n) | (1n << 16n) | (1n << 6n) | (1n << 7n);
 
 async function discord(permissions: readonly bigint[], status = 200): Promise<string> {
   const guilds = permissions.map((bits, i) => ({ name: `Guild ${i}`, permissions: String(bits) }));
@@ -29,9 +29,9 @@ describe("the look at Discord", () => {
   });
 
   it("names each missing permission by the name that Discord shows", async () => {
-    const url = await discord([ALL, ALL & ~(1n << 38n) & ~(1n << 6n)]);
+    const url = await discord([ALL, ALL & ~(1n << 38n) & ~(1n << 6n) & ~(1n << 7n)]);
     await expect(checkDiscord(url, "token")).rejects.toThrow(
-      "Guild 1: Send Messages in Threads, Add Reactions",
+      "Guild 1: Send Messages in Threads, Add Reactions, View Audit Log",
     );
   });
 

@@ -10,7 +10,7 @@ import { freshFolder, HandClock } from "../../deploy/playground/arena.ts";
 const ALL = { index: 0, count: 1 };
 
 /** A log in which one question was answered and liked on Discord, and then a new session began. */
-function afterGap(source: "discord" | "playground" = "discord") {
+function afterGap(source: "discord" | "playground" = "discord", guildId: string | null = null) {
   const clock = new HandClock();
   const config = parseConfig({ DATA_DIR: freshFolder(), LEARN_FROM_DISCORD: "true" });
   const log = FeedbackLog.openIn(config, clock);
@@ -19,7 +19,7 @@ function afterGap(source: "discord" | "playground" = "discord") {
   const messages = [{ role: "user" as const, content: "hello" }];
   log.recordExchange(
     {
-      ...{ id: "x", source, guildId: null, channelId: "12", threadId: null, authorKey: "asker" },
+      ...{ id: "x", source, guildId, channelId: "12", threadId: null, authorKey: "asker" },
       ...{ messages, systemPromptSha256: "", createdAtMs: nowMs, messageIds: ["90"] },
     },
     [
@@ -62,6 +62,29 @@ test("a training waits until the last message has been read again, and then leav
   expect(looks).toBe(130);
   expect(said).toEqual([expect.stringContaining("until 2 messages have been read again")]);
   expect(waitedMs()).toBe(130 * 5_000);
+  expect(dropped()).not.toContain("not_caught_up");
+});
+
+test("a training waits until it is known whom moderators expelled, and learns nothing of the server before", async () => {
+  const { clock, log, waiting, said, waitedMs, dropped } = afterGap("discord", "8");
+  log.hearing.begins(ALL, clock.nowMs(), { guildIds: [], acts: [20, 22] });
+  for (const id of ["90", "91"]) log.hearing.wasRead(id);
+  const acts = log.hearing.acts.unheard(ALL);
+  expect(acts.map(({ guildId, act }) => [guildId, act])).toEqual([
+    ["8", 20],
+    ["8", 22],
+  ]);
+  let looks = 0;
+  await untilCaughtUp(waiting, async (ms) => {
+    expect(dropped()).toEqual(["not_caught_up"]);
+    looks += 1;
+    clock.forward(ms);
+    log.hearing.heard(ALL, clock.nowMs());
+    const one = acts[looks - 1];
+    if (one !== undefined) log.hearing.acts.settled(one);
+  });
+  expect(said).toEqual([expect.stringContaining("what moderators of 1 servers did")]);
+  expect(waitedMs()).toBe(2 * 5_000);
   expect(dropped()).not.toContain("not_caught_up");
 });
 

@@ -41,6 +41,11 @@ function openWorld() {
 const idsOf = (list: readonly { readonly messageId: string }[]) =>
   list.map(({ messageId }) => messageId).toSorted();
 
+/** Nothing but messages was missed. */
+const settleActs = (absence: Absence) => {
+  for (const acts of absence.unheardActs(0)) absence.acts.settled(acts);
+};
+
 test("lasts from the last packet of a session until what was missed is read, however many sessions that takes", () => {
   const { clock, feedback, process, exchange } = openWorld();
   const absence = process(1);
@@ -57,6 +62,7 @@ test("lasts from the last packet of a session until what was missed is read, how
   expect(idsOf(absence.unheard(0))).toEqual(missed.messageIds.toSorted());
   clock.forward(60_000);
   absence.begins(0, "third");
+  settleActs(absence);
   const since = new Map(absence.unheard(0).map((one) => [one.messageId, one.heardAtMs]));
   expect(missed.messageIds.map((id) => since.get(id))).toEqual([lastMs, lastMs]);
   expect(heard.messageIds.map((id) => since.get(id))).toEqual([lastMs + 65_000, lastMs + 65_000]);
@@ -74,8 +80,13 @@ test("what could not be read is no longer waited for, stays unsure, and is tried
   absence.begins(0, "first");
   const missed = exchange(EVEN);
   absence.begins(0, "second");
+  settleActs(absence);
   for (const id of missed.messageIds) absence.tried(id, false);
-  expect(feedback.hearing.backlog(clock.nowMs())).toEqual({ unread: 0, deafSinceMs: undefined });
+  expect(feedback.hearing.backlog(clock.nowMs())).toEqual({
+    unread: 0,
+    unreadGuilds: 0,
+    deafSinceMs: undefined,
+  });
   expect(feedback.hearing.unsure(clock.nowMs())).toEqual(new Set([missed.id]));
   absence.begins(0, "third");
   expect(feedback.hearing.backlog(clock.nowMs()).unread).toBe(2);
@@ -101,4 +112,55 @@ test("after a change of SHARDS each server counts from when any process heard it
   const since = new Map(one.unheard(0).map((each) => [each.messageId, each.heardAtMs]));
   expect(even.messageIds.map((id) => since.get(id))).toEqual([evenMs, evenMs]);
   expect(odd.messageIds.map((id) => since.get(id))).toEqual([oddMs, oddMs]);
+});
+
+test("moderators' acts are to be read from the last that was heard, where the bot has heard a server before", () => {
+  const { clock, process } = openWorld();
+  const absence = process(1);
+  absence.begins(0, "first", [EVEN]);
+  // The first start ever: nothing was missed.
+  expect(absence.unheardActs(0)).toEqual([]);
+  const firstMs = clock.nowMs();
+  absence.acts.heard(EVEN, 22, "9007199254740995");
+  absence.acts.heard(EVEN, 22, "12");
+  clock.forward(5_000);
+  absence.begins(0, "second", [EVEN]);
+  const secondMs = clock.nowMs();
+  const known = { guildId: EVEN, heardAtMs: firstMs, begunAtMs: secondMs };
+  const second = absence.unheardActs(0);
+  expect(second).toEqual([
+    { ...known, act: 20, afterId: undefined },
+    { ...known, act: 22, afterId: "9007199254740995" },
+    { ...known, act: 24, afterId: undefined },
+  ]);
+  // What is heard from now on is no reason to leave out what was missed before.
+  absence.acts.heard(EVEN, 22, "9007199254741111");
+  for (const acts of second.slice(0, 1)) absence.acts.settled(acts);
+  clock.forward(5_000);
+  absence.begins(0, "third", [EVEN]);
+  const third = { guildId: EVEN, begunAtMs: clock.nowMs() };
+  expect(absence.unheardActs(0)).toEqual([
+    { ...third, act: 20, afterId: undefined, heardAtMs: secondMs },
+    { ...third, act: 22, afterId: "9007199254740995", heardAtMs: firstMs },
+    { ...third, act: 24, afterId: undefined, heardAtMs: firstMs },
+  ]);
+  // A reading of the session before knows nothing of what was missed since.
+  for (const acts of second) absence.acts.settled(acts);
+  expect(absence.unheardActs(0)).toHaveLength(3);
+});
+
+test("only the servers of a process are its own to read, and the others' are not touched", () => {
+  const { clock, process, exchange, feedback } = openWorld();
+  const two = process(2);
+  const [even, odd] = [exchange(EVEN), exchange(ODD)];
+  two.begins(0, "a", [EVEN]);
+  two.begins(1, "b", [ODD]);
+  expect(two.unheardActs(0).map(({ guildId }) => guildId)).toEqual([EVEN, EVEN, EVEN]);
+  for (const { messageId } of [...two.unheard(0), ...two.unheard(1)]) two.tried(messageId, true);
+  for (const acts of two.unheardActs(0)) two.acts.settled(acts);
+  expect(feedback.hearing.unsure(clock.nowMs())).toEqual(new Set([odd.id]));
+  expect(feedback.hearing.backlog(clock.nowMs()).unreadGuilds).toBe(1);
+  for (const acts of two.unheardActs(1)) two.acts.couldNotRead(acts);
+  expect(feedback.hearing.backlog(clock.nowMs()).unreadGuilds).toBe(0);
+  expect(feedback.hearing.unsure(clock.nowMs()).has(even.id)).toBe(false);
 });
