@@ -2,6 +2,7 @@
  * The connection to Discord: what the bot asks to hear, how it connects, and what its failures mean.
  * Knows nothing of answers.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   type APIApplication,
   ApplicationFlagsBitField,
@@ -51,6 +52,8 @@ const CONTENT_FLAGS =
 /** Discord bans an address after 10,000 invalid requests in ten minutes; every hundredth is told. */
 const INVALID_REQUESTS_BETWEEN_WARNINGS = 100;
 const REQUEST_TIMEOUT_MS = 15_000;
+/** Closing a connection takes a round trip. */
+const LEAVE_MS = 2_000;
 const REACTION_ROUTE = "/reactions/:reaction";
 /** Messages kept of each channel: enough to find what a reply is to. */
 const CACHED_MESSAGES = 100;
@@ -115,6 +118,14 @@ export function join(client: Client, access: DiscordAccess): Promise<Client<true
     await client.login(access.token);
     return await ready;
   });
+}
+
+/**
+ * Ends the connection. A shard that waits for READY never says that it has ended: discord.js closes it
+ * twice, and the second time takes away what the first waits for.
+ */
+export async function leave(client: Client): Promise<void> {
+  await Promise.race([client.destroy(), sleep(LEAVE_MS)]);
 }
 
 /** Resolves when Discord closes the connection for good; all else is reconnected by itself. */

@@ -38,6 +38,7 @@ import {
   type DiscordAccess,
   inviteUrl,
   join as joinDiscord,
+  leave,
   lossOf,
   prepareClient,
 } from "./client.ts";
@@ -150,7 +151,7 @@ export async function startBot(
   const stop = once(async (drainMs: number) => {
     await desk.drain(drainMs);
     life.pace.stop();
-    await client.destroy();
+    await leave(client);
     await limits.disconnect();
     await Promise.all([page?.close(), metrics?.close()]);
     await resources.disposeAsync();

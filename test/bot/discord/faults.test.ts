@@ -177,3 +177,15 @@ test("a bot whose budget of IDENTIFYs is used up waits instead of connecting", a
   second.feedback.close();
   await Promise.all([second.tap.close(), second.engine.close(), second.playground.close()]);
 });
+
+test("a bot that is asked to stop while it begins a session stops", async () => {
+  const own = await openLounge();
+  const before = own.playground.identifyCount;
+  own.playground.invalidateSessions(false);
+  const hasBegun = () => (own.playground.identifyCount > before ? true : undefined);
+  await own.playground.waitUntil(hasBegun, { timeoutMs: 20_000 });
+  await own.bot.stop(0);
+  expect(own.playground.isBotConnected).toBe(false);
+  own.feedback.close();
+  await Promise.all([own.tap.close(), own.engine.close(), own.playground.close()]);
+});

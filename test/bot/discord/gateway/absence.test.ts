@@ -133,6 +133,10 @@ test("moderators' acts are to be read from the last that was heard, where the bo
     { ...known, act: 22, afterId: "9007199254740995" },
     { ...known, act: 24, afterId: undefined },
   ]);
+  // Where reading ended early, the next goes on from there.
+  const [, , updates] = second;
+  if (updates !== undefined) absence.acts.readUpTo(updates, "9007199254740993");
+  expect(absence.unheardActs(0).at(2)?.afterId).toBe("9007199254740993");
   // What is heard from now on is no reason to leave out what was missed before.
   absence.acts.heard(EVEN, 22, "9007199254741111");
   for (const acts of second.slice(0, 1)) absence.acts.settled(acts);
@@ -142,7 +146,7 @@ test("moderators' acts are to be read from the last that was heard, where the bo
   expect(absence.unheardActs(0)).toEqual([
     { ...third, act: 20, afterId: undefined, heardAtMs: secondMs },
     { ...third, act: 22, afterId: "9007199254740995", heardAtMs: firstMs },
-    { ...third, act: 24, afterId: undefined, heardAtMs: firstMs },
+    { ...third, act: 24, afterId: "9007199254740993", heardAtMs: firstMs },
   ]);
   // A reading of the session before knows nothing of what was missed since.
   for (const acts of second) absence.acts.settled(acts);

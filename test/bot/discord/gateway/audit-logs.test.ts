@@ -1,6 +1,7 @@
 /** What moderators did while the bot was away, read from the audit log by the real discord.js. */
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { SnowflakeUtil } from "discord.js";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type RunningBot, startBot } from "#bot/discord/start-bot.ts";
 import { systemClock } from "#engine/base/clock.ts";
@@ -12,6 +13,7 @@ const BOT = "<@1200000000000000002>";
 const GUILD = "1200000000000000001";
 /** The chat's invitation without View Audit Log. */
 const BLIND = 309_237_763_136n;
+const DAY_MS = 24 * 60 * 60_000;
 const PATIENCE = { timeout: 15_000 };
 
 /** A lounge, with a mod-log unless it is told otherwise; the bot in it can go away and come back. */
@@ -66,6 +68,14 @@ async function openWatched(botPermissions?: bigint, hasModLog = true) {
         say: () => undefined,
       }),
   };
+}
+
+/** A log that keeps its warnings' words. */
+function listeningLog() {
+  const warnings: string[] = [];
+  const log = createLog("bot", "silent");
+  log.warn = (...said: readonly unknown[]) => void warnings.push(String(said.at(-1)));
+  return { log, warnings };
 }
 
 /** What happens between these sessions is told to nobody. Resolves when the new one has begun for the bot. */
@@ -126,6 +136,27 @@ describe("while the bot was not running", () => {
     person("p1").react(answer.id, "👎");
     await expect.poll(votes).toBe(1);
     expect(at.cases()).toHaveLength(1);
+  });
+});
+
+describe("what is long ago or much", () => {
+  test("an absence longer than Discord keeps the log is said, and what it still has is honoured", async () => {
+    const { liked, moderators, person, away, ...at } = await openWatched(undefined, false);
+    const { votes } = await liked("p1");
+    const { log, warnings } = listeningLog();
+    await away(() => {
+      moderators.ban(person("p1").id);
+      using feedback = new DatabaseSync(join(at.config.DATA_DIR, "feedback.db"));
+      feedback.exec(`UPDATE hearing SET heard_at_ms = ${Date.now() - 60 * DAY_MS}`);
+    }, log);
+    await at.caughtUp();
+    expect(votes()).toBe(0);
+    expect(warnings.filter((text) => text.includes("longer than the 45 days"))).toHaveLength(1);
+    const [after] = at
+      .askedLogs()
+      .map((path) => new URLSearchParams(path.split("?")[1]).get("after"));
+    const ageDays = (Date.now() - SnowflakeUtil.timestampFrom(after ?? "0")) / DAY_MS;
+    expect(ageDays).toBeCloseTo(45, 0);
   });
 
   test("more than a page of acts is read to its end, oldest first", async () => {
@@ -214,9 +245,7 @@ describe("without the permission to view the audit log", () => {
   test("nothing is asked, nothing waits, and it is said once what to do", async () => {
     const { liked, moderators, person, away, gap, ...at } = await openWatched(BLIND);
     const { votes } = await liked("p1");
-    const warnings: string[] = [];
-    const log = createLog("bot", "silent");
-    log.warn = (...said: readonly unknown[]) => void warnings.push(String(said.at(-1)));
+    const { log, warnings } = listeningLog();
     await away(() => moderators.ban(person("p1").id), log);
     await at.caughtUp();
     await gap(() => undefined);
