@@ -9,6 +9,7 @@ import { DatabaseSync } from "node:sqlite";
 import { openRegistry } from "#engine/adapters/registry.ts";
 import { explainWriteError, writeFileAtomic } from "#engine/base/atomic-file.ts";
 import { type Config, loadConfig, SETTING_NAMES } from "#engine/base/config.ts";
+import { refuseNewer } from "#engine/base/database.ts";
 import { explainUnknownName, readEnvFile, unknownNames } from "#engine/base/env-file.ts";
 import { isZephyrTemplate } from "#engine/llama/chat-template.ts";
 import { chooseBuild } from "#engine/llama/gpu-build.ts";
@@ -17,6 +18,7 @@ import { GgufFile } from "#engine/native/gguf.ts";
 import { loadLibraries } from "#engine/native/library.ts";
 import { locateModel } from "#engine/service/model-path.ts";
 import { feedbackPath } from "#trainer/feedback/log.ts";
+import { MIGRATIONS } from "#trainer/feedback/schema.ts";
 import { assertPortFree } from "../start/ports.ts";
 import type { CommandResult } from "./adapters.ts";
 import { lookAtBlocklist, lookAtLanguages, lookAtMasterKey, lookAtShards } from "./bot-checks.ts";
@@ -209,6 +211,7 @@ function lookAtFeedback(config: Config): string {
     if (verdict !== "ok") {
       throw new Error(`${path} is damaged (${verdict}). Move it aside and restore a backup.`);
     }
+    refuseNewer(database, path, MIGRATIONS.length);
     const count = database.prepare("SELECT count(*) AS n FROM events").get()?.["n"];
     return `${count} events in ${path}`;
   } finally {

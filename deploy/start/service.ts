@@ -44,6 +44,7 @@ const START_ATTEMPTS = 3;
 /** Failures that starting again does not mend. */
 const LASTING: readonly string[] = [
   "config_invalid",
+  "data_newer",
   "discord_token_invalid",
   "discord_token_missing",
   "library_incompatible",

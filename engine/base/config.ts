@@ -12,8 +12,13 @@ const PORT = "expected a port, 0 to 65535";
 const port = z.coerce.number(PORT).int(PORT).min(0, PORT).max(65_535, PORT);
 const COUNT = "expected a whole number, 1 or more";
 const count = z.coerce.number(COUNT).int(COUNT).min(1, COUNT);
+const AMOUNT = "expected a whole number, 0 or more";
+const amount = z.coerce.number(AMOUNT).int(AMOUNT).min(0, AMOUNT);
 const flag = z.enum(["true", "false"]).transform((value) => value === "true");
-const url = z.url({ protocol: /^https?$/ });
+const url = z.url({
+  protocol: /^https?$/,
+  error: "expected an address such as http://127.0.0.1:8000",
+});
 
 /** The linear layers of a block that an adapter can sit on, by the field's short names. */
 export const LORA_TARGETS = ["q", "k", "v", "o", "gate", "up", "down"] as const;
@@ -48,22 +53,22 @@ const schema = z.object({
   PRIVILEGED_INTENTS: z.enum(["none", "content", "members", "content,members"]).optional(),
   DISCORD_API_URL: url.default("https://discord.com/api"),
   // discord.js gives each shard's process its own number under this name.
-  SHARDS: z.union([z.literal("auto"), z.coerce.number().int().min(0)]).default(1),
-  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
-  REDIS_URL: z.url({ protocol: /^rediss?$/ }).optional(),
+  SHARDS: z.union([z.literal("auto"), amount]).default(1),
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: "expected postgres://…" }).optional(),
+  REDIS_URL: z.url({ protocol: /^rediss?$/, error: "expected redis://… or rediss://…" }).optional(),
   BOT_METRICS_HOST: z.string().min(1).default("127.0.0.1"),
   BOT_METRICS_PORT: port.optional(),
   DATA_DIR: z.string().min(1).default("./data"),
   MODEL: z.string().min(1).default("nano"),
   HF_ENDPOINT: url.default("https://huggingface.co"),
   GPU: z.enum(["auto", "cuda", "vulkan", "metal", "cpu"]).default("auto"),
-  GPU_LAYERS: z.coerce.number().int().min(0).default(999),
+  GPU_LAYERS: amount.default(999),
   THREADS: count.optional(),
   CONTEXT_TOKENS: count.min(128).default(2048),
   STREAMS: count.max(256).default(32),
   KV_TYPE: z.enum(["f16", "q8_0"]).default("f16"),
   KV_CELLS: z.enum(["auto", "sequences", "pool"]).default("auto"),
-  KV_DISK_MB: z.coerce.number().int().min(0).default(1024),
+  KV_DISK_MB: amount.default(1024),
   BACKEND_URL: url.optional(),
   BACKEND_KIND: z
     .enum(["openai", "vllm", "llama-server", "ollama", "lm-studio", "text-generation-webui"])
@@ -225,11 +230,13 @@ function describeIssues(error: z.ZodError, given: Record<string, unknown>): stri
     const came = /TOKEN|KEY|DATABASE_URL|REDIS_URL/.test(name)
       ? "a value that is not shown"
       : JSON.stringify(given[name]);
-    const expected =
-      issue.code === "invalid_type" && issue.expected === "number"
-        ? "expected a number"
-        : issue.message;
-    return `${name}: ${expected}; got ${came}`;
+    return `${name}: ${expectedBy(issue)}; got ${came}`;
   });
   return `Settings are not usable. ${lines.join(". ")}. See .env.example for what each one takes.`;
+}
+
+function expectedBy(issue: z.core.$ZodIssue): string {
+  if (issue.code === "invalid_type" && issue.expected === "number") return "expected a number";
+  if (issue.code === "invalid_value") return `expected one of ${issue.values.join(", ")}`;
+  return issue.message;
 }

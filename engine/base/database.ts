@@ -20,16 +20,23 @@ const BETWEEN_TRIES_MS = 20;
 /**
  * Opens (or creates) the database at `path` and applies the migrations that it has not seen yet.
  * @param migrations SQL scripts, oldest first; the position in the list is the schema's version
- * @throws CodedError `database_failed`, `disk_full`, `not_writable`
+ * @throws CodedError `database_failed`, `disk_full`, `not_writable`; `data_newer` when it has seen more migrations
+ * than there are here: what it holds would be misread
  */
 export function openDatabase(path: string, migrations: readonly string[]): DatabaseSync {
   try {
     if (path !== ":memory:") makeFolder(dirname(path));
     const database = new DatabaseSync(path, { timeout: PATIENCE_MS });
-    useWriteAheadLog(database);
-    database.exec("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
-    migrate(database, migrations);
-    return database;
+    try {
+      refuseNewer(database, path, migrations.length);
+      useWriteAheadLog(database);
+      database.exec("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
+      migrate(database, migrations);
+      return database;
+    } catch (error) {
+      database.close();
+      throw error;
+    }
   } catch (error) {
     throw explainDatabaseError(error, path);
   }
@@ -103,6 +110,20 @@ export function explainDatabaseError(error: unknown, path: string): unknown {
     code: "database_failed",
     cause: error,
   });
+}
+
+/**
+ * Refuses a database of a newer release, which this one would misread.
+ * @param known the version of the schema that this release knows
+ * @throws CodedError `data_newer`
+ */
+export function refuseNewer(database: DatabaseSync, path: string, known: number): void {
+  const version = versionOf(database);
+  if (version <= known) return;
+  throw new CodedError(
+    `${path} has version ${version}, this release knows versions up to ${known}: a newer release wrote it. Run that release, restore a backup from before it, or set DATA_DIR to another folder.`,
+    { code: "data_newer" },
+  );
 }
 
 /** Each in a transaction that looks at the version itself: several processes may open a new file at once. */

@@ -19,6 +19,7 @@ export const ERROR_CODES = {
   checkpoint_corrupt: "a checkpoint does not match its hash",
   checkpoint_mismatch: "a checkpoint belongs to a run with other data or options",
   config_invalid: "a setting is missing or malformed",
+  data_newer: "the data folder was written by a newer release",
   data_too_small: "there are too few preference pairs to train on",
   database_failed: "the database could not be opened, read or written",
   discord_circuit_open: "Discord refused so many requests that none is sent for a while",

@@ -90,6 +90,12 @@ function readJson(path: string): unknown {
     return JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {
     const code = systemCode(error);
+    if (code === "ENOENT" || code === "ENOTDIR") {
+      throw new CodedError(
+        `There is no file ${path}. Give the folder that PEFT's save_pretrained wrote.`,
+        { code: "adapter_corrupt", cause: error },
+      );
+    }
     const why = code ?? (error instanceof Error ? error.message : String(error));
     throw new CodedError(
       `${path} could not be read as JSON (${why}). Give the folder that PEFT's save_pretrained wrote.`,

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
 import { feedbackPath } from "#trainer/feedback/log.ts";
 import { smallWorld, taste } from "../../trainer/nightly/small-world.ts";
@@ -197,6 +198,18 @@ describe("zephyr doctor", () => {
     }
     expect(stdout).toContain("✓ Node.js");
     expect(stdout).not.toContain("abc");
+  });
+
+  test("a data folder of a newer release is refused, and named as such", async () => {
+    const world = smallWorld([]);
+    const database = new DatabaseSync(feedbackPath(world.dataDir));
+    database.exec("PRAGMA user_version = 999");
+    database.close();
+    const looked = await runZephyr(world.settings, "doctor");
+    expect(looked.stdout).toMatch(/✗ feedback: .* has version 999/);
+    const exported = await runZephyr(world.settings, "feedback", "export", "--json");
+    expect(exported.code).toBe(1);
+    expect(JSON.parse(exported.stdout)).toMatchObject({ error: { code: "data_newer" } });
   });
 
   test("shows the guard, and a guard whose file is not there", async () => {

@@ -15,6 +15,15 @@ function failure(source: Record<string, string>): string {
   throw new Error("expected the settings to be refused");
 }
 
+test.each([
+  ["GPU", "abacus", "expected one of auto, cuda, vulkan, metal, cpu"],
+  ["BACKEND_URL", "localhost:8000", "expected an address such as http://127.0.0.1:8000"],
+  ["SHARDS", "-1", "expected a whole number, 0 or more"],
+  ["REDIS_URL", "localhost", "expected redis://… or rediss://…"],
+])("%s=%s is refused with what it may be", (name, value, expected) => {
+  expect(failure({ [name]: value })).toContain(`${name}: ${expected}; got `);
+});
+
 describe("settings", () => {
   test("nothing set gives the playground on loopback with the small model", () => {
     const config = parseConfig({});

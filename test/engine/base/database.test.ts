@@ -25,6 +25,20 @@ test("migrations run once, and only those not seen yet", () => {
   database.close();
 });
 
+test("a database of a newer release is refused and left as it is", () => {
+  const path = temporaryPath();
+  const [first, second] = ["CREATE TABLE t (x)", "ALTER TABLE t ADD COLUMN y"];
+  openDatabase(path, [first, second]).close();
+  try {
+    openDatabase(path, [first]);
+    expect.unreachable();
+  } catch (error) {
+    expect(isCoded(error, "data_newer")).toBe(true);
+    expect(String(error)).toContain("version 2, this release knows versions up to 1");
+  }
+  openDatabase(path, [first, second]).close();
+});
+
 test("a transaction that throws leaves nothing behind", () => {
   const database = openDatabase(":memory:", ["CREATE TABLE t (x)"]);
   expect(() =>

@@ -224,9 +224,7 @@ describe("what llama.cpp could not serve, or the model does not have, is refused
   });
 
   test("a folder without PEFT's files, or with something else in them, is refused", () => {
-    expect(() => imported(folder)).toThrow(
-      /adapter_config\.json could not be read as JSON \(ENOENT\)/,
-    );
+    expect(() => imported(folder)).toThrow(/There is no file .*adapter_config\.json/);
     const broken = changed({});
     writeFileSync(join(broken, "adapter_config.json"), "{");
     expect(() => imported(broken)).toThrow(/save_pretrained/);
