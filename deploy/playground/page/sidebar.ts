@@ -18,7 +18,7 @@ export class Sidebar {
     });
     byId("open-sidebar").addEventListener("click", () => this.#setOpen(true));
     byId("scrim").addEventListener("click", () => this.#setOpen(false));
-    byId("sidebar").addEventListener("keydown", (event) => {
+    document.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.#setOpen(false);
     });
   }

@@ -172,6 +172,18 @@ test("on a phone's width nothing is cut off, and the channels slide in", async (
   await page.getByRole("heading", { name: "cooking", level: 2 }).waitFor();
 });
 
+test("by keyboard the channels open with the focus on the one that is shown, and close by Escape", async () => {
+  const { page } = await openPage({ width: 320, height: 640 });
+  const opener = page.getByRole("button", { name: "Show channels" });
+  await opener.press("Enter");
+  const isFocused = (element: Element) => element === document.activeElement;
+  const shown = page.locator("#channels [aria-current]");
+  await expect.poll(() => shown.evaluate(isFocused)).toBe(true);
+  await page.keyboard.press("Escape");
+  await expect.poll(() => opener.evaluate(isFocused)).toBe(true);
+  await page.locator("#composer-input").fill("The chat takes words again.");
+});
+
 test("a form that lacks what is needed says which field, goes there, and asks the bot nothing", async () => {
   const { playground, page, client } = await openPage();
   const sent: string[] = [];
