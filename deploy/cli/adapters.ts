@@ -3,6 +3,7 @@
  * without one the pointer is moved, and the next start serves it.
  */
 
+import type { Canary } from "#engine/adapters/pointer.ts";
 import { type AdapterListing, openRegistry } from "#engine/adapters/registry.ts";
 import type { Config } from "#engine/base/config.ts";
 import { CodedError } from "#engine/base/errors.ts";
@@ -19,10 +20,11 @@ const BASE = "base";
 /** `adapters list` */
 export function listAdapters(config: Config): CommandResult {
   const registry = openRegistry(config.DATA_DIR);
-  const { current, problem } = registry.pointer();
+  const { current, problem, canary } = registry.pointer();
   const adapters = registry.list();
   const result = {
     active: current,
+    canary: canary ?? null,
     ...(problem === undefined ? {} : { problem }),
     adapters: adapters.map((entry) => ({ ...entry, active: entry.name === current })),
   };
@@ -30,8 +32,12 @@ export function listAdapters(config: Config): CommandResult {
   const header = ["", "NAME", "MADE (UTC)", "PAIRS", "GATE", "PARENT"];
   const empty = "No adapters yet. Train one by: npx zephyr train";
   const list = rows.length === 0 ? empty : table([header, ...rows]);
-  const bare = current === null ? "The bare weights serve.\n" : "";
-  return { result, text: `${problem === undefined ? "" : `${problem}\n`}${bare}${list}` };
+  const notes = [
+    ...(problem === undefined ? [] : [problem]),
+    ...(current === null ? ["The bare weights serve."] : []),
+    ...(canary === undefined ? [] : [onTrial(canary)]),
+  ];
+  return { result, text: [...notes, list].join("\n") };
 }
 
 /** `adapters activate <name>`; `base` goes back to the bare weights. */
@@ -45,14 +51,34 @@ export async function activateAdapter(config: Config, name: string): Promise<Com
   return moved(target, previous, engine !== undefined);
 }
 
-/** `adapters rollback`: to what served before. */
+/** `adapters rollback`: a trial ends first; else to what served before. */
 export async function rollbackAdapter(config: Config): Promise<CommandResult> {
   const registry = openRegistry(config.DATA_DIR);
-  const previous = registry.current();
+  const { current: previous, canary } = registry.pointer();
+  if (canary !== undefined) return endTrial(config, canary.name, previous);
   const { current } = await registry.rollback();
   const engine = await ownEngine(config, current);
   await engine?.activate(current ?? BASE);
   return moved(current, previous, engine !== undefined);
+}
+
+async function endTrial(
+  config: Config,
+  name: string,
+  active: string | null,
+): Promise<CommandResult> {
+  const engine = await ownEngine(config, name);
+  if (engine === undefined) await openRegistry(config.DATA_DIR).setCanary(null);
+  else await engine.deactivate(name);
+  const result = { active, previous: active, live: engine !== undefined, ended: name };
+  return {
+    result,
+    text: `The trial of ${name} is over; everybody is answered by ${active ?? "the bare weights"}.`,
+  };
+}
+
+function onTrial({ name, share }: Canary): string {
+  return `On trial with ${Math.round(share * 100)}% of the servers: ${name}.`;
 }
 
 /**

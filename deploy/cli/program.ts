@@ -130,8 +130,9 @@ function addAdapters(program: Command): void {
         (await import("./adapters.ts")).activateAdapter(config, name),
       ),
     );
-  leaf(adapters, "rollback", "serve what served before").action(({ json }: WithJson) =>
-    reported(json, async (config) => (await import("./adapters.ts")).rollbackAdapter(config)),
+  leaf(adapters, "rollback", "end a trial; without one, serve what served before").action(
+    ({ json }: WithJson) =>
+      reported(json, async (config) => (await import("./adapters.ts")).rollbackAdapter(config)),
   );
   addAdapterFiles(adapters);
 }

@@ -3,7 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
+import { openRegistry } from "#engine/adapters/registry.ts";
 import { feedbackPath } from "#trainer/feedback/log.ts";
+import { publishAll } from "../../engine/adapters/adapter-fixture.ts";
 import { smallWorld, taste } from "../../trainer/nightly/small-world.ts";
 import { logOf } from "../../trainer/pairs/feedback-fixture.ts";
 import { runZephyr, runZephyrIn } from "../start/running-zephyr.ts";
@@ -136,6 +138,21 @@ describe("without an engine", () => {
     );
     expect(code).toBe(1);
     expect(JSON.parse(stdout).error.message).toMatch(/Nothing to roll back to/);
+  });
+
+  test("a trial is listed, ends by the first rollback, and leaves what serves alone", async () => {
+    const { settings, dataDir } = smallWorld([]);
+    const registry = openRegistry(dataDir);
+    await publishAll(registry, ["one", "two", "three"]);
+    for (const name of ["one", "two"]) await registry.activate(name);
+    await registry.setCanary({ name: "three", share: 0.25 });
+    const list = await runZephyr(settings, "adapters", "list");
+    expect(list.stdout).toContain("On trial with 25% of the servers: three.");
+    const ended = await runZephyr(settings, "adapters", "rollback");
+    expect(ended.stdout).toContain("The trial of three is over; everybody is answered by two.");
+    expect(registry.pointer()).toEqual({ current: "two", history: [null, "one"] });
+    await runZephyr(settings, "adapters", "rollback");
+    expect(registry.current()).toBe("one");
   });
 
   test("the list of an empty registry says how to fill it", async () => {
