@@ -114,6 +114,15 @@ export class CaseBook implements Disposable {
     );
   }
 
+  /** Whether there is a case of a kind from any of these sources. */
+  has(guildId: string, kind: CaseKind, sourceIds: readonly string[]): boolean {
+    const sql = "SELECT 1 FROM cases WHERE guild_id = ? AND source_id = ? AND kind = ?";
+    return this.#guard(() => {
+      const one = this.#database.prepare(sql);
+      return sourceIds.some((sourceId) => one.get(guildId, sourceId, kind) !== undefined);
+    });
+  }
+
   /** A case by its number. */
   find(guildId: string, number: number): Case | undefined {
     const row = this.#guard(() =>

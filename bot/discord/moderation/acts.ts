@@ -35,3 +35,19 @@ export function actOf({ id, action_type, target_id: userId, changes }: ActEntry)
   if (typeof timeout?.new_value !== "string") return undefined;
   return { ...act, kind: "timeout", endsAtMs: Date.parse(timeout.new_value) };
 }
+
+/** An act is told by several events, some by our own clock, some by Discord's: so far apart at most. */
+const TOLD_WITHIN_MS = 60 * 60_000;
+
+/**
+ * What the case of an act comes from: the person and the day.
+ * @returns its own, and all under which the same act may have been told, also around midnight
+ */
+export function sourcesOf({ userId, atMs }: Act): {
+  readonly sourceId: string;
+  readonly sameAct: readonly string[];
+} {
+  const at = (ms: number) => `${userId}:${new Date(ms).toISOString().slice(0, 10)}`;
+  const sameAct = [at(atMs - TOLD_WITHIN_MS), at(atMs + TOLD_WITHIN_MS)];
+  return { sourceId: at(atMs), sameAct: [...new Set(sameAct)] };
+}

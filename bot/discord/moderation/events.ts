@@ -11,7 +11,7 @@ import {
   type PartialGuildMember,
 } from "discord.js";
 import type { Room } from "../room.ts";
-import { type Act, type ActEntry, actOf, WATCHED_ACTS } from "./acts.ts";
+import { type Act, type ActEntry, actOf, sourcesOf, WATCHED_ACTS } from "./acts.ts";
 
 /** AutoMod flagged a message: it leaves context and log; when it timed its author out, work for them ends. */
 export async function onAutoMod(
@@ -114,13 +114,14 @@ function endWork(room: Room, guildId: string, act: Act, untilMs?: number): void 
 }
 
 /** One case for what is told in several ways: by an event, by the audit log, and by it again after a gap. */
-async function note(room: Room, guildId: string, { kind, userId, atMs }: Act): Promise<void> {
-  const day = new Date(atMs).toISOString().slice(0, 10);
+async function note(room: Room, guildId: string, act: Act): Promise<void> {
+  const { kind, userId } = act;
+  const { sourceId, sameAct } = sourcesOf(act);
   await room.modLog.open(
     {
       guildId,
       kind,
-      sourceId: `${userId}:${day}`,
+      sourceId,
       subjectKey: room.pseudonymise(userId),
       actorKey: "moderator",
       reason: "",
@@ -129,5 +130,6 @@ async function note(room: Room, guildId: string, { kind, userId, atMs }: Act): P
       isDryRun: false,
     },
     userId,
+    sameAct,
   );
 }

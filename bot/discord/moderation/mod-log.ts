@@ -38,10 +38,16 @@ export class ModLog {
   /**
    * Opens a case and posts it. Never rejects: moderation must not fail because its log does.
    * @param personId whom it is about, shown as a mention that pings nobody
+   * @param otherSources where there is a case of the kind from one of these, none is opened
    */
-  async open(given: NewCase, personId?: string): Promise<Case | undefined> {
+  async open(
+    given: NewCase,
+    personId?: string,
+    otherSources: readonly string[] = [],
+  ): Promise<Case | undefined> {
     const { cases, log } = this.#parts;
     try {
+      if (cases.has(given.guildId, given.kind, otherSources)) return undefined;
       const opened = cases.open(given);
       if (opened !== undefined) await this.#post(opened, personId);
       return opened;

@@ -36,6 +36,17 @@ test("cases are numbered from one in each server, and one source makes one case 
   expect(book.newest("g", 2).map(({ number }) => number)).toEqual([3, 2]);
 });
 
+test("a case is found by any of the sources that it may have come from, in its server and of its kind", () => {
+  book.open(given({ kind: "ban", sourceId: "ann:2026-05-01" }));
+  const sources = ["ann:2026-05-02", "ann:2026-05-01"];
+  expect(book.has("g", "ban", sources)).toBe(true);
+  expect([book.has("g", "ban", []), book.has("g", "ban", sources.slice(0, 1))]).toEqual([
+    false,
+    false,
+  ]);
+  expect([book.has("h", "ban", sources), book.has("g", "left", sources)]).toEqual([false, false]);
+});
+
 test("a note can be edited and a decision made; neither touches another case", () => {
   book.open(given());
   book.open(given({ sourceId: "m2" }));
