@@ -134,9 +134,11 @@ function buttonView(component: Component, message: Message, actions: MessageActi
     [typeof emoji === "string" ? " " : "", component["label"] ?? ""].join(""),
   );
   button.addEventListener("click", () => {
-    button.disabled = true;
+    // Not `disabled`, which would take the keyboard's focus away.
+    if (button.ariaDisabled === "true") return;
+    button.ariaDisabled = "true";
     void actions.onComponent(message, customId).finally(() => {
-      button.disabled = false;
+      button.ariaDisabled = null;
     });
   });
   return button;
@@ -146,6 +148,7 @@ function selectView(component: Component, message: Message, actions: MessageActi
   const most = Number(component["max_values"] ?? 1);
   const placeholder = String(component["placeholder"] ?? "Make a selection");
   const options = selectOptions(component, actions.entities);
+  const standing = options.find((each) => each.isDefault)?.label;
   const isOptional = component["min_values"] === 0;
   const customId = String(component["custom_id"]);
   const isDisabled = component["disabled"] === true;
@@ -158,7 +161,7 @@ function selectView(component: Component, message: Message, actions: MessageActi
     "select",
     {
       class: "pick",
-      "aria-label": placeholder,
+      "aria-label": String(component["placeholder"] ?? standing ?? placeholder),
       disabled: isDisabled,
       "data-focus": `select ${customId}`,
     },

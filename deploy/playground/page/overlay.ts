@@ -92,7 +92,9 @@ export function openDialog(title: string, content: HTMLElement, onCancel: () => 
   dialog.addEventListener("cancel", () => onCancel());
   dialog.addEventListener("close", () => {
     dialog.remove();
-    if (before instanceof HTMLElement) before.focus();
+    // What opened it may have been drawn anew meanwhile; then writing is the nearest place.
+    const isThere = before instanceof HTMLElement && before !== document.body && before.isConnected;
+    (isThere ? before : byId("composer-input")).focus();
   });
   byId("overlays").append(dialog);
   dialog.showModal();

@@ -172,6 +172,29 @@ test("on a phone's width nothing is cut off, and the channels slide in", async (
   await page.getByRole("heading", { name: "cooking", level: 2 }).waitFor();
 });
 
+test("a form that a button opens gives the focus back to the button when it is left", async () => {
+  const { playground, page, client } = await openPage();
+  onInteraction(client, async (interaction) => {
+    if (!interaction.isButton()) return;
+    const input = new TextInputBuilder().setCustomId("note").setStyle(TextInputStyle.Short);
+    const label = new LabelBuilder().setLabel("Note").setTextInputComponent(input);
+    await interaction.showModal(
+      new ModalBuilder({ customId: "note", title: "Case" }).addLabelComponents(label),
+    );
+  });
+  const channel = await client.channels.fetch(playground.channelId("general"));
+  if (!channel?.isSendable()) throw new Error("expected a channel to write in");
+  const button = { type: 2, style: 2, label: "Note", custom_id: "note" } as const;
+  await channel.send({ content: "A case", components: [{ type: 1, components: [button] }] });
+  const note = page.getByRole("button", { name: "Note" });
+  await note.press("Enter");
+  await page.getByRole("dialog").getByLabel("Note").waitFor();
+  await page.keyboard.press("Escape");
+  await expect
+    .poll(() => note.evaluate((element) => element === document.activeElement))
+    .toBe(true);
+});
+
 test("by keyboard the channels open with the focus on the one that is shown, and close by Escape", async () => {
   const { page } = await openPage({ width: 320, height: 640 });
   const opener = page.getByRole("button", { name: "Show channels" });
