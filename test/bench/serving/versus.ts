@@ -7,6 +7,8 @@ import { startOurEngine } from "./our-engine.ts";
 import { processorSeconds, type ServerProcess } from "./server-process.ts";
 import { CONTEXT_TOKENS, type Conversation, conversations, type SystemPrompt } from "./workload.ts";
 
+const WARMING_ANSWERS = 8;
+
 /** Who answers. */
 export type Contender = "engine" | "llama-server";
 
@@ -45,7 +47,8 @@ export type VersusReport = {
 
 /**
  * Interleaves the contenders: each repeat runs all of them at each number of streams, so that a busy host slows
- * every row alike. Each run has a fresh process, warmed by one short round of all its streams.
+ * every row alike. Each run has a fresh process, warmed by a round of all its streams and at least `WARMING_ANSWERS`
+ * whole answers: servers run for days, and JavaScript is compiled while it runs.
  */
 export async function timeVersus(
   run: VersusCase,
@@ -67,7 +70,7 @@ export async function timeVersus(
       await using server = await start(run, contender, streams, program);
       const questions = asked.get(streams);
       if (questions === undefined) throw new Error(`nothing was prepared for ${streams} streams`);
-      await loadByHttp(server.url, questions.warming, 4);
+      await loadByHttp(server.url, questions.warming);
       const before = processorSeconds(server.pid);
       const timing = await loadByHttp(server.url, questions.measured);
       const used = processorSeconds(server.pid) - before;
@@ -97,19 +100,20 @@ async function prepare(run: VersusCase): Promise<ReadonlyMap<number, Questions>>
   const count = (messages: Conversation) => backend.countTokens(messages);
   return new Map(
     run.streams.map((streams) => {
-      const warming = conversations(count, { size: streams, seed: 99, ...system });
+      const warmingEach = Math.ceil(WARMING_ANSWERS / streams);
+      const warming = conversations(count, { size: streams * warmingEach, seed: 99, ...system });
       const measured = conversations(count, {
         size: streams * run.requestsEach,
         seed: 1,
         ...system,
       });
-      const turnsOf = (_: unknown, person: number) =>
-        measured.slice(person * run.requestsEach, (person + 1) * run.requestsEach);
+      const among = (asked: readonly Conversation[], each: number) =>
+        Array.from({ length: streams }, (_, i) => asked.slice(i * each, (i + 1) * each));
       return [
         streams,
         {
-          warming: warming.map((conversation) => [conversation]),
-          measured: Array.from({ length: streams }, turnsOf),
+          warming: among(warming, warmingEach),
+          measured: among(measured, run.requestsEach),
         },
       ];
     }),
