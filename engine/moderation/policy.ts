@@ -81,6 +81,10 @@ const MAKE =
   "write|tell|draw|paint|describe|generate|imagine|roleplay|story|stories|fanfic|scene|picture|image|drawing";
 const UNDRESSED =
   "undress*|naked|nude|topless|stripping|masturbat*|horny|sexual*|erotic*|lewd|sexy|seduc*";
+/** As before, of who is told about: parents tell of theirs, so not with "tell" and "describe". */
+const DEPICT =
+  "write|draw|paint|imagine|generate|create|render|roleplay|story|stories|fanfic|scene|picture|image|drawing|painting|photo";
+const BARE = "naked|nude|undressed|unclothed|topless|disrobed|undressing|stripped|stripping";
 const PEOPLES =
   "jews|jewish|muslims|blacks|gays|lesbians|transgenders|immigrants|migrants|refugees|mexicans|asians|arabs|africans|christians|hindus|sikhs|gypsies|disabled|whites|indians|palestinians|israelis";
 const NOW = "you|your|first|start|begin|mix|combine|add|take|dissolve|heat|follow|get|gather";
@@ -101,6 +105,11 @@ const MINORS_SEXUALISED: PhraseRule = {
     `${MAKE} ~5 @age year|years|yr|yrs|y old|olds|o ~2 ${UNDRESSED}`,
     `${MAKE} ~5 @age yo ~2 ${UNDRESSED}`,
     `${MAKE} ~5 @ageyo ~2 ${UNDRESSED}`,
+    `${DEPICT} ~5 ${BARE} ~1 ${MINORS}`,
+    `${DEPICT} ~5 ${BARE} ~1 @age year|years|yr|yrs|y old|olds|o`,
+    `${DEPICT} ~5 ${BARE} ~1 @age yo`,
+    `${DEPICT} ~5 ${BARE} ~1 @ageyo`,
+    `${DEPICT} ~5 ${BARE} girl|girls|boy|boys|daughter|son ?who ?is of|aged ?age @age`,
     "buy|sell|trade|swap|download|share|send|find|want|need ~3 csam",
     "buy|sell|trade|swap|download|share|send|find|want|need ~2 cp links|pics|videos|collection",
     `molest|rape|fondle|seduce ~2 ${MINORS}`,

@@ -3,7 +3,7 @@ export const ANSWER_MESSAGES = {
   "answer.nothing": "*(The model had nothing to say.)*",
   "answer.base": "base weights",
   "answer.adapter": "adapter {name}",
-  "answer.broke_off": "cut short: the engine stopped",
+  "answer.broke_off": "cut short: the rest did not come; ask again",
   "answer.restarting": "cut short: the bot is being restarted",
   "answer.orphaned": "cut short: the bot was restarted meanwhile",
   "answer.too_long": "cut short: the longest answer allowed",

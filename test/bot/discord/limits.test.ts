@@ -75,7 +75,7 @@ describe("an engine in trouble", () => {
       { crash: true },
     ];
     await lounge.playground.person("p2").slash(general, "chat", { text: "crash" });
-    const broken = await says("cut short: the engine stopped");
+    const broken = await says("cut short: the rest did not come");
     expect(broken.content).toContain("It began well");
     expect(lounge.feedback.candidateOfMessage(broken.id)).toBeUndefined();
   });
