@@ -10,12 +10,14 @@ type TextEvent = Extract<StreamEvent, { type: "text" }>;
 
 /** A picture's time on a screen of 60 Hz. */
 const TEXT_EVERY_MS = 16;
+/** A completion's first texts: the check of what is said may hold the first back until it has seen the next ones. */
+const FIRST_TEXTS = 4;
 
 /** News in their order: those of one completion never change places. */
 export class Outbox {
   #news: StreamNews[] = [];
-  /** Completions that have shown text. */
-  readonly #shown = new Set<number>();
+  /** How many texts completions have had. */
+  readonly #texts = new Map<number, number>();
   #isUrgent = false;
   #sentMs = Number.NEGATIVE_INFINITY;
 
@@ -38,7 +40,7 @@ export class Outbox {
   }
 
   /**
-   * Whether what is here should go now: more than text that continues a text, or text that another step would make late.
+   * Whether what is here should go now: anything but text, a completion's first texts, or text that another step would make late.
    * @param nowMs of the same monotonic clock each time, milliseconds
    * @param stepMs how long the next step will take, as far as one can tell
    */
@@ -57,11 +59,11 @@ export class Outbox {
 
   #mayWait(news: StreamNews): boolean {
     if ("event" in news && news.event.type === "text") {
-      const isFirst = !this.#shown.has(news.id);
-      this.#shown.add(news.id);
-      return !isFirst;
+      const texts = this.#texts.get(news.id) ?? 0;
+      this.#texts.set(news.id, texts + 1);
+      return texts >= FIRST_TEXTS;
     }
-    if ("failure" in news || news.event.type === "end") this.#shown.delete(news.id);
+    if ("failure" in news || news.event.type === "end") this.#texts.delete(news.id);
     return false;
   }
 }
