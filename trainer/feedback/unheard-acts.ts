@@ -22,13 +22,13 @@ export type UnheardActs = {
   readonly begunAtMs: number;
 };
 
-/** Servers that were heard before, and those with exchanges: in others nothing can have been missed. */
+/** Servers that were heard before, and those with exchanges, where they are Discord's: in others nothing can have been missed. */
 const MARK = `INSERT INTO unheard_acts
   SELECT g.guild_id, a.value, (SELECT l.entry_id FROM heard_acts l WHERE l.guild_id = g.guild_id AND l.act = a.value),
          ifnull(${HEARD}, g.first_ms), :now, 0
   FROM (SELECT guild_id, min(first_ms) AS first_ms FROM (
           SELECT guild_id, created_at_ms AS first_ms FROM exchanges
-          WHERE source <> 'http' AND guild_id IS NOT NULL AND ${SHARD} % :count = :index
+          WHERE source <> 'http' AND guild_id NOT GLOB '*[^0-9]*' AND ${SHARD} % :count = :index
           UNION ALL SELECT value, NULL FROM json_each(:guilds))
         GROUP BY guild_id) g, json_each(:acts) a
   WHERE ifnull(${HEARD}, g.first_ms) IS NOT NULL
