@@ -125,7 +125,10 @@ export function join(client: Client, access: DiscordAccess): Promise<Client<true
  * twice, and the second time takes away what the first waits for.
  */
 export async function leave(client: Client): Promise<void> {
-  await Promise.race([client.destroy(), sleep(LEAVE_MS)]);
+  const ended = new AbortController();
+  const late = sleep(LEAVE_MS, undefined, { signal: ended.signal });
+  // A timer left behind would keep the process for its time.
+  await Promise.race([client.destroy(), late]).finally(() => ended.abort());
 }
 
 /** Resolves when Discord closes the connection for good; all else is reconnected by itself. */
