@@ -134,8 +134,8 @@ describe("a pair is not learnt from", () => {
 });
 
 const said = Array.from({ length: 12 }, (_, index): Said[] => [
-  { asked: `question ${index}`, answer: "good", says: { ann: "👍" } },
-  { asked: `question ${index}`, answer: "bad", says: { ben: "👎" } },
+  { asked: `question ${index}`, answer: "good answer", says: { ann: "👍" } },
+  { asked: `question ${index}`, answer: "bad answer", says: { ben: "👎" } },
 ]).flat();
 
 describe("a stored data set", () => {
@@ -191,7 +191,8 @@ describe("a stored data set", () => {
     const folder = mkdtempSync(join(tmpdir(), "dataset-"));
     storeDataset(folder, await buildDataset(feedbackOf(said), options()), keys);
     for (const name of readdirSync(folder)) {
-      expect(readFileSync(join(folder, name), "latin1")).not.toMatch(/question|good|bad/);
+      // Words long enough that what is sealed does not spell them by chance.
+      expect(readFileSync(join(folder, name), "latin1")).not.toMatch(/question|answer/);
     }
     expect([...readDataset(folder, keys).train][0]?.prompt[0]?.content).toMatch(/^question/);
     keys.destroy("asker");
@@ -212,7 +213,7 @@ test("a stored data set names pairs by what no guess at their words leads to wit
   for (const id of ids) expect(text.join()).toContain(id);
   for (const index of said.keys()) {
     const key = promptKey([{ role: "user", content: `question ${index}` }]);
-    expect(text.join()).not.toContain(pairId(key, "good", "bad"));
+    expect(text.join()).not.toContain(pairId(key, "good answer", "bad answer"));
   }
   keys = KeyRing.beside(":memory:");
   expect((await idsOf()).filter((id) => ids.includes(id))).toEqual([]);
